@@ -1,0 +1,49 @@
+// swift-tools-version: 6.0
+import PackageDescription
+
+let package = Package(
+  name: "milonga",
+  products: [
+    .executable(name: "milonga", targets: ["milonga"]),
+    .library(name: "MilongaModule", type: .dynamic, targets: ["MilongaModule"]),
+    .library(name: "Lua", targets: ["Lua"]),
+    .library(name: "RPC", targets: ["RPC"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+    .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-system", from: "1.4.0"),
+  ],
+  targets: [
+    .systemLibrary(name: "CLua", pkgConfig: "lua5.4", providers: [.apt(["liblua5.4-dev"])]),
+    .target(name: "CShims", dependencies: ["CLua"]),
+    .target(name: "Lua", dependencies: ["CLua", "CShims"]),
+    .target(
+      name: "IO",
+      dependencies: ["CShims", .product(name: "SystemPackage", package: "swift-system")]),
+    .target(
+      name: "Scheduler",
+      dependencies: [
+        .product(name: "DequeModule", package: "swift-collections"),
+        .product(name: "HeapModule", package: "swift-collections"),
+      ]),
+    .target(name: "RPC"),
+    .target(name: "LuaSocket", dependencies: ["IO", "Lua"]),
+    .target(name: "Copas", dependencies: ["IO", "Lua", "LuaSocket", "Scheduler"]),
+    .target(
+      name: "LuaTango",
+      dependencies: [
+        "Copas", "IO", "Lua", "LuaSocket", "RPC", .product(name: "Logging", package: "swift-log"),
+      ]),
+    .target(name: "MilongaModule", dependencies: ["Copas", "Lua", "LuaSocket", "LuaTango"]),
+    .executableTarget(
+      name: "milonga",
+      dependencies: [
+        "Lua", "MilongaModule",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
+    .testTarget(name: "LuaTests", dependencies: ["Lua"]),
+  ],
+  swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,133 @@
+// The trampoline: the one C function through which Lua calls every Swift function.
+#include "CShims.h"
+
+#include <lauxlib.h>
+#include <string.h>
+
+// The closure's upvalue: a userdata that owns the Swift context.
+typedef struct function_box {
+  milonga_invoke invoke;
+  milonga_release release;
+  void *context; // NULL once released
+} function_box;
+
+static int run(lua_State *L, milonga_resumption why);
+
+// lua_KContext carries what must survive a yield: the action that ended the last run and the state.
+static lua_KContext pack(int32_t action, int32_t state) {
+  return (lua_KContext)(((uint64_t)(uint32_t)action << 32) | (uint32_t)state);
+}
+
+static int proceed(lua_State *L, int status, lua_KContext context) {
+  milonga_resumption why;
+  why.state = (int32_t)(uint32_t)((uint64_t)context & 0xffffffffu);
+  if ((int32_t)((uint64_t)context >> 32) == MILONGA_YIELD)
+    why.phase = MILONGA_RESUMED;
+  else
+    why.phase = status == LUA_OK || status == LUA_YIELD ? MILONGA_RETURNED : MILONGA_FAILED;
+  return run(L, why);
+}
+
+// Swift may have allocated beyond the memory limit, which is not enforced under a Swift frame. An
+// allocation made now meets the limit: Lua collects, and raises its memory error if that is in vain.
+static void report_memory_limit(lua_State *L, milonga_vm *vm) {
+  if (vm->limit != 0 && vm->used > vm->limit && vm->swift_frames == 0 && lua_checkstack(L, 1)) {
+    lua_newuserdatauv(L, 0, 0);
+    lua_settop(L, -2);
+  }
+}
+
+static int run(lua_State *L, milonga_resumption why) {
+  function_box *box = lua_touserdata(L, lua_upvalueindex(1));
+  milonga_vm *vm = milonga_vm_of(L);
+  for (;;) {
+    if (box->context == NULL)
+      return luaL_error(L, "function called after its Lua state began to close");
+    if (vm) vm->swift_frames++;
+    milonga_outcome outcome = box->invoke(L, box->context, why);
+    if (vm) {
+      vm->swift_frames--;
+      report_memory_limit(L, vm);
+    }
+    switch (outcome.action) {
+    case MILONGA_RETURN:
+      return outcome.count;
+    case MILONGA_WHERE_ERROR:
+      luaL_where(L, 1);
+      lua_insert(L, -2);
+      lua_concat(L, 2);
+      return lua_error(L);
+    case MILONGA_ARGUMENT:
+      return luaL_argerror(L, outcome.count, lua_tostring(L, -1));
+    case MILONGA_TYPE: {
+      // The name must leave the stack, or it would stand where a missing argument is looked for.
+      char expected[128];
+      strncpy(expected, lua_tostring(L, -1), sizeof expected - 1);
+      expected[sizeof expected - 1] = 0;
+      lua_pop(L, 1);
+      return luaL_typeerror(L, outcome.count, expected);
+    }
+    case MILONGA_YIELD:
+      return lua_yieldk(L, outcome.count, pack(MILONGA_YIELD, outcome.state), proceed);
+    case MILONGA_CALL:
+      lua_callk(L, outcome.count, outcome.results, pack(MILONGA_CALL, outcome.state), proceed);
+      why.phase = MILONGA_RETURNED;
+      break;
+    case MILONGA_PCALL:
+    case MILONGA_TRACED_PCALL: {
+      // The handler, when there is one, was pushed just below the function.
+      int handler = 0;
+      if (outcome.action == MILONGA_TRACED_PCALL) handler = lua_gettop(L) - outcome.count - 1;
+      int status = lua_pcallk(L, outcome.count, outcome.results, handler,
+                              pack(MILONGA_PCALL, outcome.state), proceed);
+      why.phase = status == LUA_OK ? MILONGA_RETURNED : MILONGA_FAILED;
+      break;
+    }
+    default: // MILONGA_ERROR
+      return lua_error(L);
+    }
+    why.state = outcome.state;
+  }
+}
+
+static int trampoline(lua_State *L) {
+  milonga_resumption why = {MILONGA_ENTERED, 0};
+  return run(L, why);
+}
+
+static int release_box(lua_State *L) {
+  function_box *box = lua_touserdata(L, 1);
+  void *context = box->context;
+  box->context = NULL;
+  if (context != NULL) box->release(context);
+  return 0;
+}
+
+void milonga_pushfunction(lua_State *L, void *context, milonga_invoke invoke,
+                          milonga_release release) {
+  static const char metatable_key = 0;
+  function_box *box = lua_newuserdatauv(L, sizeof(function_box), 0);
+  box->invoke = invoke;
+  box->release = release;
+  box->context = context;
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable_key) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, release_box);
+    lua_setfield(L, -2, "__gc");
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &metatable_key);
+  }
+  lua_setmetatable(L, -2);
+  lua_pushcclosure(L, trampoline, 1);
+}
+
+int milonga_traceback(lua_State *L) {
+  const char *message = lua_tostring(L, 1);
+  if (message == NULL) {
+    if (luaL_callmeta(L, 1, "__tostring") && lua_type(L, -1) == LUA_TSTRING) return 1;
+    message = lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
+  }
+  luaL_traceback(L, L, message, 1);
+  return 1;
+}

@@ -1,0 +1,13 @@
+// The only C in Milonga: what Swift cannot express, because Lua raises errors and yields with
+// longjmp (which must never cross a Swift frame), because the API is partly macros, or because a
+// system call is variadic. One header, one .c file per concept.
+#ifndef MILONGA_CSHIMS_H
+#define MILONGA_CSHIMS_H
+
+#include "milonga_function.h"
+#include "milonga_macros.h"
+#include "milonga_protected.h"
+#include "milonga_system.h"
+#include "milonga_vm.h"
+
+#endif

@@ -1,0 +1,27 @@
+// Lua's API macros as functions, for Swift does not import function-like macros.
+#ifndef MILONGA_MACROS_H
+#define MILONGA_MACROS_H
+
+#include <lauxlib.h>
+#include <lua.h>
+
+static inline int milonga_upvalueindex(int i) { return lua_upvalueindex(i); }
+static inline int milonga_registryindex(void) { return LUA_REGISTRYINDEX; }
+static inline void milonga_pop(lua_State *L, int n) { lua_settop(L, -n - 1); }
+static inline void milonga_insert(lua_State *L, int i) { lua_rotate(L, i, 1); }
+static inline void milonga_remove(lua_State *L, int i) {
+  lua_rotate(L, i, -1);
+  lua_settop(L, -2);
+}
+static inline void milonga_replace(lua_State *L, int i) {
+  lua_copy(L, -1, i);
+  lua_settop(L, -2);
+}
+static inline void *milonga_newuserdata(lua_State *L, size_t bytes, int values) {
+  return lua_newuserdatauv(L, bytes, values);
+}
+static inline void milonga_pushglobaltable(lua_State *L) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+}
+
+#endif

@@ -1,0 +1,103 @@
+// Protected calls from Swift. Inside them no Swift frame is between an error and its catcher, so the
+// memory limit is enforced again.
+#include "CShims.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+
+static int hide_swift_frames(milonga_vm *vm) {
+  int frames = vm ? vm->swift_frames : 0;
+  if (vm) vm->swift_frames = 0;
+  return frames;
+}
+
+static void restore_swift_frames(milonga_vm *vm, int frames) {
+  if (vm) vm->swift_frames = frames;
+}
+
+int milonga_pcall(lua_State *L, int arguments, int results, int handler) {
+  milonga_vm *vm = milonga_vm_of(L);
+  int frames = hide_swift_frames(vm);
+  int status = lua_pcallk(L, arguments, results, handler, 0, NULL);
+  restore_swift_frames(vm, frames);
+  return status;
+}
+
+int milonga_resume(lua_State *co, lua_State *from, int arguments, int *results) {
+  milonga_vm *vm = milonga_vm_of(co);
+  int frames = hide_swift_frames(vm);
+  int status = lua_resume(co, from, arguments, results);
+  restore_swift_frames(vm, frames);
+  return status;
+}
+
+int milonga_load(lua_State *L, const char *bytes, size_t count, const char *name, const char *mode) {
+  milonga_vm *vm = milonga_vm_of(L);
+  int frames = hide_swift_frames(vm);
+  int status = luaL_loadbufferx(L, bytes, count, name, mode);
+  restore_swift_frames(vm, frames);
+  return status;
+}
+
+static int get(lua_State *L) {
+  lua_gettable(L, 1);
+  return 1;
+}
+
+int milonga_gettable(lua_State *L, int table) {
+  table = lua_absindex(L, table);
+  lua_pushcfunction(L, get);
+  lua_insert(L, -2);
+  lua_pushvalue(L, table);
+  lua_insert(L, -2);
+  return milonga_pcall(L, 2, 1, 0);
+}
+
+static int set(lua_State *L) {
+  lua_settable(L, 1);
+  return 0;
+}
+
+int milonga_settable(lua_State *L, int table) {
+  table = lua_absindex(L, table);
+  lua_pushcfunction(L, set);
+  lua_insert(L, -3);
+  lua_pushvalue(L, table);
+  lua_insert(L, -3);
+  return milonga_pcall(L, 3, 0, 0);
+}
+
+static int to_string(lua_State *L) {
+  luaL_tolstring(L, 1, NULL);
+  return 1;
+}
+
+int milonga_tostring(lua_State *L, int index) {
+  index = lua_absindex(L, index);
+  lua_pushcfunction(L, to_string);
+  lua_pushvalue(L, index);
+  return milonga_pcall(L, 1, 1, 0);
+}
+
+static int open_libraries(lua_State *L) {
+  luaL_openlibs(L);
+  return 0;
+}
+
+int milonga_openlibs(lua_State *L) {
+  lua_pushcfunction(L, open_libraries);
+  return milonga_pcall(L, 0, 0, 0);
+}
+
+void milonga_collect(lua_State *L) {
+  lua_gc(L, LUA_GCCOLLECT);
+}
+
+int milonga_closecoroutine(lua_State *co, lua_State *from) {
+  (void)from; // Lua 5.4.6 wants it; 5.4.4 has only lua_resetthread
+  milonga_vm *vm = milonga_vm_of(co);
+  int frames = hide_swift_frames(vm);
+  int status = lua_resetthread(co);
+  restore_swift_frames(vm, frames);
+  return status;
+}

@@ -1,0 +1,131 @@
+// The state's allocator and its hook: where the memory and instruction limits live.
+#include "CShims.h"
+
+#include <lauxlib.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { HOOK_INTERVAL = 1000 };
+
+static void *allocate(void *ud, void *block, size_t old_size, size_t new_size) {
+  milonga_vm *vm = ud;
+  size_t held = block == NULL ? 0 : old_size; // for a new block, old_size is a type tag
+  if (new_size == 0) {
+    free(block);
+    vm->used -= held;
+    return NULL;
+  }
+  if (new_size > held && vm->limit != 0 && vm->swift_frames == 0 &&
+      vm->used - held + new_size > vm->limit)
+    return NULL;
+  void *moved = realloc(block, new_size);
+  if (moved == NULL) {
+    // Lua would longjmp over a Swift frame; nothing sound can follow.
+    if (vm->swift_frames > 0) abort();
+    return NULL;
+  }
+  vm->used += new_size - held;
+  return moved;
+}
+
+milonga_vm *milonga_vm_of(lua_State *L) {
+  void *ud;
+  return lua_getallocf(L, &ud) == allocate ? ud : NULL;
+}
+
+static int panic(lua_State *L) {
+  const char *message = lua_tostring(L, -1);
+  lua_writestringerror("milonga: unprotected Lua error (%s)\n", message ? message : "no message");
+  return 0;
+}
+
+// Warnings go to stderr once `warn("@on")` was said, as in lua5.4.
+typedef struct warning_state {
+  int on;
+  int continuing;
+} warning_state;
+
+static void warn(void *ud, const char *message, int to_continue) {
+  warning_state *state = ud;
+  if (!state->continuing && !to_continue && message[0] == '@') {
+    if (strcmp(message + 1, "on") == 0) state->on = 1;
+    if (strcmp(message + 1, "off") == 0) state->on = 0;
+    return;
+  }
+  if (state->on) {
+    if (!state->continuing) lua_writestringerror("%s", "Lua warning: ");
+    lua_writestringerror("%s", message);
+    if (!to_continue) lua_writestringerror("%s", "\n");
+  }
+  state->continuing = to_continue;
+}
+
+typedef struct owned_vm {
+  milonga_vm vm;
+  warning_state warnings;
+} owned_vm;
+
+lua_State *milonga_newstate(size_t memory_limit) {
+  owned_vm *owned = calloc(1, sizeof(owned_vm));
+  if (owned == NULL) return NULL;
+  lua_State *L = lua_newstate(allocate, &owned->vm);
+  if (L == NULL) {
+    free(owned);
+    return NULL;
+  }
+  owned->vm.limit = memory_limit;
+  lua_atpanic(L, panic);
+  lua_setwarnf(L, warn, &owned->warnings);
+  return L;
+}
+
+void milonga_close(lua_State *L) {
+  milonga_vm *vm = milonga_vm_of(L);
+  if (vm) vm->limit = 0; // finalizers may allocate
+  lua_close(L);
+  free(vm);
+}
+
+// Inside a hook, level 0 is the function that was interrupted.
+static void raise_here(lua_State *L, const char *message) {
+  luaL_where(L, 0);
+  lua_pushstring(L, message);
+  lua_concat(L, 2);
+  lua_error(L);
+}
+
+static void count_hook(lua_State *L, lua_Debug *ar) {
+  (void)ar;
+  milonga_vm *vm = milonga_vm_of(L);
+  if (vm->interrupted) {
+    vm->interrupted = 0;
+    if (!vm->instruction_limited) lua_sethook(L, NULL, 0, 0);
+    raise_here(L, "interrupted!");
+  }
+  if (!vm->instruction_limited) return;
+  vm->instructions -= lua_gethookcount(L);
+  if (vm->instructions <= 0) {
+    // From here on every instruction fails, so that no pcall in the script can go on.
+    lua_sethook(L, count_hook, LUA_MASKCOUNT, 1);
+    raise_here(L, "instruction limit reached");
+  }
+}
+
+void milonga_set_instruction_limit(lua_State *L, int64_t count) {
+  milonga_vm *vm = milonga_vm_of(L);
+  if (vm == NULL) return;
+  vm->instruction_limited = count >= 0;
+  vm->instructions = count;
+  if (count < 0)
+    lua_sethook(L, NULL, 0, 0);
+  else
+    lua_sethook(L, count_hook, LUA_MASKCOUNT, count < HOOK_INTERVAL ? (int)count + 1 : HOOK_INTERVAL);
+}
+
+void milonga_interrupt(lua_State *L) {
+  milonga_vm *vm = milonga_vm_of(L);
+  if (vm == NULL) return;
+  vm->interrupted = 1;
+  int mask = LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT;
+  lua_sethook(L, count_hook, mask, 1);
+}

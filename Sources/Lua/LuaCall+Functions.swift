@@ -1,0 +1,41 @@
+import CLua
+import CShims
+
+/// A Swift function that Lua can call.
+public typealias LuaBody = (LuaCall) throws(LuaFailure) -> LuaOutcome
+
+/// What the trampoline's closure owns: the Swift function.
+final class FunctionBox {
+  let body: LuaBody
+
+  init(_ body: @escaping LuaBody) { self.body = body }
+
+  static let invoke: milonga_invoke = { state, context, resumption in
+    let call = LuaCall(state!, resumption)
+    return Unmanaged<FunctionBox>.fromOpaque(context!)._withUnsafeGuaranteedRef { box in
+      do throws(LuaFailure) {
+        return try box.body(call).raw
+      } catch {
+        return error.outcome
+      }
+    }
+  }
+
+  static let release: milonga_release = { context in
+    Unmanaged<FunctionBox>.fromOpaque(context!).release()
+  }
+}
+
+extension LuaCall {
+  /// Pushes a Lua function that runs `body`. What it captures lives until Lua collects it.
+  public func push(function body: @escaping LuaBody) {
+    let box = Unmanaged.passRetained(FunctionBox(body))
+    milonga_pushfunction(state, box.toOpaque(), FunctionBox.invoke, FunctionBox.release)
+  }
+
+  /// Sets the field `name` of the table on top of the stack to a function that runs `body`.
+  public func setFunction(_ name: StaticString, _ body: @escaping LuaBody) {
+    push(function: body)
+    setField(name, of: -2)
+  }
+}

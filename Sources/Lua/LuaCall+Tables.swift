@@ -1,0 +1,66 @@
+import CLua
+import CShims
+
+extension LuaCall {
+  /// Pushes a new table with room for `elements` array elements and `fields` other keys.
+  @inlinable
+  public func pushTable(elements: Int = 0, fields: Int = 0) {
+    lua_createtable(
+      state, Int32(truncatingIfNeeded: elements), Int32(truncatingIfNeeded: fields))
+  }
+
+  /// Pushes `table[name]` without metamethods. The value at `index` must be a table.
+  @inlinable
+  public func pushField(_ name: StaticString, of index: Int) {
+    let table = lua_absindex(state, Int32(index))
+    push(name)
+    lua_rawget(state, table)
+  }
+
+  /// Pops the topmost value into `table[name]`, without metamethods. `index` is the table's place
+  /// before the pop.
+  @inlinable
+  public func setField(_ name: StaticString, of index: Int) {
+    let table = lua_absindex(state, Int32(index))
+    push(name)
+    milonga_insert(state, -2)
+    lua_rawset(state, table)
+  }
+
+  /// As ``setField(_:of:)``, for a name made at run time.
+  @_disfavoredOverload
+  public func setField(_ name: String, of index: Int) {
+    let table = lua_absindex(state, Int32(index))
+    push(name)
+    milonga_insert(state, -2)
+    lua_rawset(state, table)
+  }
+
+  /// Pushes the registry's value under `key`.
+  @inlinable
+  public func pushRegistry(_ key: LuaRegistryKey) {
+    lua_rawgetp(state, milonga_registryindex(), key.address)
+  }
+
+  /// Pops the topmost value into the registry under `key`.
+  @inlinable
+  public func setRegistry(_ key: LuaRegistryKey) {
+    lua_rawsetp(state, milonga_registryindex(), key.address)
+  }
+
+  /// Pops the topmost value and keeps it in the registry until ``release(_:)``.
+  @inlinable
+  public func retainTop() -> Int32 { luaL_ref(state, milonga_registryindex()) }
+
+  /// Pushes a value kept by ``retainTop()``.
+  @inlinable
+  public func pushRetained(_ reference: Int32) {
+    lua_rawgeti(state, milonga_registryindex(), lua_Integer(reference))
+  }
+
+  /// Gives up a value kept by ``retainTop()``.
+  @inlinable
+  public func release(_ reference: Int32) {
+    luaL_unref(state, milonga_registryindex(), reference)
+  }
+}

@@ -1,0 +1,99 @@
+import CLua
+import CShims
+
+/// A userdata type: Swift values of type `Payload` that live inside Lua's own memory.
+///
+/// The payload is deinitialised when Lua collects the userdata or its state closes. Checking that an
+/// argument is of this class compares two pointers. A class belongs to one Lua state.
+public final class LuaClass<Payload> {
+  /// The `__name` of the metatable, used in error messages.
+  public let name: String
+  @usableFromInline let metatable: UnsafeRawPointer
+  private let reference: Int32
+
+  /// Makes the class and its metatable. `methods` runs with the `__index` table on top of the stack,
+  /// `metamethods` with the metatable on top.
+  ///
+  /// - Parameter finalize: runs before the payload is deinitialised.
+  public init(
+    _ call: LuaCall, name: String,
+    methods: (LuaCall) -> Void = { _ in },
+    metamethods: (LuaCall) -> Void = { _ in },
+    finalize: @escaping (inout Payload) -> Void = { _ in }
+  ) {
+    precondition(
+      MemoryLayout<Payload>.alignment <= 16, "Lua aligns userdata to 16 bytes; \(name) wants more")
+    self.name = name
+    call.pushTable()
+    metatable = call.identity(at: -1)!
+    call.push(name)
+    call.setField("__name", of: -2)
+    call.pushTable()
+    methods(call)
+    call.setField("__index", of: -2)
+    call.setFunction("__gc") { [metatable] call in
+      guard let payload = Self.payload(call, at: 1, metatable: metatable) else {
+        return .results(0)
+      }
+      // Without its metatable the userdata is of no class: nothing can reach the dead payload.
+      call.pushNil()
+      lua_setmetatable(call.state, 1)
+      finalize(&payload.pointee)
+      payload.deinitialize(count: 1)
+      return .results(0)
+    }
+    metamethods(call)
+    reference = call.retainTop()
+  }
+
+  /// Pushes a new userdata that holds `payload`.
+  @inlinable
+  @discardableResult
+  public func push(_ payload: consuming Payload, onto call: LuaCall) -> UnsafeMutablePointer<Payload> {
+    let block = milonga_newuserdata(call.state, MemoryLayout<Payload>.size, 0)!
+    let pointer = block.bindMemory(to: Payload.self, capacity: 1)
+    pointer.initialize(to: payload)
+    pushMetatable(onto: call)
+    lua_setmetatable(call.state, -2)
+    return pointer
+  }
+
+  /// Makes the userdata at `index`, whose payload is of the same type, one of this class.
+  public func adopt(_ call: LuaCall, at index: Int) {
+    let index = lua_absindex(call.state, Int32(index))
+    pushMetatable(onto: call)
+    lua_setmetatable(call.state, index)
+  }
+
+  @usableFromInline
+  func pushMetatable(onto call: LuaCall) { call.pushRetained(reference) }
+
+  /// The payload of the userdata at `index`, nil when it is not of this class.
+  @inlinable
+  public func payload(_ call: LuaCall, at index: Int) -> UnsafeMutablePointer<Payload>? {
+    Self.payload(call, at: index, metatable: metatable)
+  }
+
+  /// The payload of the userdata at `index`; an argument error when it is not of this class.
+  @inlinable
+  public func check(
+    _ call: LuaCall, at index: Int
+  ) throws(LuaFailure) -> UnsafeMutablePointer<Payload> {
+    guard let payload = payload(call, at: index) else {
+      throw call.typeFailure(argument: index, expected: name)
+    }
+    return payload
+  }
+
+  @inlinable
+  static func payload(
+    _ call: LuaCall, at index: Int, metatable: UnsafeRawPointer
+  ) -> UnsafeMutablePointer<Payload>? {
+    guard let block = lua_touserdata(call.state, Int32(index)),
+      lua_getmetatable(call.state, Int32(index)) != 0
+    else { return nil }
+    let found = lua_topointer(call.state, -1)
+    lua_settop(call.state, -2)
+    return found == metatable ? block.assumingMemoryBound(to: Payload.self) : nil
+  }
+}
