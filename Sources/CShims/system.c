@@ -1,7 +1,13 @@
 // System interfaces that Swift cannot call.
+#define _GNU_SOURCE
 #include "CShims.h"
 
 #include <fcntl.h>
+#include <stddef.h>
+
+int milonga_accept(int fd) {
+  return accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
 
 int milonga_set_nonblocking(int fd, int on) {
   int flags = fcntl(fd, F_GETFL);

@@ -1,0 +1,51 @@
+import Glibc
+
+/// Clocks. Deadlines everywhere are nanoseconds of the monotonic clock as `Int64`; `Int64.max` means
+/// never.
+public enum MonotonicTime {
+  /// A deadline that never comes.
+  public static let never = Int64.max
+
+  /// Nanoseconds since an arbitrary point, never going backwards.
+  public static func now() -> Int64 {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+  }
+
+  /// The deadline `seconds` after `start`: ``never`` for infinite, NaN and very long times; `start`
+  /// for negative ones.
+  @inlinable
+  public static func deadline(after seconds: Double, from start: Int64) -> Int64 {
+    guard seconds < 9e9 else { return never }
+    return seconds > 0 ? start &+ Int64(seconds * 1e9) : start
+  }
+
+  /// Milliseconds from `now` until `deadline` for poll(2) and epoll_wait(2): rounded up, so that no
+  /// wait ends early; -1 for ``never``.
+  public static func milliseconds(until deadline: Int64, from now: Int64) -> Int32 {
+    guard deadline != never else { return -1 }
+    guard deadline > now else { return 0 }
+    return Int32(clamping: (deadline - now + 999_999) / 1_000_000)
+  }
+}
+
+/// The time of day.
+public enum WallClock {
+  /// Seconds since 1970-01-01 00:00 UTC, with microseconds.
+  public static func now() -> Double {
+    var time = timespec()
+    clock_gettime(CLOCK_REALTIME, &time)
+    return Double(time.tv_sec) + Double(time.tv_nsec / 1000) / 1e6
+  }
+
+  /// Suspends the thread for `seconds`, also when signals arrive meanwhile. Infinite for ever.
+  public static func sleep(_ seconds: Double) {
+    guard seconds > 0 else { return }
+    let whole = min(seconds, 2_147_483_647)
+    var left = timespec(
+      tv_sec: Int(whole), tv_nsec: Int((whole - whole.rounded(.towardZero)) * 1e9))
+    var rest = timespec()
+    while nanosleep(&left, &rest) != 0 && errno == EINTR { left = rest }
+  }
+}

@@ -1,0 +1,123 @@
+import CShims
+import Glibc
+import Synchronization
+import SystemPackage
+
+/// What a descriptor became ready for.
+public struct Readiness: OptionSet, Sendable {
+  public let rawValue: UInt8
+  @inlinable
+  public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+  public static let readable = Readiness(rawValue: 1)
+  public static let writable = Readiness(rawValue: 2)
+  /// The peer will send no more, or the descriptor failed: reads will not block any more.
+  public static let hangup = Readiness(rawValue: 4)
+}
+
+/// One descriptor that became ready.
+public struct ReadinessEvent: Sendable {
+  /// What was given with the registration.
+  public let tag: UInt64
+  public let readiness: Readiness
+}
+
+/// How a ``ReadinessQueue`` asks the system.
+public protocol ReadinessBackend: AnyObject {
+  /// Watches a descriptor in both directions.
+  func add(_ descriptor: Int32, tag: UInt64) throws(Errno)
+  /// Stops watching; unknown descriptors are ignored.
+  func remove(_ descriptor: Int32)
+  /// Asks for the next event of these directions, after the last one was used up.
+  func arm(_ descriptor: Int32, for directions: Readiness)
+  /// Waits for events, at most `milliseconds` (-1 for ever), and appends them. An interrupted wait
+  /// ends without events.
+  func wait(milliseconds: Int32, into events: inout [ReadinessEvent]) throws(Errno)
+}
+
+/// Tells which descriptors became ready.
+///
+/// A descriptor is registered once, for both directions; an event is told when it *becomes* ready
+/// (edge-triggered). Whoever uses it goes on until the system says "would block" (a read shorter than
+/// asked says the same), then calls ``arm(_:for:)`` and waits for the next event.
+public final class ReadinessQueue {
+  /// The systems that can be used.
+  public enum Kind: String, Sendable, CaseIterable {
+    /// epoll(7): Linux; cost does not depend on the number of descriptors.
+    case epoll
+    /// poll(2): any POSIX system.
+    case poll
+  }
+
+  private static let wakeTag = UInt64.max
+  private let backend: any ReadinessBackend
+  private let wakeDescriptor: Int32
+  private var buffer: [ReadinessEvent] = []
+
+  /// - Throws: `Errno` when the process has no descriptors left.
+  public init(_ kind: Kind = .epoll) throws(Errno) {
+    wakeDescriptor = eventfd(0, Int32(EFD_NONBLOCK) | Int32(EFD_CLOEXEC))
+    guard wakeDescriptor >= 0 else { throw Errno(rawValue: errno) }
+    do throws(Errno) {
+      backend =
+        switch kind {
+        case .epoll: try EpollBackend()
+        case .poll: PollBackend()
+        }
+      try backend.add(wakeDescriptor, tag: Self.wakeTag)
+      backend.arm(wakeDescriptor, for: .readable)
+    } catch {
+      close(wakeDescriptor)
+      throw error
+    }
+  }
+
+  deinit { close(wakeDescriptor) }
+
+  /// Watches `descriptor`. Its events carry `tag`, which must not be `UInt64.max`.
+  ///
+  /// - Throws: `Errno.notPermitted` for files that are always ready.
+  public func add(_ descriptor: Int32, tag: UInt64) throws(Errno) {
+    try backend.add(descriptor, tag: tag)
+  }
+
+  /// Stops watching. To be called before the descriptor is closed.
+  public func remove(_ descriptor: Int32) { backend.remove(descriptor) }
+
+  /// Asks for the next event in these directions.
+  @inline(__always)
+  public func arm(_ descriptor: Int32, for directions: Readiness) {
+    backend.arm(descriptor, for: directions)
+  }
+
+  /// Waits until something is ready, ``wake`` is called, or `milliseconds` have passed (-1: for
+  /// ever), then runs `body` for each event.
+  public func wait(
+    milliseconds: Int32, _ body: (ReadinessEvent) -> Void
+  ) throws(Errno) {
+    buffer.removeAll(keepingCapacity: true)
+    try backend.wait(milliseconds: milliseconds, into: &buffer)
+    for event in buffer {
+      if event.tag == Self.wakeTag {
+        var count: UInt64 = 0
+        _ = read(wakeDescriptor, &count, 8)
+        backend.arm(wakeDescriptor, for: .readable)
+      } else {
+        body(event)
+      }
+    }
+  }
+
+  /// Wakes the waiting thread from any other. Must not be used after the queue is gone.
+  public var waker: Waker { Waker(descriptor: wakeDescriptor) }
+
+  public struct Waker: Sendable {
+    let descriptor: Int32
+
+    /// Ends the wait that is under way, or the next one.
+    public func wake() {
+      var one: UInt64 = 1
+      _ = write(descriptor, &one, 8)
+    }
+  }
+}

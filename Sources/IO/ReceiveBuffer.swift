@@ -1,0 +1,136 @@
+import Glibc
+
+/// Blocks of memory for receive buffers, shared by the connections of one loop. A connection holds a
+/// block only while it has unread bytes, so a hundred thousand idle ones hold none, and busy ones
+/// use the block that is still in the processor's cache.
+public final class BufferPool {
+  /// Bytes of a block.
+  public static let blockSize = 16 * 1024
+  private static let mostFree = 256
+
+  private var free: [UnsafeMutableRawPointer] = []
+  /// Blocks handed out and not yet back.
+  public private(set) var blocksInUse = 0
+
+  public init() {}
+
+  deinit { for block in free { block.deallocate() } }
+
+  func take() -> UnsafeMutableRawPointer {
+    blocksInUse += 1
+    return free.popLast() ?? malloc(Self.blockSize)!
+  }
+
+  func give(_ block: UnsafeMutableRawPointer) {
+    blocksInUse -= 1
+    if free.count < Self.mostFree { free.append(block) } else { Glibc.free(block) }
+  }
+}
+
+/// Bytes received from a stream and not yet consumed.
+///
+/// Holds a block of the pool while it is not empty, or memory of its own when more has to be kept
+/// together. A plain value without a finaliser: its owner calls ``release(to:)``.
+public struct ReceiveBuffer {
+  private var base: UnsafeMutableRawPointer?
+  private var capacity = 0
+  private var first = 0
+  private var last = 0
+
+  public init() {}
+
+  @inline(__always)
+  public var count: Int { last - first }
+
+  @inline(__always)
+  public var isEmpty: Bool { first == last }
+
+  /// The unread bytes; valid until the buffer changes.
+  @inline(__always)
+  public var bytes: UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(start: base.map { $0 + first }, count: last - first)
+  }
+
+  /// The unread bytes, to be changed in place.
+  public var mutableBytes: UnsafeMutableRawBufferPointer {
+    UnsafeMutableRawBufferPointer(start: base.map { $0 + first }, count: last - first)
+  }
+
+  /// Marks `count` bytes as read.
+  @inline(__always)
+  public mutating func consume(_ count: Int) {
+    first += count
+    if first == last {
+      first = 0
+      last = 0
+    }
+  }
+
+  /// Drops unread bytes at the end.
+  public mutating func truncate(to count: Int) { last = first + count }
+
+  /// Gives the memory back when nothing is unread.
+  @inline(__always)
+  public mutating func releaseIfEmpty(to pool: BufferPool) {
+    if first == last, base != nil { release(to: pool) }
+  }
+
+  /// Gives the memory back and forgets what was unread.
+  public mutating func release(to pool: BufferPool) {
+    guard let base else { return }
+    if capacity == BufferPool.blockSize { pool.give(base) } else { free(base) }
+    self = ReceiveBuffer()
+  }
+
+  /// Room for at least one more read behind the unread bytes.
+  ///
+  /// - Parameter wanted: unread bytes that will have to be together in the end. Memory grows as they
+  ///   arrive: at most fourfold what is there, however large the number is.
+  public mutating func room(wanted: Int, pool: BufferPool) -> UnsafeMutableRawBufferPointer {
+    guard let base else {
+      self.base = pool.take()
+      capacity = BufferPool.blockSize
+      return UnsafeMutableRawBufferPointer(start: self.base, count: capacity)
+    }
+    let unread = last - first
+    if first > 0, capacity - last < min(wanted - unread, BufferPool.blockSize) || last == capacity {
+      memmove(base, base + first, unread)
+      first = 0
+      last = unread
+    }
+    if last == capacity || (unread * 2 >= capacity && wanted > capacity) {
+      grow(to: max(capacity * 2, min(wanted, capacity * 4)), pool: pool)
+    }
+    return UnsafeMutableRawBufferPointer(start: self.base! + last, count: capacity - last)
+  }
+
+  /// Says that `count` bytes were written into the room.
+  @inline(__always)
+  public mutating func filled(_ count: Int) { last += count }
+
+  private mutating func grow(to size: Int, pool: BufferPool) {
+    if capacity == BufferPool.blockSize {
+      let larger = malloc(size)!
+      memcpy(larger, base! + first, last - first)
+      pool.give(base!)
+      base = larger
+    } else {
+      if first > 0 { memmove(base!, base! + first, last - first) }
+      base = realloc(base, size)!
+    }
+    last -= first
+    first = 0
+    capacity = size
+  }
+}
+
+extension UnsafeRawBufferPointer {
+  /// The place of the first byte of this value from `start` on.
+  @inlinable
+  public func firstIndex(ofByte byte: UInt8, from start: Int = 0) -> Int? {
+    guard start < count, let base = baseAddress,
+      let found = memchr(base + start, Int32(byte), count - start)
+    else { return nil }
+    return UnsafeRawPointer(found) - base
+  }
+}

@@ -1,0 +1,169 @@
+import Glibc
+import Synchronization
+
+/// Why a name did not resolve: a code of getaddrinfo(3).
+public struct ResolverError: Error, Sendable, Equatable, CustomStringConvertible {
+  public let code: Int32
+
+  public init(code: Int32) { self.code = code }
+
+  /// The text of gai_strerror(3).
+  public var description: String { String(cString: gai_strerror(code)) }
+}
+
+/// What to look up.
+public struct ResolverQuery: Sendable {
+  /// A name or digits; nil for the wildcard or loopback address.
+  public var host: String?
+  /// A port number or the name of a service; nil for port 0.
+  public var service: String?
+  /// `AF_UNSPEC`, `AF_INET`, `AF_INET6`.
+  public var family: Int32
+  public var stream: Bool
+  /// The addresses are for binding: without a host, the wildcard address.
+  public var passive: Bool
+
+  public init(
+    host: String?, service: String?, family: Int32 = AF_UNSPEC, stream: Bool = true,
+    passive: Bool = false
+  ) {
+    self.host = host
+    self.service = service
+    self.family = family
+    self.stream = stream
+    self.passive = passive
+  }
+}
+
+/// Turns names into addresses with getaddrinfo(3).
+public enum Resolver {
+  /// The addresses of a name, in the order in which they should be tried. Blocks the calling thread
+  /// as long as the name server takes.
+  public static func resolve(
+    _ query: ResolverQuery
+  ) -> Result<[SocketAddress], ResolverError> {
+    var hints = addrinfo()
+    hints.ai_family = query.family
+    hints.ai_socktype = Int32((query.stream ? SOCK_STREAM : SOCK_DGRAM).rawValue)
+    if query.passive { hints.ai_flags = AI_PASSIVE }
+    var list: UnsafeMutablePointer<addrinfo>?
+    let status = getaddrinfo(query.host, query.service, &hints, &list)
+    guard status == 0 else { return .failure(ResolverError(code: status)) }
+    defer { freeaddrinfo(list) }
+    var addresses: [SocketAddress] = []
+    var next = list
+    while let info = next?.pointee {
+      addresses.append(SocketAddress(info.ai_addr, length: info.ai_addrlen))
+      next = info.ai_next
+    }
+    return .success(addresses)
+  }
+
+  /// Looks the name up on another thread. `completion` runs on that thread.
+  ///
+  /// The number of threads is limited: with a name server that does not answer, further look-ups
+  /// wait for a free one. Threads end when there is nothing to do.
+  public static func resolve(
+    _ query: ResolverQuery,
+    completion: @escaping @Sendable (Result<[SocketAddress], ResolverError>) -> Void
+  ) {
+    let startThread = pool.withLock { pool in
+      pool.waiting.append(Job(query: query, completion: completion))
+      guard pool.threads < mostThreads else { return false }
+      pool.threads += 1
+      return true
+    }
+    if startThread, !startDetachedThread({ runJobs() }) {
+      // Without a thread (the process is at its limit) the caller waits, but gets its answer.
+      runJobs()
+    }
+  }
+
+  private struct Job: Sendable {
+    let query: ResolverQuery
+    let completion: @Sendable (Result<[SocketAddress], ResolverError>) -> Void
+  }
+
+  private struct Pool {
+    var waiting: [Job] = []
+    var threads = 0
+  }
+
+  private static let mostThreads = 4
+  private static let pool = Mutex(Pool())
+
+  private static func runJobs() {
+    while true {
+      let job: Job? = pool.withLock { pool in
+        if pool.waiting.isEmpty {
+          pool.threads -= 1
+          return nil
+        }
+        return pool.waiting.removeFirst()
+      }
+      guard let job else { return }
+      job.completion(resolve(job.query))
+    }
+  }
+
+  private final class ThreadBody: Sendable {
+    let run: @Sendable () -> Void
+    init(_ run: @escaping @Sendable () -> Void) { self.run = run }
+  }
+
+  private static func startDetachedThread(_ body: @escaping @Sendable () -> Void) -> Bool {
+    let context = Unmanaged.passRetained(ThreadBody(body))
+    var thread = pthread_t()
+    // Signals are for the program's own thread.
+    var all = sigset_t()
+    var before = sigset_t()
+    sigfillset(&all)
+    pthread_sigmask(SIG_SETMASK, &all, &before)
+    defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
+    let status = pthread_create(
+      &thread, nil,
+      { context in
+        Unmanaged<ThreadBody>.fromOpaque(context!).takeRetainedValue().run()
+        return nil
+      }, context.toOpaque())
+    if status != 0 {
+      context.release()
+      return false
+    }
+    pthread_detach(thread)
+    return true
+  }
+}
+
+/// Results that other threads hand to a loop: they are collected and the loop's wait ends.
+public final class Mailbox<Message: Sendable>: Sendable {
+  private let messages = Mutex<[Message]>([])
+  private let waker: ReadinessQueue.Waker
+
+  /// - Parameter waker: wakes the loop that will collect. The loop must outlive the senders' use of
+  ///   the mailbox, or ``close()`` it.
+  public init(waker: ReadinessQueue.Waker) { self.waker = waker }
+
+  private let closed = Mutex(false)
+
+  /// Leaves a message; from any thread. Dropped after ``close()``.
+  public func send(_ message: Message) {
+    closed.withLock { closed in
+      guard !closed else { return }
+      messages.withLock { $0.append(message) }
+      waker.wake()
+    }
+  }
+
+  /// Takes what was left since the last time.
+  public func collect() -> [Message] {
+    messages.withLock { messages in
+      guard !messages.isEmpty else { return [] }
+      defer { messages.removeAll(keepingCapacity: true) }
+      return messages
+    }
+  }
+
+  /// Nothing is accepted, and the loop is not woken, from now on.
+  public func close() { closed.withLock { $0 = true } }
+}

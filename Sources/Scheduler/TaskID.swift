@@ -1,0 +1,37 @@
+/// Names one task of a ``Scheduler``. Never used again for another task, so a stale one is harmless.
+@frozen
+public struct TaskID: Hashable, Sendable {
+  /// The place of the task; given to another task when this one has finished. For tables beside the
+  /// scheduler's.
+  public let index: Int32
+  let generation: UInt32
+
+  @inline(__always)
+  init(index: Int32, generation: UInt32) {
+    self.index = index
+    self.generation = generation
+  }
+}
+
+/// Why a task runs.
+public enum WakeReason: UInt8, Sendable {
+  /// It was made ready: spawned, yielded its turn, or woken.
+  case woken
+  /// The descriptor it waited for became ready, or nobody watches it any more.
+  case ready
+  /// Its deadline passed.
+  case timeout
+  /// It was cancelled while it waited: it should end.
+  case cancelled
+}
+
+/// What a task waits for on a descriptor.
+public enum Direction: UInt8, Sendable {
+  case read, write
+}
+
+/// A task whose turn it is.
+public struct Turn: Sendable {
+  public let task: TaskID
+  public let reason: WakeReason
+}
