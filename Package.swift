@@ -10,7 +10,6 @@ let package = Package(
     .library(name: "RPC", targets: ["RPC"]),
   ],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
     .package(url: "https://github.com/apple/swift-system", from: "1.4.0"),
@@ -38,11 +37,8 @@ let package = Package(
       ]),
     .target(name: "MilongaModule", dependencies: ["Copas", "Lua", "LuaSocket", "LuaTango"]),
     .executableTarget(
-      name: "milonga",
-      dependencies: [
-        "Lua", "MilongaModule",
-        .product(name: "ArgumentParser", package: "swift-argument-parser"),
-      ]),
+      name: "milonga", dependencies: ["CLua", "CShims", "Lua", "MilongaModule"]),
+    .testTarget(name: "CommandLineTests", dependencies: ["milonga"]),
     .testTarget(name: "LuaTests", dependencies: ["Lua"]),
   ],
   swiftLanguageModes: [.v6]

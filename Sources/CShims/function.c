@@ -104,7 +104,7 @@ static int release_box(lua_State *L) {
 }
 
 void milonga_pushfunction(lua_State *L, void *context, milonga_invoke invoke,
-                          milonga_release release) {
+                          milonga_release release, int upvalues) {
   static const char metatable_key = 0;
   function_box *box = lua_newuserdatauv(L, sizeof(function_box), 0);
   box->invoke = invoke;
@@ -119,7 +119,8 @@ void milonga_pushfunction(lua_State *L, void *context, milonga_invoke invoke,
     lua_rawsetp(L, LUA_REGISTRYINDEX, &metatable_key);
   }
   lua_setmetatable(L, -2);
-  lua_pushcclosure(L, trampoline, 1);
+  lua_insert(L, -1 - upvalues);
+  lua_pushcclosure(L, trampoline, 1 + upvalues);
 }
 
 int milonga_traceback(lua_State *L) {

@@ -39,6 +39,14 @@ int milonga_load(lua_State *L, const char *bytes, size_t count, const char *name
   return status;
 }
 
+int milonga_loadfile(lua_State *L, const char *path) {
+  milonga_vm *vm = milonga_vm_of(L);
+  int frames = hide_swift_frames(vm);
+  int status = luaL_loadfilex(L, path, NULL);
+  restore_swift_frames(vm, frames);
+  return status;
+}
+
 static int get(lua_State *L) {
   lua_gettable(L, 1);
   return 1;
@@ -91,6 +99,10 @@ int milonga_openlibs(lua_State *L) {
 
 void milonga_collect(lua_State *L) {
   lua_gc(L, LUA_GCCOLLECT);
+}
+
+void milonga_generational(lua_State *L) {
+  lua_gc(L, LUA_GCGEN, 0, 0);
 }
 
 int milonga_closecoroutine(lua_State *co, lua_State *from) {

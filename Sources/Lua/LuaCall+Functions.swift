@@ -28,9 +28,19 @@ final class FunctionBox {
 
 extension LuaCall {
   /// Pushes a Lua function that runs `body`. What it captures lives until Lua collects it.
-  public func push(function body: @escaping LuaBody) {
+  ///
+  /// - Parameter upvalues: so many of the topmost values are popped and belong to the function, which
+  ///   finds them with ``pushUpvalue(_:)``.
+  public func push(upvalues: Int = 0, function body: @escaping LuaBody) {
     let box = Unmanaged.passRetained(FunctionBox(body))
-    milonga_pushfunction(state, box.toOpaque(), FunctionBox.invoke, FunctionBox.release)
+    milonga_pushfunction(
+      state, box.toOpaque(), FunctionBox.invoke, FunctionBox.release, Int32(upvalues))
+  }
+
+  /// Pushes a value that belongs to the running function; the first is 1.
+  @inlinable
+  public func pushUpvalue(_ index: Int) {
+    lua_pushvalue(state, milonga_upvalueindex(Int32(index) + 1))
   }
 
   /// Sets the field `name` of the table on top of the stack to a function that runs `body`.

@@ -64,3 +64,27 @@ extension LuaCall {
     luaL_unref(state, milonga_registryindex(), reference)
   }
 }
+
+extension LuaCall {
+  /// Replaces the `count` topmost values, all strings or numbers, with one string.
+  @inlinable
+  public func concatenate(_ count: Int) { lua_concat(state, Int32(count)) }
+}
+
+extension LuaCall {
+  /// Pushes `package.preload`, where `require` looks first; false, with nothing pushed, when the
+  /// state has no package library.
+  public func pushPreloadTable() -> Bool {
+    pushRegistryField("_PRELOAD")
+    if type(at: -1) == .table { return true }
+    pop()
+    return false
+  }
+
+  /// Pushes the registry's value under a name that Lua's own libraries use.
+  public func pushRegistryField(_ name: StaticString) {
+    lua_pushvalue(state, milonga_registryindex())
+    pushField(name, of: -1)
+    remove(at: -2)
+  }
+}

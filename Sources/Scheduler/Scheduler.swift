@@ -85,6 +85,12 @@ public final class Scheduler {
   /// Whether the task exists.
   public func exists(_ task: TaskID) -> Bool { place(of: task) != nil }
 
+  /// Whether the task has its turn: it exists, is not ready and does not wait.
+  @inline(__always)
+  public func isRunning(_ task: TaskID) -> Bool {
+    place(of: task).map { tasks[$0].state == .running } ?? false
+  }
+
   // MARK: Waiting
 
   /// The running task gives others a turn and goes on after them.

@@ -45,9 +45,10 @@ typedef milonga_outcome (*milonga_invoke)(lua_State *L, void *context, milonga_r
 typedef void (*milonga_release)(void *context);
 
 // Pushes a Lua function that calls `invoke` with `context`, and calls `release(context)` once when
-// it is collected or its state closes. Calling it afterwards (from a finalizer) is a Lua error.
+// it is collected or its state closes. Calling it afterwards (from a finalizer) is a Lua error. The
+// `upvalues` topmost values are popped and become its upvalues 2, 3, ...
 void milonga_pushfunction(lua_State *L, void *context, milonga_invoke invoke,
-                          milonga_release release);
+                          milonga_release release, int upvalues);
 
 // The message handler of `lua5.4`: the error as a string, with a traceback.
 int milonga_traceback(lua_State *L);

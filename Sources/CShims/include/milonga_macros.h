@@ -24,4 +24,7 @@ static inline void milonga_pushglobaltable(lua_State *L) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
 }
 
+// Release and copyright, as `lua5.4 -v` prints them.
+static inline const char *milonga_lua_copyright(void) { return LUA_COPYRIGHT; }
+
 #endif

@@ -13,6 +13,9 @@ int milonga_resume(lua_State *co, lua_State *from, int arguments, int *results);
 // luaL_loadbufferx: `mode` is "t", "b" or "bt".
 int milonga_load(lua_State *L, const char *bytes, size_t count, const char *name, const char *mode);
 
+// luaL_loadfilex: `path` NULL is stdin. A first line that begins with # is skipped.
+int milonga_loadfile(lua_State *L, const char *path);
+
 // lua_gettable: replaces the key on top with t[key]; on failure with the error.
 int milonga_gettable(lua_State *L, int table);
 
@@ -27,6 +30,9 @@ int milonga_openlibs(lua_State *L);
 
 // lua_gc(L, LUA_GCCOLLECT): a full collection.
 void milonga_collect(lua_State *L);
+
+// lua_gc(L, LUA_GCGEN): the generational mode that `lua5.4` runs scripts in.
+void milonga_generational(lua_State *L);
 
 // Pending to-be-closed variables of a coroutine that ended with an error or will not go on.
 int milonga_closecoroutine(lua_State *co, lua_State *from);

@@ -1,0 +1,14 @@
+-- A tango server that offers `echo`. Runs unchanged on Milonga and on the original
+-- tango (Lua 5.1). tango listens on a port it is told, so the port is an argument;
+-- it is announced before tango listens, and the driver waits until it accepts.
+--
+--   tango-echo.lua PORT
+
+local tango = require 'tango'
+local port = assert(tonumber(arg[1]), 'PORT expected')
+
+echo = function(...) return ... end
+
+print('listening ' .. port)
+io.stdout:flush()
+tango.server.copas_socket.loop{interface = '127.0.0.1', port = port}

@@ -1,0 +1,82 @@
+import Glibc
+import IO
+import Lua
+import LuaSocket
+import Scheduler
+import SystemPackage
+
+/// What a connect that waits keeps: a userdata behind the arguments on the coroutine's stack.
+struct PendingConnect {
+  var deadline: Int64
+  var ticket: Int?
+  var attempt: ConnectAttempt?
+}
+
+extension CopasLoop {
+  /// `connect(socket, host, port)`: the name is looked up on another thread, then its addresses are
+  /// tried in turn.
+  func connect(
+    _ call: LuaCall, _ pending: LuaClass<PendingConnect>
+  ) throws(LuaFailure) -> LuaOutcome {
+    if call.phase == .entered {
+      unwrap(call, at: 1)
+      call.count = 3
+    }
+    guard let socket = sockets.tcpIfTCP(call, at: 1) else {
+      throw call.argumentFailure(1, "tcp{any} expected")
+    }
+    if call.phase == .entered {
+      try requireInside(call, "connect")
+      let host = try call.string(at: 2)
+      let service = try call.string(at: 3)
+      socket.pointee.timeouts.block = 0
+      let seconds = socket.pointee.copasTimeouts.connect
+      let state = pending.push(
+        PendingConnect(
+          deadline: MonotonicTime.deadline(after: seconds, from: MonotonicTime.now())),
+        onto: call)
+      let family = socket.pointee.family
+      if let port = UInt16(service), let address = SocketAddress(numeric: host, port: port),
+        family == AF_UNSPEC || family == address.family
+      {
+        state.pointee.attempt = ConnectAttempt([address])
+      } else {
+        let query = ResolverQuery(host: host, service: service, family: family)
+        state.pointee.ticket = lookups.start(query, for: current!)
+        return sleep(until: state.pointee.deadline)
+      }
+    }
+    let state = try pending.check(call, at: 4)
+    if let ticket = state.pointee.ticket {
+      guard let answer = lookups.takeAnswer(ticket) else {
+        guard hasTimedOut else { return sleep(until: state.pointee.deadline) }
+        lookups.abandon(ticket)
+        return call.pushFailure(.timeout)
+      }
+      state.pointee.ticket = nil
+      switch answer {
+      case .failure(let error): return call.pushFailure(.resolver(error))
+      case .success(let addresses): state.pointee.attempt = ConnectAttempt(addresses)
+      }
+    } else if call.phase == .resumed, hasTimedOut {
+      return call.pushFailure(.timeout)
+    }
+    let progress = state.pointee.attempt!.proceed(
+      socket, replace: { sockets.open(socket, family: $0) })
+    switch progress {
+    case .failed(let failure):
+      sockets.client.adopt(call, at: 1)
+      return call.pushFailure(failure)
+    case .done:
+      sockets.client.adopt(call, at: 1)
+      call.push(1.0)
+      return .results(1)
+    case .wait:
+      do throws(Errno) {
+        return try wait(socket, for: .write, until: state.pointee.deadline)
+      } catch {
+        return call.pushFailure(.system(error))
+      }
+    }
+  }
+}

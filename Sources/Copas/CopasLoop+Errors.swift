@@ -1,0 +1,69 @@
+import CLua
+import CShims
+import Lua
+import Scheduler
+
+extension CopasLoop {
+  /// Hands the error value on top of the coroutine's stack to its error handler, or to the default
+  /// one, or prints it. Whatever goes wrong there is printed, and harms nobody else.
+  func reportError(of task: TaskID) {
+    let record = tasks[Int(task.index)]
+    let coroutine = record.coroutine!
+    guard main.reserve(8), lua_checkstack(coroutine, 1) != 0 else { return }
+    let top = main.count
+    defer { main.count = top }
+
+    let handler = record.handler != 0 ? record.handler : defaultErrorHandler
+    if let handler {
+      main.pushRetained(handler)
+      lua_pushvalue(coroutine, -1)
+      lua_xmove(coroutine, main.state, 1)
+      pushCoroutineAndSocket(record)
+      guard milonga_pcall(main.state, 3, 0, 0) != LUA_OK else { return }
+      _ = milonga_tostring(main.state, -1)
+      main.push("Failed executing error handler: ")
+      main.insert(at: -2)
+      main.concatenate(2)
+    } else {
+      lua_pushvalue(coroutine, -1)
+      lua_xmove(coroutine, main.state, 1)
+      pushCoroutineAndSocket(record)
+      pushTraceback(main, message: main.count - 2)
+    }
+    printTop()
+  }
+
+  private func pushCoroutineAndSocket(_ record: CopasTask) {
+    main.pushRetained(record.reference)
+    if record.connection != 0 { main.pushRetained(record.connection) } else { main.pushNil() }
+  }
+
+  /// Pushes the report of an error: `message (coroutine: name, socket: name)` and the traceback. The
+  /// message is at `message`, coroutine and socket behind it.
+  func pushTraceback(_ call: LuaCall, message: Int) {
+    let text = call.isNoneOrNil(at: message) ? "" : describe(call, at: message)
+    let coroutine = describe(call, at: message + 1)
+    let socket = describe(call, at: message + 2)
+    let report =
+      (text.isEmpty ? "" : text + " ") + "(coroutine: \(coroutine), socket: \(socket))"
+    if let thread = lua_tothread(call.state, Int32(message + 1)) {
+      luaL_traceback(call.state, thread, report, 0)
+    } else {
+      luaL_traceback(call.state, call.state, report, 1)
+    }
+  }
+
+  private func describe(_ call: LuaCall, at index: Int) -> String {
+    _ = milonga_tostring(call.state, Int32(index))
+    defer { call.pop() }
+    return call.stringIfString(at: -1) ?? ""
+  }
+
+  /// Prints the text on top of the main stack with the program's own `print`.
+  private func printTop() {
+    milonga_pushglobaltable(main.state)
+    main.pushField("print", of: -1)
+    main.pushValue(at: -3)
+    if milonga_pcall(main.state, 1, 0, 0) != LUA_OK { main.pop() }
+  }
+}

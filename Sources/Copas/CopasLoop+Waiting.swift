@@ -1,0 +1,94 @@
+import IO
+import Lua
+import LuaSocket
+import Scheduler
+import SystemPackage
+
+extension CopasLoop {
+  /// Whether the running code is a coroutine of this dispatcher, which may wait.
+  @inline(__always)
+  public func isInside(_ call: LuaCall) -> Bool { call.state == currentCoroutine }
+
+  /// Why the coroutine runs again after it waited.
+  @inline(__always)
+  public var hasTimedOut: Bool { currentReason == .timeout }
+
+  /// Lets the running coroutine wait for its socket; the function is to return the outcome, and runs
+  /// again when the socket is ready, is closed, or `deadline` has passed (see ``hasTimedOut``).
+  public func wait(
+    _ socket: UnsafeMutablePointer<TCPSocket>, for direction: Direction, until deadline: Int64,
+    state: Int = 0
+  ) throws(Errno) -> LuaOutcome {
+    if !socket.pointee.isWatched {
+      try watch(socket)
+      // It was found not ready just before; if that has changed, registering reports it.
+      scheduler.markUnready(socket.pointee.descriptor, direction)
+    }
+    let descriptor = socket.pointee.descriptor
+    readiness.arm(descriptor, for: direction == .read ? .readable : .writable)
+    scheduler.park(current!, on: descriptor, direction, deadline: deadline)
+    return .yield(0, state: state)
+  }
+
+  /// Whether it is worth asking the system.
+  @inline(__always)
+  public func isReady(
+    _ socket: UnsafeMutablePointer<TCPSocket>, _ direction: Direction
+  ) -> Bool {
+    scheduler.isReady(socket.pointee.descriptor, direction)
+  }
+
+  /// A read got less than it asked for, so that the next one would block; unless the peer has hung up.
+  ///
+  /// - Returns: whether to read on.
+  @inline(__always)
+  public func drained(_ socket: UnsafeMutablePointer<TCPSocket>) -> Bool {
+    guard socket.pointee.isWatched else { return true }
+    scheduler.markUnready(socket.pointee.descriptor, .read)
+    return scheduler.isReady(socket.pointee.descriptor, .read)
+  }
+
+  /// The system had less room than was asked for.
+  @inline(__always)
+  public func markUnready(
+    _ socket: UnsafeMutablePointer<TCPSocket>, _ direction: Direction
+  ) {
+    scheduler.markUnready(socket.pointee.descriptor, direction)
+  }
+
+  /// Counts an operation of the running coroutine. When it has had its share, the outcome to return:
+  /// it runs again after the others.
+  @inline(__always)
+  public func turnOver(state: Int = 0) -> LuaOutcome? {
+    if scheduler.mayOperate() { return nil }
+    scheduler.yield(current!)
+    return .yield(0, state: state)
+  }
+
+  /// Lets the running coroutine sleep until `deadline` or until it is woken.
+  func sleep(until deadline: Int64, state: Int = 0) -> LuaOutcome {
+    scheduler.sleep(current!, until: deadline)
+    return .yield(0, state: state)
+  }
+
+  func requireInside(_ call: LuaCall, _ function: String) throws(LuaFailure) {
+    guard !isInside(call) else { return }
+    throw call.failure(
+      current == nil
+        ? "copas.\(function): not inside a Copas thread; call it from a function given to "
+          + "copas.addthread, or from a server's handler"
+        : "copas.\(function): called in a coroutine that Copas does not run; call it from the "
+          + "Copas thread itself, or make the coroutine with copas.addthread")
+  }
+}
+
+extension TCPSocket.CopasTimeouts {
+  /// The same timeout for everything; negative seconds are none.
+  init(all seconds: Double) {
+    self.init()
+    let limit = seconds < 0 ? Double.infinity : seconds
+    connect = limit
+    send = limit
+    receive = limit
+  }
+}

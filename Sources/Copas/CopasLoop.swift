@@ -1,0 +1,188 @@
+import CLua
+import CShims
+import IO
+import Lua
+import LuaSocket
+import Scheduler
+import SystemPackage
+
+/// The dispatcher of one Lua state: runs its coroutines when their descriptors are ready or their
+/// time has come.
+public final class CopasLoop {
+  public let sockets: SocketLibrary
+  let scheduler = Scheduler()
+  let readiness: ReadinessQueue
+  let lookups: Lookups
+  /// The main thread's stack, on which `copas.loop` runs.
+  let main: LuaCall
+  /// The module's table in the registry: it holds settings (`autoclose`) and state (`running`).
+  var moduleReference: Int32 = 0
+  var defaultErrorHandler: Int32?
+
+  /// What the scheduler's tasks are, by their index.
+  var tasks: [CopasTask] = []
+  /// Finds the task of a coroutine that a program names.
+  var tasksByCoroutine: [OpaquePointer: TaskID] = [:]
+  var servers: [Int32: TaskID] = [:]
+  /// The metatable of wrapped sockets; made with the module.
+  var wrapper: CopasWrapper!
+  /// Whether the process ran out of descriptors, and that was said.
+  var isOutOfDescriptors = false
+
+  /// The coroutine whose turn it is.
+  var current: TaskID?
+  var currentCoroutine: OpaquePointer?
+  private(set) var currentReason = WakeReason.woken
+
+  private static let key = LuaRegistryKey()
+
+  /// The dispatcher of the state; made when it is first asked for.
+  ///
+  /// - Throws: a Lua error when the process has no descriptors left.
+  public static func of(_ call: LuaCall) throws(LuaFailure) -> CopasLoop {
+    call.pushRegistry(key)
+    defer { call.pop() }
+    if let loop = LuaHolder<CopasLoop>.object(call, at: -1) { return loop }
+    let loop: CopasLoop
+    do throws(Errno) {
+      loop = try CopasLoop(call, kind: chosenKind())
+    } catch {
+      throw call.failure("cannot make a readiness queue: \(error)")
+    }
+    LuaHolder.push(loop, onto: call)
+    call.setRegistry(key)
+    return loop
+  }
+
+  /// `MILONGA_READINESS=poll` selects the portable back end.
+  private static func chosenKind() -> ReadinessQueue.Kind {
+    environmentVariable("MILONGA_READINESS").flatMap(ReadinessQueue.Kind.init(rawValue:)) ?? .epoll
+  }
+
+  private init(_ call: LuaCall, kind: ReadinessQueue.Kind) throws(Errno) {
+    sockets = SocketLibrary.of(call)
+    readiness = try ReadinessQueue(kind)
+    lookups = Lookups(waker: readiness.waker)
+    // The registry's main thread: `call` may be a coroutine that will be gone.
+    lua_rawgeti(call.state, milonga_registryindex(), lua_Integer(LUA_RIDX_MAINTHREAD))
+    main = LuaCall(lua_tothread(call.state, -1))
+    call.pop()
+    sockets.willClose = { [unowned self] descriptor in forget(descriptor) }
+  }
+
+  deinit {
+    sockets.willClose = nil
+    lookups.close()
+  }
+
+  // MARK: Running
+
+  /// Nothing waits for a descriptor or a deadline, and nobody is ready.
+  var isFinished: Bool {
+    scheduler.readyCount == 0 && scheduler.waitingForDescriptor == 0 && scheduler.sleeping == 0
+      && lookups.isEmpty
+  }
+
+  /// Waits for something to happen, at most until `deadline`, and gives everybody whom it concerns a
+  /// turn.
+  ///
+  /// - Returns: whether a descriptor became ready.
+  func step(until deadline: Int64) throws(LuaFailure) -> Bool {
+    var handled = false
+    var milliseconds: Int32 = 0
+    if scheduler.readyCount == 0 {
+      let wake = min(deadline, scheduler.nextDeadline ?? MonotonicTime.never)
+      if wake == MonotonicTime.never {
+        milliseconds = -1
+      } else {
+        milliseconds = MonotonicTime.milliseconds(until: wake, from: MonotonicTime.now())
+      }
+    }
+    do throws(Errno) {
+      try readiness.wait(milliseconds: milliseconds) { event in
+        handled = true
+        let readiness = event.readiness
+        scheduler.notify(
+          descriptor: Int32(truncatingIfNeeded: event.tag),
+          generation: UInt32(truncatingIfNeeded: event.tag >> 32),
+          readable: readiness.contains(.readable), writable: readiness.contains(.writable),
+          hangup: readiness.contains(.hangup))
+      }
+    } catch {
+      throw main.failure("waiting for descriptors failed: \(error)")
+    }
+    try raiseInterruption()
+    lookups.deliver { scheduler.wake($0) }
+    if scheduler.nextDeadline != nil { scheduler.expire(MonotonicTime.now()) }
+    scheduler.runTurns(run)
+    return handled
+  }
+
+  /// Ctrl-C while nothing runs: no Lua code would notice.
+  private func raiseInterruption() throws(LuaFailure) {
+    guard let vm = milonga_vm_of(main.state), vm.pointee.interrupted != 0 else { return }
+    vm.pointee.interrupted = 0
+    lua_sethook(main.state, nil, 0, 0)
+    throw main.failure("interrupted!")
+  }
+
+  private func run(_ turn: Turn) {
+    switch tasks[Int(turn.task.index)].kind {
+    case .server: accept(turn.task)
+    case .coroutine: resume(turn.task, turn.reason)
+    case .none: scheduler.finish(turn.task)
+    }
+  }
+
+  /// Runs a coroutine until it waits for something, ends, or fails.
+  func resume(_ task: TaskID, _ reason: WakeReason) {
+    let index = Int(task.index)
+    let coroutine = tasks[index].coroutine!
+    if reason == .cancelled {
+      end(task)
+      return
+    }
+    let arguments = tasks[index].arguments
+    tasks[index].arguments = 0
+    let outer = (current, currentCoroutine)
+    current = task
+    currentCoroutine = coroutine
+    currentReason = reason
+    var results: Int32 = 0
+    let status = milonga_resume(coroutine, main.state, arguments, &results)
+    (current, currentCoroutine) = outer
+    if status == LUA_YIELD {
+      if !scheduler.isRunning(task) {
+        lua_settop(coroutine, -results - 1)
+        return
+      }
+      LuaCall(coroutine).push(
+        "coroutine.yield was called without a resume first, user-code cannot yield to Copas")
+      reportError(of: task)
+    } else if status != LUA_OK {
+      reportError(of: task)
+    }
+    end(task)
+  }
+
+  // MARK: Descriptors
+
+  /// Registers a descriptor that is going to be waited for.
+  func watch(_ socket: UnsafeMutablePointer<TCPSocket>) throws(Errno) {
+    guard !socket.pointee.isWatched else { return }
+    let descriptor = socket.pointee.descriptor
+    let generation = scheduler.watch(descriptor)
+    do throws(Errno) {
+      try readiness.add(descriptor, tag: UInt64(generation) << 32 | UInt64(UInt32(descriptor)))
+    } catch {
+      scheduler.unwatch(descriptor)
+      throw error
+    }
+    socket.pointee.isWatched = true
+  }
+
+  private func forget(_ descriptor: Int32) {
+    readiness.remove(descriptor)
+    scheduler.unwatch(descriptor)
+  }
+}

@@ -1,0 +1,89 @@
+import CLua
+import Lua
+import LuaSocket
+
+extension CopasLoop {
+  /// The functions that work on sockets. Each is a function of the module, for plain sockets, and a
+  /// method of wrapped ones.
+  func addTransfers(_ call: LuaCall) {
+    let pending = LuaClass<PendingConnect>(call, name: "copas connect")
+    let operations: [(StaticString, LuaBody)] = [
+      ("send", { [self] (call) throws(LuaFailure) in try send(call) }),
+      ("receive", { [self] (call) throws(LuaFailure) in try receive(call, partial: false) }),
+      ("receivepartial", { [self] (call) throws(LuaFailure) in try receive(call, partial: true) }),
+      ("connect", { [self] (call) throws(LuaFailure) in try connect(call, pending) }),
+      ("close", { [self] (call) throws(LuaFailure) in try close(call) }),
+      ("flush", { (_) throws(LuaFailure) in .results(0) }),
+      ("settimeout", { [self] (call) throws(LuaFailure) in try setTimeout(call) }),
+      ("settimeouts", { [self] (call) throws(LuaFailure) in try setTimeouts(call) }),
+    ]
+    for (name, body) in operations { call.setFunction(name, body) }
+    call.pushField("receivepartial", of: -1)
+    call.setField("receivePartial", of: -2)
+
+    wrapper = CopasWrapper(call, loop: self) { call in
+      for (name, body) in operations { call.setFunction(name, body) }
+      // A wrapped socket with a receive timeout of 0 takes what is there.
+      call.setFunction("receive") { [self] (call) throws(LuaFailure) in
+        if call.phase == .entered { unwrap(call, at: 1) }
+        let socket = sockets.client.payload(call, at: 1)
+        return try receive(call, partial: socket?.pointee.copasTimeouts.receive == 0)
+      }
+    }
+  }
+
+  private func close(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
+    let socket = try checkSocket(call)
+    sockets.close(&socket.pointee)
+    call.push(1.0)
+    return .results(1)
+  }
+
+  private func checkSocket(
+    _ call: LuaCall
+  ) throws(LuaFailure) -> UnsafeMutablePointer<TCPSocket> {
+    unwrap(call, at: 1)
+    guard let socket = sockets.tcpIfTCP(call, at: 1) else {
+      throw call.argumentFailure(1, "tcp{any} expected")
+    }
+    return socket
+  }
+
+  private func setTimeout(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
+    let socket = try checkSocket(call)
+    guard let seconds = seconds(call, at: 2) else {
+      call.pushNil()
+      call.push("timeout must be 'nil' or a number")
+      return .results(2)
+    }
+    socket.pointee.copasTimeouts = .init(all: seconds ?? -1)
+    call.push(true)
+    return .results(1)
+  }
+
+  /// Negative is for ever, nil leaves the timeout as it is.
+  private func setTimeouts(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
+    let socket = try checkSocket(call)
+    let phases: [(String, WritableKeyPath<TCPSocket.CopasTimeouts, Double>)] = [
+      ("connect", \.connect), ("send", \.send), ("read", \.receive),
+    ]
+    for (index, (name, timeout)) in phases.enumerated() {
+      guard let seconds = seconds(call, at: index + 2) else {
+        call.pushNil()
+        call.push("\(name) timeout must be 'nil' or a number")
+        return .results(2)
+      }
+      guard let seconds else { continue }
+      socket.pointee.copasTimeouts[keyPath: timeout] = seconds < 0 ? .infinity : seconds
+    }
+    call.push(true)
+    return .results(1)
+  }
+
+  /// A number, or nil for nil; nil as a whole for anything else.
+  private func seconds(_ call: LuaCall, at index: Int) -> Double?? {
+    if call.isNoneOrNil(at: index) { return .some(nil) }
+    guard call.type(at: index) == .number else { return nil }
+    return .some(call.numberIfNumber(at: index))
+  }
+}

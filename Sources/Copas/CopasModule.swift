@@ -1,0 +1,239 @@
+import CLua
+import CShims
+import IO
+import Lua
+import LuaSocket
+import Scheduler
+
+/// The Lua module `copas`.
+public enum CopasModule {
+  /// Pushes the module's table: what `require 'copas'` returns.
+  public static func open(_ call: LuaCall) throws(LuaFailure) {
+    let loop = try CopasLoop.of(call)
+    if loop.moduleReference != 0 {
+      call.pushRetained(loop.moduleReference)
+      return
+    }
+    call.pushTable(fields: 48)
+    call.pushValue(at: -1)
+    loop.moduleReference = call.retainTop()
+    call.push("Copas 4.11.0")
+    call.setField("_VERSION", of: -2)
+    call.push("Coroutine Oriented Portable Asynchronous Services")
+    call.setField("_DESCRIPTION", of: -2)
+    call.push(true)
+    call.setField("autoclose", of: -2)
+    call.push(false)
+    call.setField("running", of: -2)
+
+    loop.addDispatcher(call)
+    loop.addThreads(call)
+    loop.addTime(call)
+    loop.addTransfers(call)
+    loop.addErrors(call)
+
+    call.pushTable(fields: 1)
+    call.setFunction("__call") { (call) throws(LuaFailure) in
+      if call.phase == .entered { call.remove(at: 1) }
+      return try loop.runLoop(call)
+    }
+    lua_setmetatable(call.state, -2)
+  }
+}
+
+extension CopasLoop {
+  func addDispatcher(_ call: LuaCall) {
+    call.setFunction("addserver") { [self] (call) throws(LuaFailure) in
+      try addServer(call)
+      return .results(0)
+    }
+    call.setFunction("removeserver") { [self] (call) throws(LuaFailure) in
+      let keepOpen = call.boolean(at: 2)
+      try removeServer(call, keepOpen: keepOpen)
+      if keepOpen { call.push(true) } else { call.push(1.0) }
+      return .results(1)
+    }
+    call.setFunction("loop") { [self] (call) throws(LuaFailure) in try runLoop(call) }
+    call.setFunction("step") { [self] (call) throws(LuaFailure) in
+      try requireOutside(call, "step")
+      let seconds = try call.number(at: 1, default: .infinity)
+      let deadline = MonotonicTime.deadline(after: seconds, from: MonotonicTime.now())
+      call.push(try step(until: deadline))
+      return .results(1)
+    }
+    call.setFunction("finished") { [self] (call) throws(LuaFailure) in
+      call.push(isFinished)
+      return .results(1)
+    }
+    call.setFunction("handler") { [self] (call) throws(LuaFailure) in
+      try call.check(1, is: .function)
+      guard call.isNoneOrNil(at: 2) else { throw unsupportedTLS(call, argument: 2) }
+      call.count = 1
+      call.push(upvalues: 1) { [self] (call) throws(LuaFailure) in
+        guard call.phase == .entered else { return .results(call.count) }
+        try pushWrapped(call, at: 1)
+        call.replace(at: 1)
+        call.pushUpvalue(1)
+        call.insert(at: 1)
+        return .call(arguments: call.count - 1, state: 1)
+      }
+      return .results(1)
+    }
+    call.setFunction("wrap") { [self] (call) throws(LuaFailure) in
+      guard call.isNoneOrNil(at: 2) else { throw unsupportedTLS(call, argument: 2) }
+      try pushWrapped(call, at: 1)
+      return .results(1)
+    }
+  }
+
+  private func unsupportedTLS(_ call: LuaCall, argument: Int) -> LuaFailure {
+    call.argumentFailure(argument, "TLS parameters are not supported yet")
+  }
+
+  /// `loop([initializer] [, timeout])`: runs until nothing is left to do.
+  func runLoop(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
+    try requireOutside(call, "loop")
+    var timeout = Double.infinity
+    if call.type(at: 1) == .function {
+      timeout = try call.number(at: 2, default: .infinity)
+      call.pushValue(at: 1)
+      scheduler.yield(spawnCoroutine(call, arguments: 0))
+    } else {
+      timeout = try call.number(at: call.isNoneOrNil(at: 1) ? 2 : 1, default: .infinity)
+    }
+    setRunning(true)
+    defer { setRunning(false) }
+    while !isFinished {
+      let now = timeout == .infinity ? 0 : MonotonicTime.now()
+      _ = try step(until: MonotonicTime.deadline(after: timeout, from: now))
+    }
+    return .results(0)
+  }
+
+  private func setRunning(_ running: Bool) {
+    main.pushRetained(moduleReference)
+    main.push(running)
+    main.setField("running", of: -2)
+    main.pop()
+  }
+
+  private func requireOutside(_ call: LuaCall, _ function: String) throws(LuaFailure) {
+    guard current != nil else { return }
+    throw call.failure(
+      "copas.\(function): called inside a Copas thread; the dispatcher runs already")
+  }
+
+  func addThreads(_ call: LuaCall) {
+    call.setFunction("addthread") { [self] (call) throws(LuaFailure) in
+      try call.check(1, is: .function)
+      return addThread(call)
+    }
+    call.setFunction("addnamedthread") { [self] (call) throws(LuaFailure) in
+      // Copas 2 had the function first; both orders are in use.
+      if call.type(at: 1) == .function {
+        call.remove(at: 2)
+      } else {
+        try call.check(2, is: .function)
+        call.remove(at: 1)
+      }
+      return addThread(call)
+    }
+    call.setFunction("removethread") { [self] (call) throws(LuaFailure) in
+      if let task = task(call, at: 1) { removeThread(task) }
+      return .results(0)
+    }
+    call.setFunction("wakeup") { [self] (call) throws(LuaFailure) in
+      if let task = task(call, at: 1) { scheduler.wake(task) }
+      return .results(0)
+    }
+  }
+
+  /// The function at 1 and its arguments become a coroutine that runs in the next step.
+  private func addThread(_ call: LuaCall) -> LuaOutcome {
+    scheduler.yield(spawnCoroutine(call, arguments: call.count - 1))
+    return .results(1)
+  }
+
+  private func removeThread(_ task: TaskID) {
+    guard task != current else { return }
+    if !scheduler.cancel(task), scheduler.exists(task) { end(task) }
+  }
+
+  func addTime(_ call: LuaCall) {
+    call.setFunction("gettime") { (call) throws(LuaFailure) in
+      call.push(WallClock.now())
+      return .results(1)
+    }
+    call.setFunction("sleep") { [self] (call) throws(LuaFailure) in
+      guard call.phase == .entered else { return .results(0) }
+      try requireInside(call, "sleep")
+      let seconds = try call.number(at: 1, default: 0)
+      return sleep(seconds < 0 ? .infinity : seconds)
+    }
+    call.setFunction("pause") { [self] (call) throws(LuaFailure) in
+      guard call.phase == .entered else { return pushElapsed(call) }
+      try requireInside(call, "pause")
+      let seconds = max(0, try call.number(at: 1, default: 0))
+      call.count = 0
+      call.push(WallClock.now())
+      return sleep(seconds)
+    }
+    call.setFunction("pauseforever") { [self] (call) throws(LuaFailure) in
+      guard call.phase == .entered else { return pushElapsed(call) }
+      try requireInside(call, "pauseforever")
+      call.count = 0
+      call.push(WallClock.now())
+      return sleep(.infinity)
+    }
+  }
+
+  private func sleep(_ seconds: Double) -> LuaOutcome {
+    guard seconds > 0 else {
+      scheduler.yield(current!)
+      return .yield()
+    }
+    let now = MonotonicTime.now()
+    return sleep(until: MonotonicTime.deadline(after: seconds, from: now))
+  }
+
+  /// Pushes the seconds since the time that was left at 1.
+  private func pushElapsed(_ call: LuaCall) -> LuaOutcome {
+    call.push(WallClock.now() - (call.numberIfNumber(at: 1) ?? 0))
+    return .results(1)
+  }
+
+  func addErrors(_ call: LuaCall) {
+    call.setFunction("seterrorhandler") { [self] (call) throws(LuaFailure) in
+      guard call.isNoneOrNil(at: 1) || call.type(at: 1) == .function else {
+        throw call.failure("Expected the handler to be a function, or nil")
+      }
+      let isDefault = call.boolean(at: 2)
+      if isDefault, call.isNoneOrNil(at: 1) {
+        throw call.failure("Expected the handler to be a function when setting the default")
+      }
+      var reference: Int32 = 0
+      if !call.isNoneOrNil(at: 1) {
+        call.pushValue(at: 1)
+        reference = call.retainTop()
+      }
+      setErrorHandler(reference, isDefault: isDefault)
+      return .results(0)
+    }
+    call.setFunction("gettraceback") { [self] (call) throws(LuaFailure) in
+      call.count = 3
+      pushTraceback(call, message: 1)
+      return .results(1)
+    }
+  }
+
+  private func setErrorHandler(_ reference: Int32, isDefault: Bool) {
+    if isDefault {
+      if let old = defaultErrorHandler { main.release(old) }
+      defaultErrorHandler = reference
+    } else if let current {
+      let index = Int(current.index)
+      if tasks[index].handler != 0 { main.release(tasks[index].handler) }
+      tasks[index].handler = reference
+    }
+  }
+}

@@ -1,0 +1,95 @@
+import CLua
+import CShims
+import Lua
+import LuaSocket
+import Scheduler
+
+/// What a task of the scheduler stands for.
+struct CopasTask {
+  enum Kind {
+    case none, coroutine, server
+  }
+
+  var kind = Kind.none
+  /// The coroutine's stack.
+  var coroutine: OpaquePointer?
+  /// The coroutine, or the server's socket, in the registry.
+  var reference: Int32 = 0
+  /// Arguments on the coroutine's stack that its first resume takes.
+  var arguments: Int32 = 0
+  /// The server's handler, or the coroutine's error handler, in the registry; 0 for none.
+  var handler: Int32 = 0
+  /// The connection that is closed when the coroutine ends, in the registry; 0 for none.
+  var connection: Int32 = 0
+}
+
+extension CopasLoop {
+  /// Makes a coroutine of the function that lies below `arguments` on top of the stack (both are
+  /// popped). It has its turn now: resume it, or let it wait.
+  ///
+  /// Leaves the coroutine on the stack.
+  func spawnCoroutine(_ call: LuaCall, arguments: Int) -> TaskID {
+    let coroutine = lua_newthread(call.state)!
+    call.insert(at: call.count - arguments - 1)
+    lua_xmove(call.state, coroutine, Int32(arguments + 1))
+    call.pushValue(at: -1)
+    let reference = call.retainTop()
+    let task = scheduler.spawn()
+    store(
+      CopasTask(
+        kind: .coroutine, coroutine: coroutine, reference: reference,
+        arguments: Int32(arguments)), for: task)
+    tasksByCoroutine[coroutine] = task
+    return task
+  }
+
+  func store(_ record: CopasTask, for task: TaskID) {
+    let index = Int(task.index)
+    while tasks.count <= index { tasks.append(CopasTask()) }
+    tasks[index] = record
+  }
+
+  /// The task of the coroutine at `index`, nil when it is none of ours.
+  func task(_ call: LuaCall, at index: Int) -> TaskID? {
+    lua_tothread(call.state, Int32(index)).flatMap { tasksByCoroutine[$0] }
+  }
+
+  /// Frees what the task holds. A coroutine that has not ended is closed, with its pending
+  /// to-be-closed variables.
+  func end(_ task: TaskID) {
+    let record = tasks[Int(task.index)]
+    tasks[Int(task.index)] = CopasTask()
+    scheduler.finish(task)
+    if let coroutine = record.coroutine {
+      tasksByCoroutine[coroutine] = nil
+      if lua_status(coroutine) != LUA_OK {
+        _ = milonga_closecoroutine(coroutine, main.state)
+        lua_settop(coroutine, 0)
+      }
+    }
+    if record.connection != 0 {
+      main.pushRetained(record.connection)
+      closeConnection(main)
+      main.release(record.connection)
+    }
+    main.release(record.reference)
+    if record.handler != 0 { main.release(record.handler) }
+  }
+
+  /// Closes the socket on top of the stack and pops it. The handler may have replaced it (by one
+  /// that speaks TLS), so that it need not be ours.
+  private func closeConnection(_ call: LuaCall) {
+    defer { call.pop() }
+    if let socket = sockets.tcpIfTCP(call, at: -1) {
+      sockets.close(&socket.pointee)
+      return
+    }
+    call.push("close")
+    guard milonga_gettable(call.state, -2) == LUA_OK, call.type(at: -1) == .function else {
+      call.pop()
+      return
+    }
+    call.pushValue(at: -2)
+    if milonga_pcall(call.state, 1, 0, 0) != LUA_OK { call.pop() }
+  }
+}

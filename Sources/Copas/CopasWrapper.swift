@@ -1,0 +1,90 @@
+import CLua
+import CShims
+import Lua
+import LuaSocket
+
+/// Copas sockets: tables with a field `socket`, whose methods wait inside the dispatcher.
+///
+/// They are tables and not userdata because programs reach for the field.
+final class CopasWrapper {
+  let metatable: UnsafeRawPointer
+  private let reference: Int32
+
+  /// Methods that do what those of the socket do.
+  private static let forwarded: [StaticString] = [
+    "bind", "getsockname", "getpeername", "getstats", "setstats", "listen", "accept", "setoption",
+    "getoption", "shutdown",
+  ]
+
+  init(_ call: LuaCall, loop: CopasLoop, methods: (LuaCall) -> Void) {
+    call.pushTable(fields: 2)
+    metatable = call.identity(at: -1)!
+    call.pushTable(fields: 24)
+    methods(call)
+    for name in Self.forwarded { call.setFunction(name, Self.forward(name)) }
+    call.setField("__index", of: -2)
+    call.setFunction("__tostring") { (call) throws(LuaFailure) in
+      call.pushField("socket", of: 1)
+      guard milonga_tostring(call.state, -1) == LUA_OK else { throw .raised }
+      call.push(" (copas wrapped)")
+      call.concatenate(2)
+      return .results(1)
+    }
+    reference = call.retainTop()
+  }
+
+  /// Calls the method `name` of the wrapped socket with the same arguments.
+  private static func forward(_ name: StaticString) -> LuaBody {
+    { (call) throws(LuaFailure) in
+      guard call.phase == .entered else { return .results(call.count) }
+      try call.check(1, is: .table)
+      call.pushField("socket", of: 1)
+      call.replace(at: 1)
+      call.push(name)
+      guard milonga_gettable(call.state, 1) == LUA_OK else { throw .raised }
+      call.insert(at: 1)
+      return .call(arguments: call.count - 1, state: 1)
+    }
+  }
+
+  func isWrapped(_ call: LuaCall, at index: Int) -> Bool {
+    guard call.type(at: index) == .table, lua_getmetatable(call.state, Int32(index)) != 0 else {
+      return false
+    }
+    defer { call.pop() }
+    return call.identity(at: -1) == metatable
+  }
+
+  /// Replaces the socket on top of the stack with its wrapper.
+  func wrapTop(_ call: LuaCall) {
+    call.pushTable(fields: 1)
+    call.insert(at: -2)
+    call.setField("socket", of: -2)
+    call.pushRetained(reference)
+    lua_setmetatable(call.state, -2)
+  }
+}
+
+extension CopasLoop {
+  /// Puts the socket in the place of its wrapper.
+  @inline(__always)
+  func unwrap(_ call: LuaCall, at index: Int) {
+    guard call.type(at: index) == .table else { return }
+    call.pushField("socket", of: index)
+    call.replace(at: index)
+  }
+
+  /// `wrap(socket)`: pushes the wrapper of the value at `index`, which may be one already.
+  func pushWrapped(_ call: LuaCall, at index: Int) throws(LuaFailure) {
+    if wrapper.isWrapped(call, at: index) {
+      call.pushValue(at: index)
+      return
+    }
+    guard let socket = sockets.tcpIfTCP(call, at: index) else {
+      throw call.argumentFailure(index, "tcp{any} expected: a socket, as socket.tcp returns it")
+    }
+    socket.pointee.timeouts.block = 0
+    call.pushValue(at: index)
+    wrapper.wrapTop(call)
+  }
+}

@@ -1,0 +1,47 @@
+import IO
+import Scheduler
+
+/// Names being looked up on other threads for coroutines that wait.
+final class Lookups {
+  typealias Answer = Result<[SocketAddress], ResolverError>
+
+  private let mailbox: Mailbox<(ticket: Int, answer: Answer)>
+  private var waiting: [Int: TaskID] = [:]
+  private var answers: [Int: Answer] = [:]
+  private var lastTicket = 0
+
+  init(waker: ReadinessQueue.Waker) { mailbox = Mailbox(waker: waker) }
+
+  var isEmpty: Bool { waiting.isEmpty }
+
+  /// Starts to look a name up; `task` is woken when the answer is there.
+  func start(_ query: ResolverQuery, for task: TaskID) -> Int {
+    lastTicket += 1
+    let ticket = lastTicket
+    waiting[ticket] = task
+    let mailbox = mailbox
+    Resolver.resolve(query) { mailbox.send((ticket, $0)) }
+    return ticket
+  }
+
+  /// The answer, nil while there is none.
+  func takeAnswer(_ ticket: Int) -> Answer? { answers.removeValue(forKey: ticket) }
+
+  /// Nobody wants the answer any more.
+  func abandon(_ ticket: Int) {
+    waiting[ticket] = nil
+    answers[ticket] = nil
+  }
+
+  func deliver(_ wake: (TaskID) -> Void) {
+    guard !waiting.isEmpty else { return }
+    for (ticket, answer) in mailbox.collect() {
+      guard let task = waiting.removeValue(forKey: ticket) else { continue }
+      answers[ticket] = answer
+      wake(task)
+    }
+  }
+
+  /// No thread touches the loop from now on.
+  func close() { mailbox.close() }
+}

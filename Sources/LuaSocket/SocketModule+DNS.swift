@@ -1,0 +1,75 @@
+import Glibc
+import IO
+import Lua
+
+extension SocketLibrary {
+  /// Pushes the table `socket.dns`.
+  func pushDNS(_ call: LuaCall) {
+    call.pushTable(fields: 4)
+    call.setFunction("toip") { (call) throws(LuaFailure) in
+      pushHost(call, gethostbyname(try call.string(at: 1))) { call, host in
+        call.push(host.addresses.first ?? "")
+      }
+    }
+    call.setFunction("gethostname") { (call) throws(LuaFailure) in
+      var name = [CChar](repeating: 0, count: 257)
+      guard Glibc.gethostname(&name, 256) == 0 else {
+        return call.pushFailure(.system(.init(rawValue: errno)))
+      }
+      call.push(String(decoding: name.prefix { $0 != 0 }.map(UInt8.init), as: UTF8.self))
+      return .results(1)
+    }
+  }
+}
+
+/// What gethostbyname(3) knows of a host.
+private struct Host {
+  let name: String
+  let aliases: [String]
+  let addresses: [String]
+
+  init(_ entry: hostent) {
+    name = String(cString: entry.h_name)
+    aliases = Self.list(entry.h_aliases) { String(cString: $0) }
+    addresses = Self.list(entry.h_addr_list) { address in
+      var text = [CChar](repeating: 0, count: Int(INET_ADDRSTRLEN))
+      inet_ntop(AF_INET, address, &text, socklen_t(text.count))
+      return text.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
+    }
+  }
+
+  private static func list(
+    _ pointers: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?,
+    _ transform: (UnsafeMutablePointer<CChar>) -> String
+  ) -> [String] {
+    var result: [String] = []
+    var next = pointers
+    while let pointer = next?.pointee {
+      result.append(transform(pointer))
+      next = next! + 1
+    }
+    return result
+  }
+}
+
+/// Pushes the answer that `first` picks and the table with everything known of the host.
+private func pushHost(
+  _ call: LuaCall, _ entry: UnsafeMutablePointer<hostent>?, first: (LuaCall, Host) -> Void
+) -> LuaOutcome {
+  guard let entry else {
+    call.pushNil()
+    let code = __h_errno_location().pointee
+    call.push(code == HOST_NOT_FOUND ? "host not found" : String(cString: hstrerror(code)))
+    return .results(2)
+  }
+  let host = Host(entry.pointee)
+  first(call, host)
+  call.pushTable(fields: 3)
+  call.push(host.name)
+  call.setField("name", of: -2)
+  host.addresses.push(onto: call)
+  call.setField("ip", of: -2)
+  host.aliases.push(onto: call)
+  call.setField("alias", of: -2)
+  return .results(2)
+}

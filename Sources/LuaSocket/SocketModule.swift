@@ -1,0 +1,137 @@
+import Glibc
+import IO
+import Lua
+import SystemPackage
+
+/// The Lua module `socket`.
+public enum SocketModule {
+  /// Pushes the module's table: what `require 'socket'` returns.
+  public static func open(_ call: LuaCall) {
+    let library = SocketLibrary.of(call)
+    call.pushTable(fields: 24)
+    library.addConstructors(call)
+    library.addTimeFunctions(call)
+    call.setFunction("select") { (call) throws(LuaFailure) in try library.select(call) }
+    library.pushDNS(call)
+    call.setField("dns", of: -2)
+    call.push("LuaSocket 3.1.0")
+    call.setField("_VERSION", of: -2)
+    call.push(2048)
+    call.setField("BLOCKSIZE", of: -2)
+    call.push(8192)
+    call.setField("_DATAGRAMSIZE", of: -2)
+    call.push(1024)
+    call.setField("_SETSIZE", of: -2)
+    call.push(-1)
+    call.setField("_SOCKETINVALID", of: -2)
+    call.push(false)
+    call.setField("_DEBUG", of: -2)
+  }
+}
+
+extension SocketLibrary {
+  func addConstructors(_ call: LuaCall) {
+    call.setFunction("tcp") { [self] (call) throws(LuaFailure) in create(call, AF_UNSPEC) }
+    call.setFunction("tcp4") { [self] (call) throws(LuaFailure) in create(call, AF_INET) }
+    call.setFunction("tcp6") { [self] (call) throws(LuaFailure) in create(call, AF_INET6) }
+    call.setFunction("bind") { [self] (call) throws(LuaFailure) in try bindServer(call) }
+    call.setFunction("connect") { [self] (call) throws(LuaFailure) in
+      try connectClient(call, family: optionalFamily(call, at: 5))
+    }
+    call.setFunction("connect4") { [self] (call) throws(LuaFailure) in
+      try connectClient(call, family: AF_INET)
+    }
+    call.setFunction("connect6") { [self] (call) throws(LuaFailure) in
+      try connectClient(call, family: AF_INET6)
+    }
+  }
+
+  func addTimeFunctions(_ call: LuaCall) {
+    call.setFunction("gettime") { (call) throws(LuaFailure) in
+      call.push(WallClock.now())
+      return .results(1)
+    }
+    call.setFunction("sleep") { (call) throws(LuaFailure) in
+      WallClock.sleep(try call.number(at: 1))
+      return .results(0)
+    }
+  }
+
+  private func create(_ call: LuaCall, _ family: Int32) -> LuaOutcome {
+    let socket = master.push(TCPSocket(family: family), onto: call)
+    if family != AF_UNSPEC, let failure = open(socket, family: family) {
+      return call.pushFailure(failure)
+    }
+    return .results(1)
+  }
+
+  /// `bind(host, port [, backlog])`: a listening server with `reuseaddr`.
+  private func bindServer(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
+    let host = try call.string(at: 1)
+    let service = try call.string(at: 2)
+    let backlog = Int32(clamping: try call.number(at: 3, default: 32).clampedToInt)
+    let query = ResolverQuery(
+      host: host == "*" ? "0.0.0.0" : host, service: service, passive: true)
+    let addresses: [SocketAddress]
+    switch Resolver.resolve(query) {
+    case .failure(let error): return call.pushFailure(.resolver(error))
+    case .success(let found): addresses = found
+    }
+    var failure: SocketFailure?
+    for address in addresses {
+      let socket = server.push(TCPSocket(family: address.family), onto: call)
+      failure = open(socket, family: address.family) ?? listen(socket, at: address, backlog)
+      if failure == nil { return .results(1) }
+      close(&socket.pointee)
+    }
+    return call.pushFailure(failure ?? .resolver(ResolverError(code: EAI_NONAME)))
+  }
+
+  private func listen(
+    _ socket: UnsafeMutablePointer<TCPSocket>, at address: SocketAddress, _ backlog: Int32
+  ) -> SocketFailure? {
+    do throws(Errno) {
+      try socket.pointee.socket.set(.reuseAddress, to: 1)
+      try socket.pointee.socket.bind(address)
+      try socket.pointee.socket.listen(backlog: backlog)
+      return nil
+    } catch {
+      return .system(error)
+    }
+  }
+
+  /// `connect(host, port [, local host, local port [, family]])`.
+  private func connectClient(_ call: LuaCall, family: Int32) throws(LuaFailure) -> LuaOutcome {
+    let host = try call.string(at: 1)
+    let service = try call.string(at: 2)
+    let socket: UnsafeMutablePointer<TCPSocket>
+    if call.isNoneOrNil(at: 3) {
+      socket = client.push(TCPSocket(family: family), onto: call)
+    } else {
+      let local = ResolverQuery(
+        host: try call.string(at: 3), service: try call.string(at: 4, default: "0"),
+        family: family, passive: true)
+      socket = client.push(TCPSocket(family: family), onto: call)
+      switch Resolver.resolve(local) {
+      case .failure(let error): return call.pushFailure(.resolver(error))
+      case .success(let addresses):
+        if let failure = bind(socket, to: addresses) { return call.pushFailure(failure) }
+      }
+    }
+    let query = ResolverQuery(host: host, service: service, family: socket.pointee.family)
+    if let failure = connect(socket, query) {
+      close(&socket.pointee)
+      return call.pushFailure(failure)
+    }
+    return .results(1)
+  }
+
+  private func optionalFamily(_ call: LuaCall, at index: Int) throws(LuaFailure) -> Int32 {
+    switch try call.string(at: index, default: "unspec") {
+    case "unspec": return AF_UNSPEC
+    case "inet", "inet4": return AF_INET
+    case "inet6": return AF_INET6
+    case let other: throw call.argumentFailure(index, "invalid option '\(other)'")
+    }
+  }
+}

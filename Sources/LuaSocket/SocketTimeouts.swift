@@ -1,0 +1,40 @@
+import Glibc
+import IO
+
+/// LuaSocket's two timeouts, in seconds; negative means none.
+public struct SocketTimeouts: Sendable {
+  /// How long one wait for the system may take, counted from the start of the operation.
+  public var block = -1.0
+  /// How long the whole operation may take.
+  public var total = -1.0
+
+  /// The operation fails at once instead of waiting.
+  var isZero: Bool { block == 0 || total == 0 }
+
+  /// When an operation started at `start` has to be given up.
+  func deadline(from start: Int64) -> Int64 {
+    switch (block < 0, total < 0) {
+    case (true, true): MonotonicTime.never
+    case (false, true): MonotonicTime.deadline(after: block, from: start)
+    case (true, false): MonotonicTime.deadline(after: total, from: start)
+    case (false, false): MonotonicTime.deadline(after: min(block, total), from: start)
+    }
+  }
+
+  /// Waits with poll(2) until the descriptor is ready or `deadline` has passed.
+  static func wait(
+    _ descriptor: Int32, for readiness: Readiness, until deadline: Int64
+  ) -> SocketFailure? {
+    var events: Int16 = 0
+    if readiness.contains(.readable) { events |= Int16(POLLIN) }
+    if readiness.contains(.writable) { events |= Int16(POLLOUT) }
+    var polled = pollfd(fd: descriptor, events: events, revents: 0)
+    while true {
+      let now = deadline == MonotonicTime.never ? 0 : MonotonicTime.now()
+      let count = poll(&polled, 1, MonotonicTime.milliseconds(until: deadline, from: now))
+      if count > 0 { return nil }
+      if count == 0 { return .timeout }
+      guard errno == EINTR else { return .system(.init(rawValue: errno)) }
+    }
+  }
+}

@@ -1,0 +1,54 @@
+import Glibc
+import IO
+import SystemPackage
+
+/// The way of a TCP socket to a connection: the addresses of the peer are tried in turn.
+public struct ConnectAttempt {
+  public let addresses: [SocketAddress]
+  private var next = 0
+  private var isUnderWay = false
+  private var lastFailure = SocketFailure.resolver(ResolverError(code: EAI_NONAME))
+
+  public init(_ addresses: [SocketAddress]) { self.addresses = addresses }
+
+  /// Gets as far as it can. `.wait`: until the socket is writable, or give up with ``giveUp()``.
+  ///
+  /// - Parameter replace: a socket of another family is needed: makes one in the place of the
+  ///   socket's descriptor (the old one is closed by it).
+  public mutating func proceed(
+    _ socket: UnsafeMutablePointer<TCPSocket>, replace: (Int32) -> SocketFailure?
+  ) -> TCPSocket.Progress {
+    if isUnderWay {
+      isUnderWay = false
+      guard let code = socket.pointee.socket.pendingError() else { return .done }
+      lastFailure = .system(code)
+    }
+    while next < addresses.count {
+      let address = addresses[next]
+      next += 1
+      if socket.pointee.descriptor < 0 || socket.pointee.family != address.family {
+        if let failure = replace(address.family) {
+          lastFailure = failure
+          continue
+        }
+      }
+      switch socket.pointee.socket.connect(address) {
+      case .moved: return .done
+      case .wouldBlock:
+        isUnderWay = true
+        return .wait
+      case .failed(let code): lastFailure = .system(code)
+      }
+    }
+    return .failed(lastFailure)
+  }
+
+  /// There are addresses left to try.
+  public var hasMore: Bool { next < addresses.count }
+
+  /// The address under way took too long; ``proceed(_:replace:)`` goes on with the next.
+  public mutating func giveUp() {
+    isUnderWay = false
+    lastFailure = .timeout
+  }
+}

@@ -1,0 +1,13 @@
+import Lua
+
+/// `require 'milonga'` under a stock `lua5.4`: registers the modules and returns a table that says
+/// which version this is.
+@_cdecl("luaopen_milonga")
+public func openMilonga(_ state: OpaquePointer) -> Int32 {
+  let call = LuaCall(state)
+  MilongaModules.preload(call: call)
+  call.pushTable(fields: 1)
+  call.push("Milonga 0.1.0")
+  call.setField("_VERSION", of: -2)
+  return 1
+}

@@ -1,0 +1,76 @@
+extension OutputBuffer {
+  /// Appends one byte.
+  @inlinable
+  public mutating func append(_ byte: UInt8) {
+    reserve(1)
+    base.unsafelyUnwrapped.storeBytes(of: byte, toByteOffset: tail, as: UInt8.self)
+    tail &+= 1
+  }
+
+  /// Appends bytes, which must not lie in this buffer.
+  @inlinable
+  public mutating func append(_ bytes: UnsafeRawBufferPointer) {
+    guard let start = bytes.baseAddress else { return }
+    append(start, bytes.count)
+  }
+
+  /// Appends the UTF-8 bytes of a literal.
+  ///
+  /// It is always inlined, because then its length is known and a few stores replace a copy.
+  @inlinable
+  @inline(__always)
+  public mutating func append(_ literal: StaticString) {
+    append(UnsafeRawPointer(literal.utf8Start), literal.utf8CodeUnitCount)
+  }
+
+  /// Appends bytes, which must not lie in this buffer.
+  @inlinable
+  mutating func append(_ start: UnsafeRawPointer, _ count: Int) {
+    reserve(count)
+    (base.unsafelyUnwrapped + tail).copyMemory(from: start, byteCount: count)
+    tail &+= count
+  }
+
+  /// Appends an integer in decimal digits.
+  @inlinable
+  public mutating func append(decimal value: Int64) {
+    if value < 0 { append(UInt8(ascii: "-")) }
+    append(decimal: value.magnitude)
+  }
+
+  /// Appends an unsigned integer in decimal digits.
+  @inlinable
+  public mutating func append(decimal value: UInt64) {
+    let digits = decimalDigits(value)
+    reserve(digits)
+    tail &+= digits
+    writeDigits(value, endingAt: base.unsafelyUnwrapped + tail)
+  }
+}
+
+/// How many digits `value` has in decimal.
+@inlinable
+func decimalDigits(_ value: UInt64) -> Int {
+  var digits = 1
+  var bound: UInt64 = 10
+  while value >= bound {
+    digits &+= 1
+    // 10^20 does not fit, and no value has more than 20 digits.
+    if digits == 20 { break }
+    bound &*= 10
+  }
+  return digits
+}
+
+/// Writes the decimal digits of `value` right-aligned in front of `end`.
+@inlinable
+func writeDigits(_ value: UInt64, endingAt end: UnsafeMutableRawPointer) {
+  var rest = value
+  var position = end
+  repeat {
+    let (quotient, digit) = rest.quotientAndRemainder(dividingBy: 10)
+    position -= 1
+    position.storeBytes(of: UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: digit), as: UInt8.self)
+    rest = quotient
+  } while rest != 0
+}

@@ -1,0 +1,24 @@
+// What a framing does to bytes that are already in the buffer.
+
+extension OutputBuffer {
+  /// Makes `bytes` more bytes part of the buffer, whatever they are, to be written later.
+  @inlinable
+  mutating func appendUninitialized(_ bytes: Int) {
+    reserve(bytes)
+    tail &+= bytes
+  }
+
+  /// Gives `body` the waiting bytes to change.
+  @inlinable
+  mutating func withUnsafeMutableBytes(_ body: (UnsafeMutableRawBufferPointer) -> Void) {
+    body(UnsafeMutableRawBufferPointer(start: base.map { $0 + head }, count: count))
+  }
+
+  /// Removes `bytes` bytes after the first `offset`, closing the gap.
+  @inlinable
+  mutating func remove(_ bytes: Int, after offset: Int) {
+    let gap = base.unsafelyUnwrapped + head + offset
+    gap.copyMemory(from: gap + bytes, byteCount: count &- offset &- bytes)
+    tail &-= bytes
+  }
+}

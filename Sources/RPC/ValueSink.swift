@@ -1,0 +1,72 @@
+/// What receives a stream of values.
+///
+/// A reader calls a sink while it parses, and a writer *is* a sink, so values go from bytes to the
+/// Lua stack, to a ``Value`` tree or to other bytes with nothing in between. Each value is one
+/// call, or, for a table, the calls
+///
+/// ```
+/// beginTable
+/// (beginElement value endElement | beginKey value beginValue value endEntry)*
+/// endTable
+/// ```
+///
+/// The brackets around elements and entries do nothing by default. A text writer needs those before
+/// a value, a stack those after it.
+///
+/// A sink cannot fail: what it must refuse, it remembers, and its owner asks afterwards.
+public protocol ValueSink: ~Copyable {
+  /// The value nil.
+  mutating func null()
+
+  /// A boolean.
+  mutating func boolean(_ value: Bool)
+
+  /// An integer.
+  mutating func integer(_ value: Int64)
+
+  /// A float, possibly infinite or not a number.
+  mutating func number(_ value: Double)
+
+  /// A string of any bytes, which are valid only during the call.
+  mutating func string(_ bytes: UnsafeRawBufferPointer)
+
+  /// A table starts.
+  ///
+  /// The counts are hints for reserving memory: 0 when unknown, and never trusted.
+  mutating func beginTable(elements: Int, entries: Int)
+
+  /// The next value is positional element `index`; within a table they come as 1, 2, 3, ...
+  mutating func beginElement(_ index: Int)
+
+  /// The value of positional element `index` is complete.
+  mutating func endElement(_ index: Int)
+
+  /// The next value is the key of an entry.
+  mutating func beginKey()
+
+  /// The key is complete, and the next value belongs to it.
+  mutating func beginValue()
+
+  /// The key and its value are complete.
+  mutating func endEntry()
+
+  /// The table that started last is complete.
+  mutating func endTable()
+}
+
+extension ValueSink where Self: ~Copyable {
+  /// Does nothing.
+  @inlinable public mutating func beginElement(_ index: Int) {}
+
+  /// Does nothing.
+  @inlinable public mutating func endElement(_ index: Int) {}
+
+  /// Does nothing.
+  @inlinable public mutating func beginKey() {}
+
+  /// Does nothing.
+  @inlinable public mutating func beginValue() {}
+
+  /// Does nothing.
+  @inlinable public mutating func endEntry() {}
+}

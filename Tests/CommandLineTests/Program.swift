@@ -1,0 +1,153 @@
+import Foundation
+import Glibc
+
+/// A program under test: our command line, or the original.
+enum Program: String {
+  case milonga
+  case lua = "lua5.4"
+
+  var path: String {
+    switch self {
+    case .lua: "/usr/bin/lua5.4"
+    case .milonga: Self.productsDirectory + "/milonga"
+    }
+  }
+
+  /// The directory that holds the test bundle, and what else was built.
+  private static let productsDirectory: String = {
+    var candidates = [Bundle.main.bundlePath, Bundle.main.executablePath ?? ""]
+    candidates.append(CommandLine.arguments[0])
+    for candidate in candidates {
+      var directory = URL(fileURLWithPath: candidate)
+      for _ in 0..<4 {
+        directory.deleteLastPathComponent()
+        if access(directory.path + "/milonga", X_OK) == 0, !isDirectory(directory.path + "/milonga")
+        {
+          return directory.path
+        }
+      }
+    }
+    fatalError("no milonga beside \(candidates)")
+  }()
+
+  private static func isDirectory(_ path: String) -> Bool {
+    var information = stat()
+    return stat(path, &information) == 0 && information.st_mode & S_IFMT == S_IFDIR
+  }
+
+  /// Starts the program under the name `lua`, so that the outputs of both can be compared as they
+  /// are. Descriptors are set up by `prepare`.
+  func start(
+    _ arguments: [String], environment: [String: String] = [:], session: Bool = false,
+    prepare: (inout posix_spawn_file_actions_t) -> Void
+  ) throws -> pid_t {
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    prepare(&actions)
+    var attributes = posix_spawnattr_t()
+    posix_spawnattr_init(&attributes)
+    defer { posix_spawnattr_destroy(&attributes) }
+    var defaults = sigset_t()
+    sigfillset(&defaults)
+    posix_spawnattr_setsigdefault(&attributes, &defaults)
+    var mask = sigset_t()
+    sigemptyset(&mask)
+    posix_spawnattr_setsigmask(&attributes, &mask)
+    let flags = POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | (session ? 0x80 : 0)
+    posix_spawnattr_setflags(&attributes, Int16(flags))
+    let fixed = ["PATH": "/usr/bin:/bin", "TERM": "dumb", "INPUTRC": "/dev/null", "LC_ALL": "C"]
+    let variables = fixed.merging(environment) { $1 }
+    var argv = (["lua"] + arguments).map { strdup($0) } + [nil]
+    var envp = variables.map { strdup("\($0)=\($1)") } + [nil]
+    defer { for string in argv + envp { free(string) } }
+    var process: pid_t = 0
+    let status = posix_spawn(&process, path, &actions, &attributes, &argv, &envp)
+    guard status == 0 else { throw POSIXError(POSIXErrorCode(rawValue: status)!) }
+    return process
+  }
+}
+
+/// Waits for a process to end: its exit status, or minus the signal that killed it.
+func waitForEnd(of process: pid_t, seconds: Double = 30) throws -> Int32 {
+  let deadline = Date(timeIntervalSinceNow: seconds)
+  while true {
+    var status: Int32 = 0
+    if waitpid(process, &status, WNOHANG) == process {
+      return status & 0x7f == 0 ? (status >> 8) & 0xff : -(status & 0x7f)
+    }
+    if Date() > deadline {
+      kill(process, SIGKILL)
+      waitpid(process, &status, 0)
+      throw TimedOut()
+    }
+    usleep(1000)
+  }
+}
+
+/// `posix_spawn_file_actions_addchdir_np`, which glibc has but Swift's module map hides.
+private func addDirectoryChange(_ actions: inout posix_spawn_file_actions_t, _ path: String) {
+  typealias Function =
+    @convention(c) (
+      UnsafeMutablePointer<posix_spawn_file_actions_t>, UnsafePointer<CChar>
+    ) -> Int32
+  let symbol = dlsym(dlopen(nil, RTLD_NOW), "posix_spawn_file_actions_addchdir_np")!
+  _ = unsafeBitCast(symbol, to: Function.self)(&actions, path)
+}
+
+struct TimedOut: Error {}
+
+/// What a run of a program shows to the outside.
+struct Outcome: Equatable, CustomStringConvertible {
+  var output: String
+  var errors: String
+  var status: Int32
+
+  var description: String { "status \(status)\n--- stdout\n\(output)--- stderr\n\(errors)---" }
+}
+
+/// A directory for one test's files, which the programs run in.
+final class Workplace {
+  let path: String
+
+  init() throws {
+    path = NSTemporaryDirectory() + "/milonga-\(UUID().uuidString)"
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+  }
+
+  deinit { try? FileManager.default.removeItem(atPath: path) }
+
+  func write(_ text: String, to name: String) throws {
+    try Data(text.utf8).write(to: URL(fileURLWithPath: path + "/" + name))
+  }
+
+  /// The bytes of a file, those that are not UTF-8 repaired.
+  func read(_ name: String) throws -> String {
+    String(decoding: try Data(contentsOf: URL(fileURLWithPath: path + "/" + name)), as: UTF8.self)
+  }
+
+  /// Starts a program with its output going to the files `stdout` and `stderr`.
+  func start(
+    _ program: Program, _ arguments: [String], input: String = "",
+    environment: [String: String] = [:]
+  ) throws -> pid_t {
+    try write(input, to: "stdin")
+    try write("", to: "stdout")
+    try write("", to: "stderr")
+    return try program.start(arguments, environment: environment) { actions in
+      addDirectoryChange(&actions, path)
+      posix_spawn_file_actions_addopen(&actions, 0, "stdin", O_RDONLY, 0)
+      posix_spawn_file_actions_addopen(&actions, 1, "stdout", O_WRONLY | O_APPEND, 0)
+      posix_spawn_file_actions_addopen(&actions, 2, "stderr", O_WRONLY | O_APPEND, 0)
+    }
+  }
+
+  func run(
+    _ program: Program, _ arguments: [String], input: String = "",
+    environment: [String: String] = [:]
+  ) throws -> Outcome {
+    let process = try start(program, arguments, input: input, environment: environment)
+    let status = try waitForEnd(of: process)
+    return Outcome(output: try read("stdout"), errors: try read("stderr"), status: status)
+  }
+}
