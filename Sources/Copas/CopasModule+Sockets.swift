@@ -7,22 +7,26 @@ extension CopasLoop {
   /// method of wrapped ones.
   func addTransfers(_ call: LuaCall) {
     let pending = LuaClass<PendingConnect>(call, name: "copas connect")
-    let operations: [(StaticString, LuaBody)] = [
-      ("send", { [self] (call) throws(LuaFailure) in try send(call) }),
-      ("receive", { [self] (call) throws(LuaFailure) in try receive(call, partial: false) }),
-      ("receivepartial", { [self] (call) throws(LuaFailure) in try receive(call, partial: true) }),
-      ("connect", { [self] (call) throws(LuaFailure) in try connect(call, pending) }),
-      ("close", { [self] (call) throws(LuaFailure) in try close(call) }),
-      ("flush", { (_) throws(LuaFailure) in .results(0) }),
-      ("settimeout", { [self] (call) throws(LuaFailure) in try setTimeout(call) }),
-      ("settimeouts", { [self] (call) throws(LuaFailure) in try setTimeouts(call) }),
-    ]
-    for (name, body) in operations { call.setFunction(name, body) }
+    let addOperations: (LuaCall) -> Void = { [self] call in
+      call.setFunction("send") { (call) throws(LuaFailure) in try self.send(call) }
+      call.setFunction("receive") { (call) throws(LuaFailure) in
+        try self.receive(call, partial: false)
+      }
+      call.setFunction("receivepartial") { (call) throws(LuaFailure) in
+        try self.receive(call, partial: true)
+      }
+      call.setFunction("connect") { (call) throws(LuaFailure) in try self.connect(call, pending) }
+      call.setFunction("close") { (call) throws(LuaFailure) in try self.close(call) }
+      call.setFunction("flush") { (_) throws(LuaFailure) in .results(0) }
+      call.setFunction("settimeout") { (call) throws(LuaFailure) in try self.setTimeout(call) }
+      call.setFunction("settimeouts") { (call) throws(LuaFailure) in try self.setTimeouts(call) }
+    }
+    addOperations(call)
     call.pushField("receivepartial", of: -1)
     call.setField("receivePartial", of: -2)
 
     wrapper = CopasWrapper(call, loop: self) { call in
-      for (name, body) in operations { call.setFunction(name, body) }
+      addOperations(call)
       // A wrapped socket with a receive timeout of 0 takes what is there.
       call.setFunction("receive") { [self] (call) throws(LuaFailure) in
         if call.phase == .entered { unwrap(call, at: 1) }
