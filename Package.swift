@@ -30,16 +30,19 @@ let package = Package(
     .target(name: "RPC"),
     .target(name: "LuaSocket", dependencies: ["IO", "Lua"]),
     .target(name: "Copas", dependencies: ["IO", "Lua", "LuaSocket", "Scheduler"]),
+    .target(name: "LuaCodec", dependencies: ["Lua", "RPC"]),
     .target(
       name: "LuaTango",
       dependencies: [
-        "Copas", "IO", "Lua", "LuaSocket", "RPC", .product(name: "Logging", package: "swift-log"),
+        "Copas", "IO", "Lua", "LuaCodec", "LuaSocket", "RPC", "Scheduler",
+        .product(name: "Logging", package: "swift-log"),
       ]),
     .target(name: "MilongaModule", dependencies: ["Copas", "Lua", "LuaSocket", "LuaTango"]),
     .executableTarget(
       name: "milonga", dependencies: ["CLua", "CShims", "Lua", "MilongaModule"]),
     .testTarget(name: "CommandLineTests", dependencies: ["milonga"]),
     .testTarget(name: "LuaTests", dependencies: ["Lua"]),
+    .testTarget(name: "RPCTests", dependencies: ["RPC"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -13,7 +13,7 @@ private let descriptorPause: Int64 = 100_000_000
 
 extension CopasLoop {
   /// Serves the listening socket at 1: each connection runs the function at 2 in a coroutine.
-  func addServer(_ call: LuaCall) throws(LuaFailure) {
+  public func addServer(_ call: LuaCall) throws(LuaFailure) {
     let socket = try checkServer(call)
     try call.check(2, is: .function)
     if let seconds = call.numberIfNumber(at: 3) {

@@ -65,8 +65,20 @@ extension CopasLoop {
     return .yield(0, state: state)
   }
 
+  /// The coroutine whose turn it is; nil outside the dispatcher.
+  public var currentTask: TaskID? { current }
+
+  /// Whether the coroutine has not ended.
+  public func exists(_ task: TaskID) -> Bool { scheduler.exists(task) }
+
+  /// Ends the sleep of a coroutine.
+  public func wake(_ task: TaskID) { scheduler.wake(task) }
+
+  /// Pushes the module's function `connect`.
+  public func pushConnect(_ call: LuaCall) { call.pushRetained(connectReference) }
+
   /// Lets the running coroutine sleep until `deadline` or until it is woken.
-  func sleep(until deadline: Int64, state: Int = 0) -> LuaOutcome {
+  public func sleep(until deadline: Int64, state: Int = 0) -> LuaOutcome {
     scheduler.sleep(current!, until: deadline)
     return .yield(0, state: state)
   }

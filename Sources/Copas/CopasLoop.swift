@@ -14,9 +14,11 @@ public final class CopasLoop {
   let readiness: ReadinessQueue
   let lookups: Lookups
   /// The main thread's stack, on which `copas.loop` runs.
-  let main: LuaCall
+  public let main: LuaCall
   /// The module's table in the registry: it holds settings (`autoclose`) and state (`running`).
   var moduleReference: Int32 = 0
+  /// The function `copas.connect`, in the registry.
+  var connectReference: Int32 = 0
   var defaultErrorHandler: Int32?
 
   /// What the scheduler's tasks are, by their index.
@@ -33,6 +35,9 @@ public final class CopasLoop {
   var current: TaskID?
   var currentCoroutine: OpaquePointer?
   private(set) var currentReason = WakeReason.woken
+
+  /// Told once, when the turn of the running coroutine ends.
+  public var turnEndObserver: (any TurnEndObserver)?
 
   private static let key = LuaRegistryKey()
 
@@ -151,6 +156,10 @@ public final class CopasLoop {
     var results: Int32 = 0
     let status = milonga_resume(coroutine, main.state, arguments, &results)
     (current, currentCoroutine) = outer
+    if let observer = turnEndObserver {
+      turnEndObserver = nil
+      observer.turnEnded()
+    }
     if status == LUA_YIELD {
       if !scheduler.isRunning(task) {
         lua_settop(coroutine, -results - 1)
@@ -185,4 +194,10 @@ public final class CopasLoop {
     readiness.remove(descriptor)
     scheduler.unwatch(descriptor)
   }
+}
+
+/// Somebody with something to do when a coroutine has had its turn, such as to send what it left
+/// behind.
+public protocol TurnEndObserver: AnyObject {
+  func turnEnded()
 }

@@ -25,6 +25,9 @@ extension CopasLoop {
     call.pushField("receivepartial", of: -1)
     call.setField("receivePartial", of: -2)
 
+    call.pushField("connect", of: -1)
+    connectReference = call.retainTop()
+
     wrapper = CopasWrapper(call, loop: self) { call in
       addOperations(call)
       // A wrapped socket with a receive timeout of 0 takes what is there.

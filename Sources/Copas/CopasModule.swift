@@ -91,7 +91,7 @@ extension CopasLoop {
   }
 
   /// `loop([initializer] [, timeout])`: runs until nothing is left to do.
-  func runLoop(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
+  public func runLoop(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
     try requireOutside(call, "loop")
     var timeout = Double.infinity
     if call.type(at: 1) == .function {

@@ -36,6 +36,19 @@ extension LuaCall {
     lua_rawset(state, table)
   }
 
+  /// Pushes `table[key]` without metamethods, where `key` is one that no Lua code can have.
+  @inlinable
+  public func pushField(_ key: LuaRegistryKey, of index: Int) {
+    lua_rawgetp(state, Int32(index), key.address)
+  }
+
+  /// Pops the topmost value into `table[key]`, without metamethods. `index` is the table's place
+  /// before the pop.
+  @inlinable
+  public func setField(_ key: LuaRegistryKey, of index: Int) {
+    lua_rawsetp(state, Int32(index), key.address)
+  }
+
   /// Pushes the registry's value under `key`.
   @inlinable
   public func pushRegistry(_ key: LuaRegistryKey) {

@@ -217,6 +217,9 @@ public struct LuaCall {
     return LuaFailure(action: MILONGA_WHERE_ERROR)
   }
 
+  /// An error with the text on top of the stack, with the position of the Lua code that called.
+  public func failureWithPosition() -> LuaFailure { LuaFailure(action: MILONGA_WHERE_ERROR) }
+
   /// `bad argument #index to 'function' (message)`.
   public func argumentFailure(_ index: Int, _ message: String) -> LuaFailure {
     push(message)

@@ -70,21 +70,30 @@ extension SocketLibrary {
     let host = try call.string(at: 1)
     let service = try call.string(at: 2)
     let backlog = Int32(clamping: try call.number(at: 3, default: 32).clampedToInt)
-    let query = ResolverQuery(
-      host: host == "*" ? "0.0.0.0" : host, service: service, passive: true)
+    let failure = pushServer(
+      call, host: host == "*" ? "0.0.0.0" : host, service: service, backlog: backlog)
+    if let failure { return call.pushFailure(failure) }
+    return .results(1)
+  }
+
+  /// Pushes a server object that listens at the first address of `host` that can be had.
+  public func pushServer(
+    _ call: LuaCall, host: String, service: String, backlog: Int32
+  ) -> SocketFailure? {
+    let query = ResolverQuery(host: host, service: service, passive: true)
     let addresses: [SocketAddress]
     switch Resolver.resolve(query) {
-    case .failure(let error): return call.pushFailure(.resolver(error))
+    case .failure(let error): return .resolver(error)
     case .success(let found): addresses = found
     }
     var failure: SocketFailure?
     for address in addresses {
       let socket = server.push(TCPSocket(family: address.family), onto: call)
       failure = open(socket, family: address.family) ?? listen(socket, at: address, backlog)
-      if failure == nil { return .results(1) }
+      if failure == nil { return nil }
       close(&socket.pointee)
     }
-    return call.pushFailure(failure ?? .resolver(ResolverError(code: EAI_NONAME)))
+    return failure ?? .resolver(ResolverError(code: EAI_NONAME))
   }
 
   private func listen(

@@ -22,7 +22,7 @@ public struct SocketTimeouts: Sendable {
   }
 
   /// Waits with poll(2) until the descriptor is ready or `deadline` has passed.
-  static func wait(
+  public static func wait(
     _ descriptor: Int32, for readiness: Readiness, until deadline: Int64
   ) -> SocketFailure? {
     var events: Int16 = 0

@@ -18,5 +18,26 @@ public enum MilongaModules {
       try CopasModule.open(call)
       return .results(1)
     }
+    call.setFunction("tango") { (call) throws(LuaFailure) in
+      try requireCopas(call)
+      try TangoModule.open(call)
+      return .results(1)
+    }
+    call.setFunction("tango.client.socket") { (call) throws(LuaFailure) in
+      try requireCopas(call)
+      try TangoModule.open(call, side: "client", backEnd: "socket")
+      return .results(1)
+    }
+    call.setFunction("tango.server.copas_socket") { (call) throws(LuaFailure) in
+      try requireCopas(call)
+      try TangoModule.open(call, side: "server", backEnd: "copas_socket")
+      return .results(1)
+    }
+  }
+
+  /// tango works with functions of the module `copas`: it is made, if nobody has yet required it.
+  private static func requireCopas(_ call: LuaCall) throws(LuaFailure) {
+    try CopasModule.open(call)
+    call.pop()
   }
 }

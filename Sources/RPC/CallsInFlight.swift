@@ -86,11 +86,29 @@ public struct CallsInFlight<Caller> {
     return .caller(caller)
   }
 
+  /// Who has waited longest and still waits; nil when nobody does.
+  @inlinable
+  public var longestWaiting: Caller? {
+    for number in first..<end {
+      if let caller = ring[slot(number)].caller { return caller }
+    }
+    return nil
+  }
+
   /// Gives up on a call, and returns its caller; nil when it was answered or given up before.
   @inlinable
   public mutating func abandon(_ id: ID) -> Caller? {
     guard id.number &- first < end &- first else { return nil }
     return ring[slot(id.number)].caller.take()
+  }
+
+  /// Gives up on the calls of the callers that `isMeant` picks.
+  public mutating func abandon(where isMeant: (Caller) -> Bool) {
+    for number in first..<end {
+      if let caller = ring[slot(number)].caller, isMeant(caller) {
+        ring[slot(number)].caller = nil
+      }
+    }
   }
 
   /// Gives up on all calls whose deadline is not after `now`.

@@ -18,7 +18,7 @@ public struct CodecLimits: Sendable, Hashable {
 
   /// Limits with the defaults, except for what is given.
   @inlinable
-  public init(depth: Int = 128, values: Int = 1_000_000, messageElements: Int = 250) {
+  public init(depth: Int = 128, values: Int = 1_000_000, messageElements: Int = 8_000) {
     self.depth = depth
     self.values = values
     self.messageElements = messageElements

@@ -22,6 +22,10 @@ public struct TangoTextWriter: ~Copyable {
   /// A writer that appends to `buffer`.
   @inlinable
   public init(buffer: consuming OutputBuffer = OutputBuffer()) { self.buffer = buffer }
+
+  /// Forgets a value that was broken off. What was written of it is the caller's to remove.
+  @inlinable
+  public mutating func breakOff() { key = .none }
 }
 
 extension TangoTextWriter: ValueSink {

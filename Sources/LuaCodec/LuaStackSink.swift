@@ -1,0 +1,67 @@
+import CLua
+import CShims
+import Lua
+import RPC
+
+/// Receives a message or a value straight onto the Lua stack, with no tree in between.
+///
+/// The elements of a message become consecutive values of the stack. A codec limits how deep tables
+/// are nested and how many elements a message has, which bounds the stack.
+public struct LuaStackSink: MessageSink {
+  @usableFromInline let state: OpaquePointer
+  @usableFromInline let base: Int32
+  /// Elements of the message so far, those that are nil included.
+  public private(set) var count = 0
+
+  /// Values go on top of the call's stack.
+  @inlinable
+  public init(_ call: LuaCall) {
+    state = call.state
+    base = lua_gettop(call.state)
+    lua_checkstack(call.state, 16)
+  }
+
+  @inlinable public mutating func null() { lua_pushnil(state) }
+  @inlinable public mutating func boolean(_ value: Bool) { lua_pushboolean(state, value ? 1 : 0) }
+  @inlinable public mutating func integer(_ value: Int64) { lua_pushinteger(state, value) }
+  @inlinable public mutating func number(_ value: Double) { lua_pushnumber(state, value) }
+
+  @inlinable
+  public mutating func string(_ bytes: UnsafeRawBufferPointer) {
+    _ = lua_pushlstring(
+      state, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count)
+  }
+
+  @inlinable
+  public mutating func beginTable(elements: Int, entries: Int) {
+    lua_checkstack(state, 8)
+    lua_createtable(
+      state, Int32(truncatingIfNeeded: elements), Int32(truncatingIfNeeded: entries))
+  }
+
+  @inlinable
+  public mutating func endElement(_ index: Int) { lua_rawseti(state, -2, lua_Integer(index)) }
+
+  /// Readers refuse nil and NaN as keys, which Lua would answer with an error.
+  @inlinable public mutating func endEntry() { lua_rawset(state, -3) }
+
+  @inlinable public mutating func endTable() {}
+
+  public mutating func endMessageElement(at index: Int) {
+    lua_checkstack(state, 8)
+    if index == count + 1 {
+      count = index
+    } else if index <= count {
+      milonga_replace(state, base + Int32(truncatingIfNeeded: index))
+    } else {
+      for _ in count + 1..<index {
+        lua_checkstack(state, 8)
+        lua_pushnil(state)
+        milonga_insert(state, -2)
+      }
+      count = index
+    }
+  }
+
+  public mutating func discardMessageEntry() { milonga_pop(state, 1) }
+}

@@ -1,0 +1,108 @@
+import CLua
+import CShims
+import Lua
+import RPC
+
+/// Why a Lua value cannot be sent.
+public enum SerializationFailure: Error, Sendable, Equatable, CustomStringConvertible {
+  /// A function, a userdata or a thread.
+  case type(String)
+  case cycle
+  case depth(limit: Int)
+  case size(limit: Int)
+
+  /// What is wrong, as the end of a sentence that names the value, with a remedy.
+  public var description: String {
+    switch self {
+    case .type("userdata"):
+      "a userdata cannot be serialized; use tango.ref to work with it from the other side"
+    case .type(let name): "a \(name) cannot be serialized; remove it from the value"
+    case .cycle: "a table that contains itself cannot be serialized; break the cycle"
+    case .depth(let limit): "tables nested more than \(limit) deep cannot be serialized"
+    case .size(let limit): "the message would be larger than the limit of \(limit) bytes"
+    }
+  }
+}
+
+/// Sends values of the Lua stack to a sink. Tables are read raw: no metamethod runs.
+public struct LuaStackSource {
+  private let state: OpaquePointer
+  private let depthLimit: Int
+  /// The tables that are being written, outermost first.
+  private var ancestors: [UnsafeRawPointer] = []
+
+  public init(_ call: LuaCall, depthLimit: Int) {
+    state = call.state
+    self.depthLimit = depthLimit
+  }
+
+  /// Writes the value at `index`.
+  ///
+  /// - Parameter isFull: asked now and then whether the sink has more than it may take; the limit
+  ///   is given back in the error.
+  @inlinable
+  public mutating func write<Sink: ValueSink & ~Copyable>(
+    _ index: Int, to sink: inout Sink, isFull: (borrowing Sink) -> Int? = { _ in nil }
+  ) throws(SerializationFailure) {
+    let index = Int32(truncatingIfNeeded: index)
+    switch lua_type(stack, index) {
+    case LUA_TNIL: sink.null()
+    case LUA_TBOOLEAN: sink.boolean(lua_toboolean(stack, index) != 0)
+    case LUA_TNUMBER:
+      if lua_isinteger(stack, index) != 0 {
+        sink.integer(Int64(lua_tointegerx(stack, index, nil)))
+      } else {
+        sink.number(lua_tonumberx(stack, index, nil))
+      }
+    case LUA_TSTRING:
+      var count = 0
+      let start = lua_tolstring(stack, index, &count)
+      sink.string(UnsafeRawBufferPointer(start: start, count: count))
+    case LUA_TTABLE: try writeTable(index, to: &sink, isFull: isFull)
+    case let type: throw .type(String(cString: lua_typename(stack, type)))
+    }
+  }
+
+  @usableFromInline var stack: OpaquePointer { state }
+
+  @usableFromInline
+  mutating func writeTable<Sink: ValueSink & ~Copyable>(
+    _ index: Int32, to sink: inout Sink, isFull: (borrowing Sink) -> Int?
+  ) throws(SerializationFailure) {
+    let table = lua_absindex(state, index)
+    let identity = lua_topointer(state, table)!
+    if ancestors.contains(identity) { throw .cycle }
+    guard ancestors.count < depthLimit, lua_checkstack(state, 6) != 0 else {
+      throw .depth(limit: depthLimit)
+    }
+    if let limit = isFull(sink) { throw .size(limit: limit) }
+    ancestors.append(identity)
+    defer { ancestors.removeLast() }
+
+    sink.beginTable(elements: 0, entries: 0)
+    var position: lua_Integer = 1
+    while lua_rawgeti(state, table, position) != LUA_TNIL {
+      sink.beginElement(Int(position))
+      try write(-1, to: &sink, isFull: isFull)
+      sink.endElement(Int(position))
+      milonga_pop(state, 1)
+      if position & 1023 == 0, let limit = isFull(sink) { throw .size(limit: limit) }
+      position += 1
+    }
+    milonga_pop(state, 1)
+
+    lua_pushnil(state)
+    while lua_next(state, table) != 0 {
+      if lua_isinteger(state, -2) == 0 || !(1..<position ~= lua_tointegerx(state, -2, nil)) {
+        if let limit = isFull(sink) { throw .size(limit: limit) }
+        sink.beginKey()
+        try write(-2, to: &sink, isFull: isFull)
+        sink.beginValue()
+        try write(-1, to: &sink, isFull: isFull)
+        sink.endEntry()
+      }
+      milonga_pop(state, 1)
+    }
+    sink.endTable()
+  }
+}

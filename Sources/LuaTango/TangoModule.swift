@@ -1,0 +1,50 @@
+import CLua
+import CShims
+import Copas
+import Lua
+
+/// The Lua modules `tango`, `tango.client.socket` and `tango.server.copas_socket`.
+public enum TangoModule {
+  private static let key = LuaRegistryKey()
+
+  /// Pushes the module's table: what `require 'tango'` returns. As with the original there is a
+  /// global `tango` from then on, unless the program has one of its own.
+  public static func open(_ call: LuaCall) throws(LuaFailure) {
+    call.pushRegistry(key)
+    if call.type(at: -1) == .table { return }
+    call.pop()
+
+    let loop = try CopasLoop.of(call)
+    let client = TangoClient(call, loop: loop)
+    let server = TangoServer(call, loop: loop)
+    call.pushTable(fields: 4)
+    client.addReferences(call)
+    call.pushTable(fields: 2)
+    client.pushModule(call)
+    call.setField("socket", of: -2)
+    call.setField("client", of: -2)
+    call.pushTable(fields: 2)
+    server.pushModule(call)
+    call.setField("copas_socket", of: -2)
+    call.setField("server", of: -2)
+
+    call.pushValue(at: -1)
+    call.setRegistry(key)
+    milonga_pushglobaltable(call.state)
+    call.pushField("tango", of: -1)
+    if call.type(at: -1) == .nil {
+      call.pushValue(at: -3)
+      call.setField("tango", of: -3)
+    }
+    call.pop(2)
+  }
+
+  /// Pushes a back end: `tango.<side>.<name>`.
+  public static func open(
+    _ call: LuaCall, side: StaticString, backEnd: StaticString
+  ) throws(LuaFailure) {
+    try open(call)
+    call.pushField(side, of: -1)
+    call.pushField(backEnd, of: -1)
+  }
+}

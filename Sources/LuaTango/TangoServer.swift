@@ -1,0 +1,81 @@
+import CLua
+import CShims
+import Copas
+import IO
+import Lua
+import LuaSocket
+import RPC
+
+/// `tango.server.copas_socket`: a server on the Copas dispatcher, with a coroutine per client.
+struct TangoServer {
+  let sockets: SocketLibrary
+  let loop: CopasLoop
+  private let sessions: LuaClass<TangoSession>
+
+  init(_ call: LuaCall, loop: CopasLoop) {
+    sockets = loop.sockets
+    self.loop = loop
+    sessions = LuaClass(
+      call, name: "tango session", finalize: { $0.releaseReferences() })
+  }
+
+  /// Pushes the back end's table.
+  func pushModule(_ call: LuaCall) {
+    call.pushTable(fields: 2)
+    call.setFunction("new") { (call) throws(LuaFailure) in
+      try pushNew(call)
+      return .results(2)
+    }
+    call.setFunction("loop") { (call) throws(LuaFailure) in
+      try pushNew(call)
+      // Server and handler, on top now, are what addserver wants as its arguments.
+      call.insert(at: 1)
+      call.insert(at: 1)
+      call.count = 2
+      try loop.addServer(call)
+      call.count = 0
+      return try loop.runLoop(call)
+    }
+  }
+
+  /// `new(config)`: pushes a listening socket and the handler for its connections, as
+  /// `copas.addserver` takes them.
+  private func pushNew(_ call: LuaCall) throws(LuaFailure) {
+    let configuration = try ServerConfiguration(call, at: 1)
+    let host = configuration.interface == "*" ? "0.0.0.0" : configuration.interface
+    let failure = sockets.pushServer(
+      call, host: host, service: String(configuration.port), backlog: 1024)
+    if let failure {
+      throw call.failure(
+        "tango server: cannot listen on \(configuration.interface):\(configuration.port): "
+          + failure.text)
+    }
+    call.push(function: { (call) throws(LuaFailure) in
+      if call.phase == .entered { try begin(call, configuration) }
+      guard let session = sessions.payload(call, at: TangoSession.Slot.session) else {
+        throw call.failure("tango: the session is gone")
+      }
+      return try session.pointee.run(call)
+    })
+  }
+
+  /// A connection came: its socket is at 1.
+  private func begin(
+    _ call: LuaCall, _ configuration: ServerConfiguration
+  ) throws(LuaFailure) {
+    guard loop.isInside(call) else {
+      throw call.failure("tango: the handler must be called by Copas; give it to copas.addserver")
+    }
+    call.count = 1
+    if call.type(at: 1) == .table {
+      call.pushField("socket", of: 1)
+      call.replace(at: 1)
+    }
+    let socket = try sockets.check(sockets.client, call)
+    try? socket.pointee.socket.set(.noDelay, to: 1)
+    let connection = TangoConnection(
+      socket, sockets: sockets, loop: loop, limits: configuration.limits)
+    sessions.push(TangoSession(configuration, connection), onto: call)
+    call.pushRetained(configuration.namespace)
+  }
+}
