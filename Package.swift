@@ -5,7 +5,7 @@ let package = Package(
   name: "milonga",
   products: [
     .executable(name: "milonga", targets: ["milonga"]),
-    .library(name: "MilongaModule", type: .dynamic, targets: ["MilongaModule"]),
+    .library(name: "MilongaModule", type: .static, targets: ["MilongaModule"]),
     .library(name: "Lua", targets: ["Lua"]),
     .library(name: "RPC", targets: ["RPC"]),
   ],

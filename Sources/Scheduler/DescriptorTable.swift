@@ -47,7 +47,7 @@ struct DescriptorTable {
 
   @inline(__always)
   func isReady(_ descriptor: Int32, _ direction: Direction) -> Bool {
-    guard Int(descriptor) < entries.count else { return true }
+    guard descriptor >= 0, Int(descriptor) < entries.count else { return true }
     let flags = entries[Int(descriptor)].flags
     guard flags & Self.watched != 0 else { return true }
     return flags & (direction == .read ? Self.readable | Self.hangup : Self.writable) != 0

@@ -1,0 +1,57 @@
+# Milonga. As root on Debian 12 with the Swift toolchain:
+#   make run    plays the tango tutorial        make test   runs the whole test suite
+# Both install what is missing first.
+
+.DEFAULT_GOAL := build
+.PHONY: build run test bench lint packages packages-test clean
+
+# Debian packages for building and running; more for the tests, which compare with the originals.
+PACKAGES := liblua5.4-dev
+TEST_PACKAGES := $(PACKAGES) lua5.4 lua-socket lua-cjson lua5.1 lua-copas lua-coxpcall python3
+
+# The Swift runtime is linked into the products, and so is libstdc++: loading it would take longer
+# than all else at start-up. The linker finds only the static one in this folder.
+STATIC_LIBRARIES := .build/static-libraries
+STATIC := --static-swift-stdlib -Xlinker -L$(CURDIR)/$(STATIC_LIBRARIES) \
+	-Xswiftc -Xclang-linker -Xswiftc -static-libgcc
+# The tests run with exclusivity checks; released code has passed them and does without their cost.
+RELEASE := -c release $(STATIC) -Xswiftc -enforce-exclusivity=unchecked
+
+build: packages
+	@mkdir -p build $(STATIC_LIBRARIES)
+	@ln -sf "$$(clang++ -print-file-name=libstdc++.a)" $(STATIC_LIBRARIES)/libstdc++.a
+	swift build $(RELEASE) --product milonga
+	swift build $(RELEASE) --product MilongaModule
+	@cp .build/release/milonga build/milonga
+	@# SwiftPM links shared libraries to the shared runtime; this one has to work without it.
+	swiftc -emit-library -static-stdlib -o build/milonga.so -L$(STATIC_LIBRARIES) \
+		-Xclang-linker -static-libgcc -Xlinker --gc-sections \
+		@.build/release/MilongaModule.product/Objects.LinkFileList
+
+run: build
+	build/milonga Examples/tango/tutorial.lua
+
+test: packages-test
+	swift build --build-tests
+	$(MAKE) --no-print-directory build
+	swift test --skip-build
+
+# Options for the driver go into BENCH: make bench BENCH="--case 'tango-*' --rounds 9"
+bench: build build/bench-echo build/bench-load
+	python3 Benchmarks/bench.py $(BENCH)
+
+build/bench-%: Benchmarks/%.c
+	@mkdir -p build
+	cc -O2 -Wall -Wextra -o $@ $<
+
+lint:
+	swift format lint --strict --recursive Package.swift Sources Tests
+
+packages:
+	@Scripts/install-packages $(PACKAGES)
+
+packages-test:
+	@Scripts/install-packages $(TEST_PACKAGES)
+
+clean:
+	rm -rf .build build
