@@ -17,44 +17,54 @@ extension CopasLoop {
   ///
   /// - Parameter partial: whatever is there is enough.
   func receive(_ call: LuaCall, partial: Bool) throws(LuaFailure) -> LuaOutcome {
+    let socket: UnsafeMutablePointer<TCPSocket>
+    var pattern: TCPSocket.Pattern
+    let prefix: Int
     if call.phase == .entered {
       unwrap(call, at: 1)
       call.count = 3
-    }
-    let socket = try sockets.check(sockets.client, call)
-    var (pattern, prefix) = try sockets.receiveArguments(call)
-    if case .count(0) = pattern {
-      return sockets.pushReceived(call, socket, pattern, prefix: prefix, failure: nil)
-    }
-    if call.phase == .entered {
+      socket = try sockets.check(sockets.client, call)
+      (pattern, prefix) = try sockets.receiveArguments(call)
+      if case .count(0) = pattern {
+        return sockets.pushReceived(call, socket, pattern, prefix: prefix, failure: nil)
+      }
       try requireInside(call, "receive")
-      if let outcome = turnOver() { return outcome }
+    } else {
+      socket = sockets.client.checkedBefore(call, at: 1)
+      if let packed = TCPSocket.Pattern(packed: call.step) {
+        (pattern, prefix) = (packed, 0)
+      } else {
+        (pattern, prefix) = try sockets.receiveArguments(call)
+      }
     }
+    // A prefix is looked up again in the arguments.
+    let packed = prefix == 0 ? pattern.packed : 0
+    if call.phase == .entered, let outcome = turnOver(state: packed) { return outcome }
+
     let progress = socket.pointee.receive(
       pattern, pool: sockets.pool, mayRead: isReady(socket, .read),
       wasShort: { drained(socket) })
+    var failure: SocketFailure?
     switch progress {
-    case .done:
-      return sockets.pushReceived(call, socket, pattern, prefix: prefix, failure: nil)
-    case .failed(let failure):
-      return sockets.pushReceived(call, socket, pattern, prefix: prefix, failure: failure)
+    case .done: break
+    case .failed(let reason): failure = reason
     case .wait:
       if partial, !socket.pointee.buffer.isEmpty {
         pattern = .count(socket.pointee.buffer.count)
-        return sockets.pushReceived(call, socket, pattern, prefix: prefix, failure: .timeout)
-      }
-      if call.phase == .resumed, hasTimedOut {
-        return sockets.pushReceived(call, socket, pattern, prefix: prefix, failure: .timeout)
-      }
-      let deadline = self.deadline(
-        call, at: Slot.receiveDeadline, seconds: socket.pointee.copasTimeouts.receive)
-      do throws(Errno) {
-        return try wait(socket, for: .read, until: deadline)
-      } catch {
-        return sockets.pushReceived(
-          call, socket, pattern, prefix: prefix, failure: .system(error))
+        failure = .timeout
+      } else if call.phase == .resumed, hasTimedOut {
+        failure = .timeout
+      } else {
+        let deadline = self.deadline(
+          call, at: Slot.receiveDeadline, seconds: socket.pointee.copasTimeouts.receive)
+        do throws(Errno) {
+          return try wait(socket, for: .read, until: deadline, state: packed)
+        } catch {
+          failure = .system(error)
+        }
       }
     }
+    return sockets.pushReceived(call, socket, pattern, prefix: prefix, failure: failure)
   }
 
   /// `send(socket, data [, from [, to]])`.
@@ -79,7 +89,7 @@ extension CopasLoop {
       markUnready(socket, .write)
       let deadline = self.deadline(
         call, at: Slot.sendDeadline, seconds: socket.pointee.copasTimeouts.send)
-      call.count = Slot.sendOffset - 1
+      call.count = Slot.sendDeadline
       call.push(offset)
       do throws(Errno) {
         return try wait(socket, for: .write, until: deadline)
@@ -92,12 +102,32 @@ extension CopasLoop {
 
   /// The operation's deadline: kept at `slot` of the stack from its first wait on.
   func deadline(_ call: LuaCall, at slot: Int, seconds: Double) -> Int64 {
+    if seconds == .infinity { return MonotonicTime.never }
     if call.count >= slot, let kept = try? call.integer(at: slot) { return Int64(kept) }
-    let deadline =
-      seconds == .infinity
-      ? MonotonicTime.never : MonotonicTime.deadline(after: seconds, from: MonotonicTime.now())
+    let deadline = MonotonicTime.deadline(after: seconds, from: MonotonicTime.now())
     call.count = slot - 1
     call.push(Int(deadline))
     return deadline
+  }
+}
+
+extension TCPSocket.Pattern {
+  /// The pattern as a number other than 0 that the trampoline keeps while a coroutine waits; 0 when
+  /// it does not fit.
+  fileprivate var packed: Int {
+    switch self {
+    case .line: -1
+    case .all: -2
+    case .count(let count): Int32(exactly: count).map { Int($0) } ?? 0
+    }
+  }
+
+  fileprivate init?(packed: Int) {
+    switch packed {
+    case 0: return nil
+    case -1: self = .line
+    case -2: self = .all
+    default: self = .count(packed)
+    }
   }
 }

@@ -83,9 +83,13 @@ extension CopasLoop {
     return .yield(0, state: state)
   }
 
-  func requireInside(_ call: LuaCall, _ function: String) throws(LuaFailure) {
-    guard !isInside(call) else { return }
-    throw call.failure(
+  @inline(__always)
+  func requireInside(_ call: LuaCall, _ function: StaticString) throws(LuaFailure) {
+    if !isInside(call) { throw outside(call, function) }
+  }
+
+  private func outside(_ call: LuaCall, _ function: StaticString) -> LuaFailure {
+    call.failure(
       current == nil
         ? "copas.\(function): not inside a Copas thread; call it from a function given to "
           + "copas.addthread, or from a server's handler"

@@ -32,7 +32,8 @@ extension CopasLoop {
       addOperations(call)
       // A wrapped socket with a receive timeout of 0 takes what is there.
       call.setFunction("receive") { [self] (call) throws(LuaFailure) in
-        if call.phase == .entered { unwrap(call, at: 1) }
+        guard call.phase == .entered else { return try receive(call, partial: false) }
+        unwrap(call, at: 1)
         let socket = sockets.client.payload(call, at: 1)
         return try receive(call, partial: socket?.pointee.copasTimeouts.receive == 0)
       }

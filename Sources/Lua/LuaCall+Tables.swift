@@ -13,7 +13,9 @@ extension LuaCall {
   @inlinable
   public func pushField(_ name: StaticString, of index: Int) {
     let table = lua_absindex(state, Int32(index))
-    push(name)
+    // Lua remembers the strings it made of C strings by their address.
+    lua_pushstring(
+      state, UnsafeRawPointer(name.utf8Start).assumingMemoryBound(to: CChar.self))
     lua_rawget(state, table)
   }
 

@@ -11,16 +11,9 @@ public final class LuaClass<Payload> {
   @usableFromInline let metatable: UnsafeRawPointer
   private let reference: Int32
 
-  /// Makes the class and its metatable. `methods` runs with the `__index` table on top of the stack,
-  /// `metamethods` with the metatable on top.
-  ///
-  /// - Parameter finalize: runs before the payload is deinitialised.
-  public init(
-    _ call: LuaCall, name: String,
-    methods: (LuaCall) -> Void = { _ in },
-    metamethods: (LuaCall) -> Void = { _ in },
-    finalize: @escaping (inout Payload) -> Void = { _ in }
-  ) {
+  /// Makes the class and its metatable, without methods and without a finaliser: to be followed by
+  /// ``complete(_:methods:metamethods:finalize:)``, whose closures may then refer to the class.
+  public init(_ call: LuaCall, incomplete name: String) {
     precondition(
       MemoryLayout<Payload>.alignment <= 16, "Lua aligns userdata to 16 bytes; \(name) wants more")
     self.name = name
@@ -28,6 +21,31 @@ public final class LuaClass<Payload> {
     metatable = call.identity(at: -1)!
     call.push(name)
     call.setField("__name", of: -2)
+    reference = call.retainTop()
+  }
+
+  /// Makes the class and its metatable.
+  public convenience init(
+    _ call: LuaCall, name: String,
+    methods: (LuaCall) -> Void = { _ in },
+    metamethods: (LuaCall) -> Void = { _ in },
+    finalize: @escaping (inout Payload) -> Void = { _ in }
+  ) {
+    self.init(call, incomplete: name)
+    complete(call, methods: methods, metamethods: metamethods, finalize: finalize)
+  }
+
+  /// Fills the metatable. `methods` runs with the `__index` table on top of the stack, `metamethods`
+  /// with the metatable on top.
+  ///
+  /// - Parameter finalize: runs before a payload is deinitialised.
+  public func complete(
+    _ call: LuaCall,
+    methods: (LuaCall) -> Void = { _ in },
+    metamethods: (LuaCall) -> Void = { _ in },
+    finalize: @escaping (inout Payload) -> Void = { _ in }
+  ) {
+    pushMetatable(onto: call)
     call.pushTable()
     methods(call)
     call.setField("__index", of: -2)
@@ -43,7 +61,7 @@ public final class LuaClass<Payload> {
       return .results(0)
     }
     metamethods(call)
-    reference = call.retainTop()
+    call.pop()
   }
 
   /// Pushes a new userdata that holds `payload`.
@@ -95,5 +113,15 @@ public final class LuaClass<Payload> {
     let found = lua_topointer(call.state, -1)
     lua_settop(call.state, -2)
     return found == metatable ? block.assumingMemoryBound(to: Payload.self) : nil
+  }
+
+  /// The payload of the userdata at `index`, which an earlier run of the same Lua function found to be
+  /// of this class. A payload that was finalised meanwhile is there, but deinitialised: only for
+  /// types without one.
+  @inlinable
+  public func checkedBefore(
+    _ call: LuaCall, at index: Int
+  ) -> UnsafeMutablePointer<Payload> {
+    lua_touserdata(call.state, Int32(index))!.assumingMemoryBound(to: Payload.self)
   }
 }

@@ -7,9 +7,9 @@ import SystemPackage
 public final class SocketLibrary {
   public let pool = BufferPool()
   /// The classes of TCP objects. One payload type; an object changes its class as LuaSocket's do.
-  public private(set) var master: LuaClass<TCPSocket>!
-  public private(set) var client: LuaClass<TCPSocket>!
-  public private(set) var server: LuaClass<TCPSocket>!
+  public let master: LuaClass<TCPSocket>
+  public let client: LuaClass<TCPSocket>
+  public let server: LuaClass<TCPSocket>
   /// Told before a descriptor that is watched is closed.
   public var willClose: ((Int32) -> Void)?
 
@@ -28,17 +28,19 @@ public final class SocketLibrary {
 
   private init(_ call: LuaCall) {
     signal(SIGPIPE, SIG_IGN)
-    master = makeClass(call, "tcp{master}")
-    client = makeClass(call, "tcp{client}")
-    server = makeClass(call, "tcp{server}")
+    master = LuaClass(call, incomplete: "tcp{master}")
+    client = LuaClass(call, incomplete: "tcp{client}")
+    server = LuaClass(call, incomplete: "tcp{server}")
+    for tcp in [master, client, server] { complete(tcp, call) }
   }
 
-  private func makeClass(_ call: LuaCall, _ name: String) -> LuaClass<TCPSocket> {
-    // The closures own the library (finalisers of scripts may call them until the very end of the
-    // state); it does not own them.
-    LuaClass(
-      call, name: name,
-      methods: { [self] call in
+  /// The closures own the library (finalisers of scripts may call them until the very end of the
+  /// state); it does not own them.
+  private func complete(_ tcp: LuaClass<TCPSocket>, _ call: LuaCall) {
+    let name = tcp.name
+    tcp.complete(
+      call,
+      methods: { call in
         call.push(name)
         call.setField("class", of: -2)
         addTCPMethods(call)
