@@ -13,16 +13,24 @@ private enum Slot {
 }
 
 extension CopasLoop {
+  /// What is enough for a receive.
+  enum Enough {
+    case pattern
+    case anything
+    /// Anything, if the socket's receive timeout is 0.
+    case timeout
+  }
+
   /// `receive(socket [, pattern [, prefix]])`.
   ///
-  /// - Parameter partial: whatever is there is enough.
-  func receive(_ call: LuaCall, partial: Bool) throws(LuaFailure) -> LuaOutcome {
+  /// - Parameter enough: what ends it before the pattern is complete.
+  func receive(_ call: LuaCall, enough: Enough = .pattern) throws(LuaFailure) -> LuaOutcome {
     let socket: UnsafeMutablePointer<TCPSocket>
     var pattern: TCPSocket.Pattern
     let prefix: Int
     if call.phase == .entered {
       unwrap(call, at: 1)
-      call.count = 3
+      if call.count >= Slot.receiveDeadline { call.count = Slot.receiveDeadline - 1 }
       socket = try sockets.check(sockets.client, call)
       (pattern, prefix) = try sockets.receiveArguments(call)
       if case .count(0) = pattern {
@@ -49,7 +57,9 @@ extension CopasLoop {
     case .done: break
     case .failed(let reason): failure = reason
     case .wait:
-      if partial, !socket.pointee.buffer.isEmpty {
+      let takesAnything =
+        enough == .anything || enough == .timeout && socket.pointee.copasTimeouts.receive == 0
+      if takesAnything, !socket.pointee.buffer.isEmpty {
         pattern = .count(socket.pointee.buffer.count)
         failure = .timeout
       } else if call.phase == .resumed, hasTimedOut {
@@ -71,7 +81,7 @@ extension CopasLoop {
   func send(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
     if call.phase == .entered {
       unwrap(call, at: 1)
-      call.count = 4
+      if call.count >= Slot.sendDeadline { call.count = Slot.sendDeadline - 1 }
     }
     let socket = try sockets.check(sockets.client, call)
     let (bytes, first) = try sockets.sendArguments(call)

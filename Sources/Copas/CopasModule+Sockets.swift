@@ -10,10 +10,10 @@ extension CopasLoop {
     let addOperations: (LuaCall) -> Void = { [self] call in
       call.setFunction("send") { (call) throws(LuaFailure) in try self.send(call) }
       call.setFunction("receive") { (call) throws(LuaFailure) in
-        try self.receive(call, partial: false)
+        try self.receive(call)
       }
       call.setFunction("receivepartial") { (call) throws(LuaFailure) in
-        try self.receive(call, partial: true)
+        try self.receive(call, enough: .anything)
       }
       call.setFunction("connect") { (call) throws(LuaFailure) in try self.connect(call, pending) }
       call.setFunction("close") { (call) throws(LuaFailure) in try self.close(call) }
@@ -32,10 +32,7 @@ extension CopasLoop {
       addOperations(call)
       // A wrapped socket with a receive timeout of 0 takes what is there.
       call.setFunction("receive") { [self] (call) throws(LuaFailure) in
-        guard call.phase == .entered else { return try receive(call, partial: false) }
-        unwrap(call, at: 1)
-        let socket = sockets.client.payload(call, at: 1)
-        return try receive(call, partial: socket?.pointee.copasTimeouts.receive == 0)
+        try receive(call, enough: .timeout)
       }
     }
   }

@@ -2,8 +2,8 @@
 ///
 /// Nearly always one task reads and one writes, so each has a slot; further waiters queue behind them
 /// in a list that exists only while it is needed.
-struct DescriptorTable {
-  struct Entry {
+final class DescriptorTable {
+  struct Entry: BitwiseCopyable {
     var reader: TaskID?
     var writer: TaskID?
     var generation: UInt32 = 0
@@ -21,11 +21,13 @@ struct DescriptorTable {
     let direction: Direction
   }
 
-  private var entries: [Entry] = []
+  private var entries = Slab<Entry>()
   private var overflow: [OverflowKey: [TaskID]] = [:]
 
+  deinit { entries.deallocate() }
+
   /// Starts a new life of a descriptor: it counts as ready until somebody finds that it is not.
-  mutating func watch(_ descriptor: Int32) -> UInt32 {
+  func watch(_ descriptor: Int32) -> UInt32 {
     let index = Int(descriptor)
     while entries.count <= index { entries.append(Entry()) }
     entries[index].generation &+= 1
@@ -33,7 +35,7 @@ struct DescriptorTable {
     return entries[index].generation
   }
 
-  mutating func unwatch(_ descriptor: Int32) {
+  func unwatch(_ descriptor: Int32) {
     guard isWatched(descriptor) else { return }
     entries[Int(descriptor)].generation &+= 1
     entries[Int(descriptor)].flags = 0
@@ -54,7 +56,7 @@ struct DescriptorTable {
   }
 
   /// False for an event of a former life.
-  mutating func markReady(
+  func markReady(
     _ descriptor: Int32, generation: UInt32, readable: Bool, writable: Bool, hangup: Bool
   ) -> Bool {
     guard isWatched(descriptor), entries[Int(descriptor)].generation == generation else {
@@ -69,12 +71,12 @@ struct DescriptorTable {
   }
 
   @inline(__always)
-  mutating func markUnready(_ descriptor: Int32, _ direction: Direction) {
+  func markUnready(_ descriptor: Int32, _ direction: Direction) {
     guard isWatched(descriptor) else { return }
     entries[Int(descriptor)].flags &= ~(direction == .read ? Self.readable : Self.writable)
   }
 
-  mutating func addWaiter(_ task: TaskID, on descriptor: Int32, _ direction: Direction) {
+  func addWaiter(_ task: TaskID, on descriptor: Int32, _ direction: Direction) {
     let index = Int(descriptor)
     while entries.count <= index { entries.append(Entry()) }
     if entries[index].flags & Self.overflowing == 0 {
@@ -92,7 +94,7 @@ struct DescriptorTable {
     overflow[OverflowKey(descriptor: descriptor, direction: direction), default: []].append(task)
   }
 
-  mutating func removeWaiter(_ task: TaskID, on descriptor: Int32, _ direction: Direction) {
+  func removeWaiter(_ task: TaskID, on descriptor: Int32, _ direction: Direction) {
     let index = Int(descriptor)
     if direction == .read, entries[index].reader == task {
       entries[index].reader = nil
@@ -109,6 +111,14 @@ struct DescriptorTable {
     {
       entries[index].flags &= ~Self.overflowing
     }
+  }
+
+  @inline(__always)
+  func hasWaiter(_ descriptor: Int32, _ direction: Direction) -> Bool {
+    guard descriptor >= 0, Int(descriptor) < entries.count else { return false }
+    let entry = entries[Int(descriptor)]
+    return (direction == .read ? entry.reader : entry.writer) != nil
+      || entry.flags & Self.overflowing != 0
   }
 
   /// Who has waited longest.

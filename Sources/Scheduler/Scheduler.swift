@@ -15,7 +15,7 @@ import DequeModule
 /// }
 /// ```
 public final class Scheduler {
-  struct Task {
+  struct Task: BitwiseCopyable {
     var generation: UInt32 = 0
     var state = State.free
     var direction = Direction.read
@@ -34,11 +34,11 @@ public final class Scheduler {
   /// Operations that a task may do in a row before it has to give others a turn.
   public static let operationsPerTurn = 64
 
-  private var tasks: [Task] = []
+  private var tasks = Slab<Task>()
   private var free: [Int32] = []
   private var queue = Deque<Turn>()
   private var deadlines = Deadlines()
-  var descriptors = DescriptorTable()
+  let descriptors = DescriptorTable()
   private var operationsLeft = operationsPerTurn
 
   /// Tasks that exist.
@@ -49,6 +49,8 @@ public final class Scheduler {
   public private(set) var sleeping = 0
 
   public init() {}
+
+  deinit { tasks.deallocate() }
 
   // MARK: Life of a task
 
@@ -255,7 +257,12 @@ public final class Scheduler {
     tasks[index].deadline = .max
   }
 
+  @inline(__always)
   func wakeWaiters(of descriptor: Int32, _ direction: Direction) {
+    if descriptors.hasWaiter(descriptor, direction) { wakeAll(of: descriptor, direction) }
+  }
+
+  private func wakeAll(of descriptor: Int32, _ direction: Direction) {
     while let task = descriptors.firstWaiter(on: descriptor, direction) {
       guard let index = place(of: task), tasks[index].state == .waiting else { return }
       stopWaiting(index, task)

@@ -1,6 +1,6 @@
 /// Names one task of a ``Scheduler``. Never used again for another task, so a stale one is harmless.
 @frozen
-public struct TaskID: Hashable, Sendable {
+public struct TaskID: Hashable, Sendable, BitwiseCopyable {
   /// The place of the task; given to another task when this one has finished. For tables beside the
   /// scheduler's.
   public let index: Int32
@@ -26,7 +26,7 @@ public enum WakeReason: UInt8, Sendable {
 }
 
 /// What a task waits for on a descriptor.
-public enum Direction: UInt8, Sendable {
+public enum Direction: UInt8, Sendable, BitwiseCopyable {
   case read, write
 }
 
