@@ -67,7 +67,9 @@ public final class LuaClass<Payload> {
   /// Pushes a new userdata that holds `payload`.
   @inlinable
   @discardableResult
-  public func push(_ payload: consuming Payload, onto call: LuaCall) -> UnsafeMutablePointer<Payload> {
+  public func push(
+    _ payload: consuming Payload, onto call: LuaCall
+  ) -> UnsafeMutablePointer<Payload> {
     let block = milonga_newuserdata(call.state, MemoryLayout<Payload>.size, 0)!
     let pointer = block.bindMemory(to: Payload.self, capacity: 1)
     pointer.initialize(to: payload)

@@ -61,8 +61,10 @@ struct LuaLimitTests {
   @Test func deepRecursionIsAnError() throws {
     let lua = try LuaState()
     lua.register("again") { (f: LuaFunction) throws -> Int in try f(as: Int.self) }
-    let lualevel = #expect(throws: LuaError.self) { try lua.run("local function f() return 1 + f() end f()") }
-    #expect(lualevel?.message.contains("stack overflow") == true)
+    let luaLevel = #expect(throws: LuaError.self) {
+      try lua.run("local function f() return 1 + f() end f()")
+    }
+    #expect(luaLevel?.message.contains("stack overflow") == true)
     let swiftLevel = #expect(throws: LuaError.self) {
       try lua.run("local function f() return again(f) end f()")
     }

@@ -86,7 +86,9 @@ struct LuaModuleAuthorTests {
       let counters = LuaClass<Int>(lua.call, name: "counter") { call in
         call.pushNil()
         call.setField("nothing", of: -2)
-      } finalize: { log.finalised.append($0) }
+      } finalize: {
+        log.finalised.append($0)
+      }
       lua.call.push(function: { (call) throws(LuaFailure) in
         counters.push(try call.integer(at: 1), onto: call)
         return .results(1)
