@@ -5,6 +5,9 @@ import LuaTango
 
 /// The Lua modules that Milonga brings along.
 public enum MilongaModules {
+  /// What `milonga -v` and the module's `_VERSION` say.
+  public static let version = "Milonga 0.1.0"
+
   /// Registers every module in `package.preload`, so that `require` finds it. Nothing is loaded yet.
   /// Does nothing in a state without the package library.
   public static func preload(call: LuaCall) {

@@ -7,7 +7,7 @@ public func openMilonga(_ state: OpaquePointer) -> Int32 {
   let call = LuaCall(state)
   MilongaModules.preload(call: call)
   call.pushTable(fields: 1)
-  call.push("Milonga 0.1.0")
+  call.push(MilongaModules.version)
   call.setField("_VERSION", of: -2)
   return 1
 }

@@ -5,7 +5,9 @@ import MilongaModule
 /// The texts about the program itself.
 enum Usage {
   /// What `-v`, `--version` and the prompt's banner print.
-  static var version: String { "Milonga 0.1.0 (\(String(cString: milonga_lua_copyright())))\n" }
+  static var version: String {
+    "\(MilongaModules.version) (\(String(cString: milonga_lua_copyright())))\n"
+  }
 
   /// The complaint about a wrong command line.
   static func message(_ mistake: CommandLineOptions.Mistake, programName: String) -> String {
