@@ -1,3 +1,5 @@
+import DequeModule
+
 /// What is known of each descriptor: whether it is ready, and who waits for it.
 ///
 /// Nearly always one task reads and one writes, so each has a slot; further waiters queue behind them
@@ -22,14 +24,15 @@ struct DescriptorTable {
   }
 
   private var entries: [Entry] = []
-  private var overflow: [OverflowKey: [TaskID]] = [:]
+  private var overflow: [OverflowKey: Deque<TaskID>] = [:]
 
   /// Starts a new life of a descriptor: it counts as ready until somebody finds that it is not.
   mutating func watch(_ descriptor: Int32) -> UInt32 {
     let index = Int(descriptor)
     while entries.count <= index { entries.append(Entry()) }
     entries[index].generation &+= 1
-    entries[index].flags = Self.watched | Self.readable | Self.writable
+    entries[index].flags &= Self.overflowing
+    entries[index].flags |= Self.watched | Self.readable | Self.writable
     return entries[index].generation
   }
 
@@ -47,9 +50,8 @@ struct DescriptorTable {
 
   @inline(__always)
   func isReady(_ descriptor: Int32, _ direction: Direction) -> Bool {
-    guard Int(descriptor) < entries.count else { return true }
+    guard isWatched(descriptor) else { return true }
     let flags = entries[Int(descriptor)].flags
-    guard flags & Self.watched != 0 else { return true }
     return flags & (direction == .read ? Self.readable | Self.hangup : Self.writable) != 0
   }
 
@@ -100,7 +102,7 @@ struct DescriptorTable {
       entries[index].writer = nil
     } else {
       let key = OverflowKey(descriptor: descriptor, direction: direction)
-      overflow[key]?.removeAll { $0 == task }
+      if let place = overflow[key]?.firstIndex(of: task) { overflow[key]?.remove(at: place) }
       if overflow[key]?.isEmpty == true { overflow[key] = nil }
     }
     if entries[index].flags & Self.overflowing != 0,
