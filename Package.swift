@@ -20,7 +20,11 @@ let package = Package(
     .target(name: "Lua", dependencies: ["CLua", "CShims"]),
     .target(
       name: "IO",
-      dependencies: ["CShims", .product(name: "SystemPackage", package: "swift-system")]),
+      dependencies: [
+        "CShims",
+        .product(name: "DequeModule", package: "swift-collections"),
+        .product(name: "SystemPackage", package: "swift-system"),
+      ]),
     .target(
       name: "Scheduler",
       dependencies: [
@@ -41,8 +45,12 @@ let package = Package(
     .executableTarget(
       name: "milonga", dependencies: ["CLua", "CShims", "Lua", "MilongaModule"]),
     .testTarget(name: "CommandLineTests", dependencies: ["milonga"]),
+    .testTarget(
+      name: "IOTests",
+      dependencies: ["IO", .product(name: "SystemPackage", package: "swift-system")]),
     .testTarget(name: "LuaTests", dependencies: ["Lua"]),
     .testTarget(name: "RPCTests", dependencies: ["RPC"]),
+    .testTarget(name: "SchedulerTests", dependencies: ["Scheduler"]),
   ],
   swiftLanguageModes: [.v6]
 )

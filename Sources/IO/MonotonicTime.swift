@@ -18,7 +18,9 @@ public enum MonotonicTime {
   @inlinable
   public static func deadline(after seconds: Double, from start: Int64) -> Int64 {
     guard seconds < 9e9 else { return never }
-    return seconds > 0 ? start &+ Int64(seconds * 1e9) : start
+    guard seconds > 0 else { return start }
+    let (deadline, isTooLate) = start.addingReportingOverflow(Int64(seconds * 1e9))
+    return isTooLate ? never : deadline
   }
 
   /// Milliseconds from `now` until `deadline` for poll(2) and epoll_wait(2): rounded up, so that no
@@ -26,7 +28,8 @@ public enum MonotonicTime {
   public static func milliseconds(until deadline: Int64, from now: Int64) -> Int32 {
     guard deadline != never else { return -1 }
     guard deadline > now else { return 0 }
-    return Int32(clamping: (deadline - now + 999_999) / 1_000_000)
+    let (whole, rest) = (deadline - now).quotientAndRemainder(dividingBy: 1_000_000)
+    return Int32(clamping: rest > 0 ? whole + 1 : whole)
   }
 }
 
@@ -39,13 +42,14 @@ public enum WallClock {
     return Double(time.tv_sec) + Double(time.tv_nsec / 1000) / 1e6
   }
 
-  /// Suspends the thread for `seconds`, also when signals arrive meanwhile. Infinite for ever.
+  /// Suspends the thread for `seconds` (infinite: for ever), also when signals arrive meanwhile.
+  /// Negative ones and NaN are no time.
   public static func sleep(_ seconds: Double) {
     guard seconds > 0 else { return }
-    let whole = min(seconds, 2_147_483_647)
-    var left = timespec(
-      tv_sec: Int(whole), tv_nsec: Int((whole - whole.rounded(.towardZero)) * 1e9))
-    var rest = timespec()
-    while nanosleep(&left, &rest) != 0 && errno == EINTR { left = rest }
+    let deadline = MonotonicTime.deadline(after: seconds, from: MonotonicTime.now())
+    let (whole, rest) = deadline.quotientAndRemainder(dividingBy: 1_000_000_000)
+    var time = timespec(tv_sec: Int(whole), tv_nsec: Int(rest))
+    // Until a point in time: what is left of a duration grows a little with every signal.
+    while clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, nil) == EINTR {}
   }
 }

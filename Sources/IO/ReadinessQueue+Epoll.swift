@@ -6,14 +6,13 @@ import SystemPackage
 final class EpollBackend: ReadinessBackend {
   private static let mostEvents = 512
   private let epoll: Int32
-  private let events = UnsafeMutablePointer<epoll_event>.allocate(capacity: mostEvents)
+  private let events: UnsafeMutablePointer<epoll_event>
 
   init() throws(Errno) {
     epoll = epoll_create1(Int32(EPOLL_CLOEXEC))
-    guard epoll >= 0 else {
-      events.deallocate()
-      throw Errno(rawValue: errno)
-    }
+    guard epoll >= 0 else { throw Errno(rawValue: errno) }
+    // From here on `deinit` frees both.
+    events = .allocate(capacity: Self.mostEvents)
   }
 
   deinit {
@@ -21,10 +20,11 @@ final class EpollBackend: ReadinessBackend {
     events.deallocate()
   }
 
-  func add(_ descriptor: Int32, tag: UInt64) throws(Errno) {
+  func add(_ descriptor: Int32, tag: UInt64, for directions: Readiness) throws(Errno) {
     var event = epoll_event()
-    event.events =
-      EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLRDHUP.rawValue | EPOLLET.rawValue
+    event.events = EPOLLRDHUP.rawValue | EPOLLET.rawValue
+    if directions.contains(.readable) { event.events |= EPOLLIN.rawValue }
+    if directions.contains(.writable) { event.events |= EPOLLOUT.rawValue }
     event.data.u64 = tag
     guard epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event) == 0 else {
       throw Errno(rawValue: errno)

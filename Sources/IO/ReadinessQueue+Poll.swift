@@ -8,13 +8,14 @@ final class PollBackend: ReadinessBackend {
   private var tags: [UInt64] = []
   private var places: [Int32: Int] = [:]
 
-  func add(_ descriptor: Int32, tag: UInt64) throws(Errno) {
+  func add(_ descriptor: Int32, tag: UInt64, for directions: Readiness) throws(Errno) {
     guard fcntl(descriptor, F_GETFD) != -1 else { throw Errno(rawValue: errno) }
     guard places[descriptor] == nil else { throw .fileExists }
     places[descriptor] = polled.count
     // As with epoll, what is ready at registration is reported by the first wait.
-    polled.append(pollfd(fd: descriptor, events: Int16(POLLIN | POLLOUT), revents: 0))
+    polled.append(pollfd(fd: descriptor, events: 0, revents: 0))
     tags.append(tag)
+    arm(descriptor, for: directions)
   }
 
   func remove(_ descriptor: Int32) {

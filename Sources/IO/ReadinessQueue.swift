@@ -1,6 +1,5 @@
 import CShims
 import Glibc
-import Synchronization
 import SystemPackage
 
 /// What a descriptor became ready for.
@@ -11,7 +10,8 @@ public struct Readiness: OptionSet, Sendable {
 
   public static let readable = Readiness(rawValue: 1)
   public static let writable = Readiness(rawValue: 2)
-  /// The peer will send no more, or the descriptor failed: reads will not block any more.
+  /// The peer will send no more, or the descriptor failed: reads will not block any more. A peer that
+  /// ended only its own direction is, with poll(2), told as ``readable`` alone.
   public static let hangup = Readiness(rawValue: 4)
 }
 
@@ -23,9 +23,9 @@ public struct ReadinessEvent: Sendable {
 }
 
 /// How a ``ReadinessQueue`` asks the system.
-public protocol ReadinessBackend: AnyObject {
-  /// Watches a descriptor in both directions.
-  func add(_ descriptor: Int32, tag: UInt64) throws(Errno)
+protocol ReadinessBackend: AnyObject {
+  /// Watches a descriptor in these directions.
+  func add(_ descriptor: Int32, tag: UInt64, for directions: Readiness) throws(Errno)
   /// Stops watching; unknown descriptors are ignored.
   func remove(_ descriptor: Int32)
   /// Asks for the next event of these directions, after the last one was used up.
@@ -51,34 +51,35 @@ public final class ReadinessQueue {
 
   private static let wakeTag = UInt64.max
   private let backend: any ReadinessBackend
+  /// The kernel tells every new edge to epoll by itself.
+  private let needsArming: Bool
   private let wakeDescriptor: Int32
   private var buffer: [ReadinessEvent] = []
 
   /// - Throws: `Errno` when the process has no descriptors left.
   public init(_ kind: Kind = .epoll) throws(Errno) {
-    wakeDescriptor = eventfd(0, Int32(EFD_NONBLOCK) | Int32(EFD_CLOEXEC))
+    needsArming = kind != .epoll
+    backend =
+      switch kind {
+      case .epoll: try EpollBackend()
+      case .poll: PollBackend()
+      }
+    let wakeDescriptor = eventfd(0, Int32(EFD_NONBLOCK) | Int32(EFD_CLOEXEC))
     guard wakeDescriptor >= 0 else { throw Errno(rawValue: errno) }
-    do throws(Errno) {
-      backend =
-        switch kind {
-        case .epoll: try EpollBackend()
-        case .poll: PollBackend()
-        }
-      try backend.add(wakeDescriptor, tag: Self.wakeTag)
-      backend.arm(wakeDescriptor, for: .readable)
-    } catch {
-      close(wakeDescriptor)
-      throw error
-    }
+    // From here on `deinit` closes it.
+    self.wakeDescriptor = wakeDescriptor
+    // Only to read: reading it is an edge to epoll, too, which would end the next wait.
+    try backend.add(wakeDescriptor, tag: Self.wakeTag, for: .readable)
   }
 
   deinit { close(wakeDescriptor) }
 
   /// Watches `descriptor`. Its events carry `tag`, which must not be `UInt64.max`.
   ///
-  /// - Throws: `Errno.notPermitted` for files that are always ready.
+  /// - Throws: `Errno.fileExists` when it is watched already, `Errno.badFileDescriptor` when it is not
+  ///   open; epoll also `Errno.notPermitted` for regular files, which are always ready.
   public func add(_ descriptor: Int32, tag: UInt64) throws(Errno) {
-    try backend.add(descriptor, tag: tag)
+    try backend.add(descriptor, tag: tag, for: [.readable, .writable])
   }
 
   /// Stops watching. To be called before the descriptor is closed.
@@ -87,7 +88,7 @@ public final class ReadinessQueue {
   /// Asks for the next event in these directions.
   @inline(__always)
   public func arm(_ descriptor: Int32, for directions: Readiness) {
-    backend.arm(descriptor, for: directions)
+    if needsArming { backend.arm(descriptor, for: directions) }
   }
 
   /// Waits until something is ready, ``wake`` is called, or `milliseconds` have passed (-1: for

@@ -14,7 +14,7 @@ public final class BufferPool {
 
   public init() {}
 
-  deinit { for block in free { block.deallocate() } }
+  deinit { for block in free { Glibc.free(block) } }
 
   func take() -> UnsafeMutableRawPointer {
     blocksInUse += 1
@@ -56,18 +56,16 @@ public struct ReceiveBuffer {
     UnsafeMutableRawBufferPointer(start: base.map { $0 + first }, count: last - first)
   }
 
-  /// Marks `count` bytes as read.
+  /// Marks `count` bytes as read; at most ``count``.
   @inline(__always)
   public mutating func consume(_ count: Int) {
+    assert(0...self.count ~= count)
     first += count
     if first == last {
       first = 0
       last = 0
     }
   }
-
-  /// Drops unread bytes at the end.
-  public mutating func truncate(to count: Int) { last = first + count }
 
   /// Gives the memory back when nothing is unread.
   @inline(__always)
@@ -78,49 +76,63 @@ public struct ReceiveBuffer {
   /// Gives the memory back and forgets what was unread.
   public mutating func release(to pool: BufferPool) {
     guard let base else { return }
-    if capacity == BufferPool.blockSize { pool.give(base) } else { free(base) }
+    Self.free(base, capacity, pool)
     self = ReceiveBuffer()
   }
 
   /// Room for at least one more read behind the unread bytes.
   ///
   /// - Parameter wanted: unread bytes that will have to be together in the end. Memory grows as they
-  ///   arrive: at most fourfold what is there, however large the number is.
+  ///   arrive: beyond a block it is at most eightfold what is there, however large the number is.
   public mutating func room(wanted: Int, pool: BufferPool) -> UnsafeMutableRawBufferPointer {
-    guard let base else {
-      self.base = pool.take()
+    guard base != nil else {
+      base = pool.take()
       capacity = BufferPool.blockSize
-      return UnsafeMutableRawBufferPointer(start: self.base, count: capacity)
+      return UnsafeMutableRawBufferPointer(start: base, count: capacity)
     }
     let unread = last - first
+    if capacity > BufferPool.blockSize, unread < capacity / 8 {
+      // What needed so much is gone.
+      resize(to: max(BufferPool.blockSize, unread * 4), pool: pool)
+    }
     if first > 0, capacity - last < min(wanted - unread, BufferPool.blockSize) || last == capacity {
-      memmove(base, base + first, unread)
+      memmove(base!, base! + first, unread)
       first = 0
       last = unread
     }
     if last == capacity || (unread * 2 >= capacity && wanted > capacity) {
-      grow(to: max(capacity * 2, min(wanted, capacity * 4)), pool: pool)
+      resize(to: max(capacity * 2, min(wanted, capacity * 4)), pool: pool)
     }
-    return UnsafeMutableRawBufferPointer(start: self.base! + last, count: capacity - last)
+    return UnsafeMutableRawBufferPointer(start: base! + last, count: capacity - last)
   }
 
   /// Says that `count` bytes were written into the room.
   @inline(__always)
-  public mutating func filled(_ count: Int) { last += count }
+  public mutating func filled(_ count: Int) {
+    assert(0...capacity - last ~= count)
+    last += count
+  }
 
-  private mutating func grow(to size: Int, pool: BufferPool) {
-    if capacity == BufferPool.blockSize {
-      let larger = malloc(size)!
-      memcpy(larger, base! + first, last - first)
-      pool.give(base!)
-      base = larger
+  /// Moves the unread bytes to the start of memory of this size.
+  private mutating func resize(to size: Int, pool: BufferPool) {
+    let unread = last - first
+    let isPooled = size == BufferPool.blockSize
+    if isPooled || capacity == BufferPool.blockSize {
+      let moved = isPooled ? pool.take() : malloc(size)!
+      memcpy(moved, base! + first, unread)
+      Self.free(base!, capacity, pool)
+      base = moved
     } else {
-      if first > 0 { memmove(base!, base! + first, last - first) }
+      if first > 0 { memmove(base!, base! + first, unread) }
       base = realloc(base, size)!
     }
-    last -= first
     first = 0
+    last = unread
     capacity = size
+  }
+
+  private static func free(_ base: UnsafeMutableRawPointer, _ capacity: Int, _ pool: BufferPool) {
+    if capacity == BufferPool.blockSize { pool.give(base) } else { Glibc.free(base) }
   }
 }
 

@@ -1,3 +1,4 @@
+import DequeModule
 import Glibc
 import Synchronization
 
@@ -42,6 +43,10 @@ public enum Resolver {
   public static func resolve(
     _ query: ResolverQuery
   ) -> Result<[SocketAddress], ResolverError> {
+    // C would look up what is before a NUL.
+    for text in [query.host, query.service] where text?.utf8.contains(0) == true {
+      return .failure(ResolverError(code: EAI_NONAME))
+    }
     var hints = addrinfo()
     hints.ai_family = query.family
     hints.ai_socktype = Int32((query.stream ? SOCK_STREAM : SOCK_DGRAM).rawValue)
@@ -85,7 +90,7 @@ public enum Resolver {
   }
 
   private struct Pool {
-    var waiting: [Job] = []
+    var waiting = Deque<Job>()
     var threads = 0
   }
 
@@ -95,11 +100,9 @@ public enum Resolver {
   private static func runJobs() {
     while true {
       let job: Job? = pool.withLock { pool in
-        if pool.waiting.isEmpty {
-          pool.threads -= 1
-          return nil
-        }
-        return pool.waiting.removeFirst()
+        let next = pool.waiting.popFirst()
+        if next == nil { pool.threads -= 1 }
+        return next
       }
       guard let job else { return }
       job.completion(resolve(job.query))
@@ -133,37 +136,4 @@ public enum Resolver {
     pthread_detach(thread)
     return true
   }
-}
-
-/// Results that other threads hand to a loop: they are collected and the loop's wait ends.
-public final class Mailbox<Message: Sendable>: Sendable {
-  private let messages = Mutex<[Message]>([])
-  private let waker: ReadinessQueue.Waker
-
-  /// - Parameter waker: wakes the loop that will collect. The loop must outlive the senders' use of
-  ///   the mailbox, or ``close()`` it.
-  public init(waker: ReadinessQueue.Waker) { self.waker = waker }
-
-  private let closed = Mutex(false)
-
-  /// Leaves a message; from any thread. Dropped after ``close()``.
-  public func send(_ message: Message) {
-    closed.withLock { closed in
-      guard !closed else { return }
-      messages.withLock { $0.append(message) }
-      waker.wake()
-    }
-  }
-
-  /// Takes what was left since the last time.
-  public func collect() -> [Message] {
-    messages.withLock { messages in
-      guard !messages.isEmpty else { return [] }
-      defer { messages.removeAll(keepingCapacity: true) }
-      return messages
-    }
-  }
-
-  /// Nothing is accepted, and the loop is not woken, from now on.
-  public func close() { closed.withLock { $0 = true } }
 }

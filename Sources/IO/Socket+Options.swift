@@ -43,7 +43,8 @@ extension Socket {
     return value
   }
 
-  /// SO_LINGER: seconds that closing waits for unsent data, nil when it does not wait.
+  /// SO_LINGER: whether closing waits for unsent data, and how many seconds. With 0 seconds it drops
+  /// the data and resets the connection.
   public func setLinger(on: Bool, seconds: Int32) throws(Errno) {
     var value = linger(l_onoff: on ? 1 : 0, l_linger: seconds)
     try check(

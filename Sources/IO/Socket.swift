@@ -4,7 +4,7 @@ import SystemPackage
 
 /// What came of moving bytes without blocking.
 @frozen
-public enum Transfer: Sendable {
+public enum Transfer: Equatable, Sendable {
   /// So many bytes moved. For a receive from a stream, 0 is the end of the stream.
   case moved(Int)
   /// It would block.
@@ -44,13 +44,14 @@ public struct Socket: Sendable {
   }
 
   /// Starts to connect. ``Transfer/wouldBlock`` when it is under way: wait until the socket is
-  /// writable and ask ``pendingError()``.
+  /// writable and ask ``pendingError()``. (`EAGAIN` is a failure: the queue of a Unix server is full,
+  /// and nothing is under way.)
   public func connect(_ address: SocketAddress) -> Transfer {
     while true {
       if address.withSockaddr({ Glibc.connect(descriptor, $0, $1) }) == 0 { return .moved(0) }
       switch errno {
       case EINTR: continue
-      case EINPROGRESS, EAGAIN: return .wouldBlock
+      case EINPROGRESS: return .wouldBlock
       case let code: return .failed(Errno(rawValue: code))
       }
     }

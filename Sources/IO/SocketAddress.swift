@@ -2,7 +2,7 @@ import Glibc
 import SystemPackage
 
 /// The address of a socket: IPv4, IPv6, Unix, or any other family, as the kernel has it.
-public struct SocketAddress: @unchecked Sendable {
+public struct SocketAddress: Sendable {
   var storage = sockaddr_storage()
   var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
 
@@ -19,6 +19,8 @@ public struct SocketAddress: @unchecked Sendable {
 
   /// An address written in digits, e.g. `127.0.0.1` or `::1`; nil for names.
   public init?(numeric host: String, port: UInt16) {
+    // C would see only what is before a NUL.
+    guard !host.utf8.contains(0) else { return nil }
     var v4 = sockaddr_in()
     if inet_pton(AF_INET, host, &v4.sin_addr) == 1 {
       v4.sin_family = sa_family_t(AF_INET)

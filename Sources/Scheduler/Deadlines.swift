@@ -9,20 +9,26 @@ import HeapModule
 struct Deadlines {
   struct Entry: Comparable {
     let time: Int64
+    /// Tells the entries of one task apart, and keeps equal times in the order of their insertion.
+    let number: UInt64
     let task: TaskID
 
-    static func < (a: Entry, b: Entry) -> Bool { a.time < b.time }
-    static func == (a: Entry, b: Entry) -> Bool { a.time == b.time }
+    static func < (a: Entry, b: Entry) -> Bool { (a.time, a.number) < (b.time, b.number) }
+    static func == (a: Entry, b: Entry) -> Bool { a.number == b.number }
   }
 
   private var heap = Heap<Entry>()
   private var abandoned = 0
+  private var lastNumber: UInt64 = 0
 
   var count: Int { heap.count }
   var earliest: Int64? { heap.min?.time }
 
-  mutating func insert(_ time: Int64, _ task: TaskID) {
-    heap.insert(Entry(time: time, task: task))
+  /// The number of the new entry.
+  mutating func insert(_ time: Int64, _ task: TaskID) -> UInt64 {
+    lastNumber += 1
+    heap.insert(Entry(time: time, number: lastNumber, task: task))
+    return lastNumber
   }
 
   /// The entry that is due, removed.
@@ -40,5 +46,5 @@ struct Deadlines {
   }
 
   /// An abandoned entry came up and is gone.
-  mutating func dropAbandoned() { abandoned = max(0, abandoned - 1) }
+  mutating func dropAbandoned() { abandoned -= 1 }
 }

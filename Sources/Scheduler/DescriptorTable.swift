@@ -1,3 +1,5 @@
+import DequeModule
+
 /// What is known of each descriptor: whether it is ready, and who waits for it.
 ///
 /// Nearly always one task reads and one writes, so each has a slot; further waiters queue behind them
@@ -22,7 +24,7 @@ final class DescriptorTable {
   }
 
   private var entries = Slab<Entry>()
-  private var overflow: [OverflowKey: [TaskID]] = [:]
+  private var overflow: [OverflowKey: Deque<TaskID>] = [:]
 
   deinit { entries.deallocate() }
 
@@ -31,7 +33,8 @@ final class DescriptorTable {
     let index = Int(descriptor)
     while entries.count <= index { entries.append(Entry()) }
     entries[index].generation &+= 1
-    entries[index].flags = Self.watched | Self.readable | Self.writable
+    entries[index].flags &= Self.overflowing
+    entries[index].flags |= Self.watched | Self.readable | Self.writable
     return entries[index].generation
   }
 
@@ -49,9 +52,8 @@ final class DescriptorTable {
 
   @inline(__always)
   func isReady(_ descriptor: Int32, _ direction: Direction) -> Bool {
-    guard descriptor >= 0, Int(descriptor) < entries.count else { return true }
+    guard isWatched(descriptor) else { return true }
     let flags = entries[Int(descriptor)].flags
-    guard flags & Self.watched != 0 else { return true }
     return flags & (direction == .read ? Self.readable | Self.hangup : Self.writable) != 0
   }
 
@@ -102,7 +104,7 @@ final class DescriptorTable {
       entries[index].writer = nil
     } else {
       let key = OverflowKey(descriptor: descriptor, direction: direction)
-      overflow[key]?.removeAll { $0 == task }
+      if let place = overflow[key]?.firstIndex(of: task) { overflow[key]?.remove(at: place) }
       if overflow[key]?.isEmpty == true { overflow[key] = nil }
     }
     if entries[index].flags & Self.overflowing != 0,

@@ -8,7 +8,7 @@ import DequeModule
 /// not go backwards; the scheduler reads no clock.
 ///
 /// ```
-/// while !scheduler.isIdle {
+/// while scheduler.readyCount + scheduler.waitingForDescriptor + scheduler.sleeping > 0 {
 ///   wait for readiness until scheduler.nextDeadline; for each event: scheduler.notify(...)
 ///   scheduler.expire(now)
 ///   scheduler.runTurns { turn in resume(turn) }
@@ -25,6 +25,8 @@ public final class Scheduler {
     var deadline = Int64.max
     /// The time of its entry among the deadlines; never later than `deadline` while it waits.
     var armed = Int64.max
+    /// The number of its last entry; what earlier ones there are belong to nobody.
+    var entry: UInt64 = 0
   }
 
   enum State: UInt8 {
@@ -37,7 +39,7 @@ public final class Scheduler {
   private var tasks = Slab<Task>()
   private var free: [Int32] = []
   private var queue = Deque<Turn>()
-  private var deadlines = Deadlines()
+  private(set) var deadlines = Deadlines()
   let descriptors = DescriptorTable()
   private var operationsLeft = operationsPerTurn
 
@@ -68,7 +70,7 @@ public final class Scheduler {
     return TaskID(index: index, generation: tasks[Int(index)].generation)
   }
 
-  /// The task is over. It must not be waiting.
+  /// The task is over, whatever its state; nothing it waited for concerns it any more.
   public func finish(_ task: TaskID) {
     guard let index = place(of: task) else { return }
     if tasks[index].state == .waiting { stopWaiting(index, task) }
@@ -158,11 +160,12 @@ public final class Scheduler {
         descriptor, generation: generation, readable: readable, writable: writable,
         hangup: hangup)
     else { return }
-    if readable { wakeWaiters(of: descriptor, .read) }
+    if readable || hangup { wakeWaiters(of: descriptor, .read) }
     if writable { wakeWaiters(of: descriptor, .write) }
   }
 
-  /// The time has come to `now`: tasks whose deadline has passed get a turn.
+  /// The time has come to `now`: tasks whose deadline has passed get a turn, in the order of their
+  /// deadlines.
   public func expire(_ now: Int64) {
     while let entry = deadlines.popDue(now) {
       guard isCurrent(entry) else {
@@ -173,12 +176,11 @@ public final class Scheduler {
       tasks[index].armed = .max
       guard tasks[index].state == .waiting else { continue }
       let deadline = tasks[index].deadline
-      if deadline <= now {
+      if deadline == entry.time {
         stopWaiting(index, entry.task)
         enqueue(index, entry.task, .timeout)
       } else if deadline != .max {
-        tasks[index].armed = deadline
-        deadlines.insert(deadline, entry.task)
+        arm(index, entry.task, deadline)
       }
     }
   }
@@ -189,7 +191,7 @@ public final class Scheduler {
 
   // MARK: Turns
 
-  /// Tasks whose turn comes.
+  /// Tasks whose turn comes; those that finished before it came are counted until then.
   public var readyCount: Int { queue.count }
 
   /// Gives each task that is ready now one turn. Tasks that become ready meanwhile wait for the next
@@ -235,14 +237,18 @@ public final class Scheduler {
     tasks[index].deadline = deadline
     guard deadline < tasks[index].armed else { return }
     let superseded = tasks[index].armed != .max
-    tasks[index].armed = deadline
-    deadlines.insert(deadline, task)
+    arm(index, task, deadline)
     if superseded { deadlines.abandon(isCurrent: isCurrent) }
+  }
+
+  private func arm(_ index: Int, _ task: TaskID, _ deadline: Int64) {
+    tasks[index].armed = deadline
+    tasks[index].entry = deadlines.insert(deadline, task)
   }
 
   private func isCurrent(_ entry: Deadlines.Entry) -> Bool {
     guard let index = place(of: entry.task) else { return false }
-    return tasks[index].armed == entry.time
+    return tasks[index].entry == entry.number
   }
 
   private func stopWaiting(_ index: Int, _ task: TaskID) {

@@ -51,10 +51,10 @@ import Testing
     #expect(limits.frameBytes == 16 * 1024 * 1024)
     #expect(limits.depth == 128)
     #expect(limits.values == 1_000_000)
-    #expect(limits.arguments == 249)
+    #expect(limits.arguments == 7999)
     #expect(limits.references == 10_000)
     #expect(limits.callsInFlight == 65_536)
     #expect(limits.codec == CodecLimits())
-    #expect(limits.codec == CodecLimits(depth: 128, values: 1_000_000, messageElements: 250))
+    #expect(limits.codec == CodecLimits(depth: 128, values: 1_000_000, messageElements: 8_000))
   }
 }

@@ -1,0 +1,72 @@
+import Glibc
+import IO
+import Testing
+
+@Suite struct SocketAddressTests {
+  @Test(arguments: [
+    ("127.0.0.1", 80, "127.0.0.1:80"), ("0.0.0.0", 0, "0.0.0.0:0"),
+    ("255.255.255.255", 65_535, "255.255.255.255:65535"),
+  ])
+  func `IPv4 digits`(_ host: String, _ port: UInt16, _ description: String) throws {
+    let address = try #require(SocketAddress(numeric: host, port: port))
+    #expect(address.family == AF_INET)
+    #expect(address.port == port)
+    #expect(address.numericHost == host)
+    #expect(address.description == description)
+  }
+
+  @Test(arguments: [
+    ("::1", "::1", 80, "[::1]:80"), ("::", "::", 1, "[::]:1"),
+    ("2001:DB8:0:0:0:0:0:1", "2001:db8::1", 65_535, "[2001:db8::1]:65535"),
+    ("::ffff:1.2.3.4", "::ffff:1.2.3.4", 9, "[::ffff:1.2.3.4]:9"),
+  ])
+  func `IPv6 digits`(
+    _ host: String, _ canonical: String, _ port: UInt16, _ description: String
+  ) throws {
+    let address = try #require(SocketAddress(numeric: host, port: port))
+    #expect(address.family == AF_INET6)
+    #expect(address.port == port)
+    #expect(address.numericHost == canonical)
+    #expect(address.description == description)
+  }
+
+  @Test(arguments: [
+    "", "localhost", "1.2.3", "1.2.3.4.5", "256.0.0.1", " 127.0.0.1", "127.0.0.1 ", "[::1]", ":::",
+    "::1%lo", "127.0.0.1\0.example.org", "::1\0", "0x7f000001",
+  ])
+  func `what is not digits is no numeric address`(_ host: String) {
+    #expect(SocketAddress(numeric: host, port: 1) == nil)
+  }
+
+  @Test func `other families have neither host nor port`() {
+    var unix = sockaddr_un()
+    unix.sun_family = sa_family_t(AF_UNIX)
+    let address = withUnsafePointer(to: &unix) {
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        SocketAddress($0, length: socklen_t(MemoryLayout<sockaddr_un>.size))
+      }
+    }
+    #expect(address.family == AF_UNIX)
+    #expect(address.port == nil)
+    #expect(address.description == "address family \(AF_UNIX)")
+  }
+
+  @Test func `a length beyond any address is cut`() throws {
+    // A buffer of the length that is claimed, of which only the start can be an address.
+    let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 8)
+    defer { bytes.deallocate() }
+    bytes.initializeMemory(as: UInt8.self, repeating: 1)
+    bytes.storeBytes(of: sockaddr_in().sin_family + sa_family_t(AF_INET), as: sa_family_t.self)
+    let address = SocketAddress(
+      bytes.baseAddress!.assumingMemoryBound(to: sockaddr.self), length: 4096)
+    #expect(address.family == AF_INET)
+    #expect(address.port == 0x0101)
+    #expect(address.numericHost == "1.1.1.1")
+  }
+
+  @Test func `the address of an unbound socket is the wildcard`() throws {
+    let socket = try Socket.open(family: AF_INET, stream: true)
+    defer { socket.close() }
+    #expect(try socket.localAddress().description == "0.0.0.0:0")
+  }
+}
