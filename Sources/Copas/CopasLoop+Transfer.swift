@@ -29,7 +29,7 @@ extension CopasLoop {
     var pattern: TCPSocket.Pattern
     let prefix: Int
     if call.phase == .entered {
-      unwrap(call, at: 1)
+      unwrapSelf(call)
       if call.count >= Slot.receiveDeadline { call.count = Slot.receiveDeadline - 1 }
       socket = try sockets.check(sockets.client, call)
       (pattern, prefix) = try sockets.receiveArguments(call)
@@ -80,7 +80,7 @@ extension CopasLoop {
   /// `send(socket, data [, from [, to]])`.
   func send(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
     if call.phase == .entered {
-      unwrap(call, at: 1)
+      unwrapSelf(call)
       if call.count >= Slot.sendDeadline { call.count = Slot.sendDeadline - 1 }
     }
     let socket = try sockets.check(sockets.client, call)

@@ -8,11 +8,11 @@ extension CopasLoop {
   func addTransfers(_ call: LuaCall) {
     let pending = LuaClass<PendingConnect>(call, name: "copas connect")
     let addOperations: (LuaCall) -> Void = { [self] call in
-      call.setFunction("send") { (call) throws(LuaFailure) in try self.send(call) }
-      call.setFunction("receive") { (call) throws(LuaFailure) in
+      call.setFunction("send", upvalue: "socket") { (call) throws(LuaFailure) in try self.send(call) }
+      call.setFunction("receive", upvalue: "socket") { (call) throws(LuaFailure) in
         try self.receive(call)
       }
-      call.setFunction("receivepartial") { (call) throws(LuaFailure) in
+      call.setFunction("receivepartial", upvalue: "socket") { (call) throws(LuaFailure) in
         try self.receive(call, enough: .anything)
       }
       call.setFunction("connect") { (call) throws(LuaFailure) in try self.connect(call, pending) }
@@ -31,7 +31,7 @@ extension CopasLoop {
     wrapper = CopasWrapper(call, loop: self) { call in
       addOperations(call)
       // A wrapped socket with a receive timeout of 0 takes what is there.
-      call.setFunction("receive") { [self] (call) throws(LuaFailure) in
+      call.setFunction("receive", upvalue: "socket") { [self] (call) throws(LuaFailure) in
         try receive(call, enough: .timeout)
       }
     }

@@ -67,11 +67,20 @@ final class CopasWrapper {
 
 extension CopasLoop {
   /// Puts the socket in the place of its wrapper.
-  @inline(__always)
   func unwrap(_ call: LuaCall, at index: Int) {
     guard call.type(at: index) == .table else { return }
     call.pushField("socket", of: index)
     call.replace(at: index)
+  }
+
+  /// The same for the first argument of a function whose upvalue is the string `socket`, which then
+  /// need not be looked for.
+  @inline(__always)
+  func unwrapSelf(_ call: LuaCall) {
+    guard lua_type(call.state, 1) == LUA_TTABLE else { return }
+    call.pushUpvalue(1)
+    lua_rawget(call.state, 1)
+    call.replace(at: 1)
   }
 
   /// `wrap(socket)`: pushes the wrapper of the value at `index`, which may be one already.

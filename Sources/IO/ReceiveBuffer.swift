@@ -8,22 +8,39 @@ public final class BufferPool {
   public static let blockSize = 16 * 1024
   private static let mostFree = 256
 
-  private var free: [UnsafeMutableRawPointer] = []
+  /// The free blocks, each of which begins with the address of the next.
+  private var free: UnsafeMutableRawPointer?
+  private var freeCount = 0
   /// Blocks handed out and not yet back.
   public private(set) var blocksInUse = 0
 
   public init() {}
 
-  deinit { for block in free { Glibc.free(block) } }
+  deinit {
+    while let block = takeFree() { Glibc.free(block) }
+  }
 
   func take() -> UnsafeMutableRawPointer {
     blocksInUse += 1
-    return free.popLast() ?? malloc(Self.blockSize)!
+    return takeFree() ?? malloc(Self.blockSize)!
   }
 
   func give(_ block: UnsafeMutableRawPointer) {
     blocksInUse -= 1
-    if free.count < Self.mostFree { free.append(block) } else { Glibc.free(block) }
+    if freeCount < Self.mostFree {
+      block.storeBytes(of: free, as: UnsafeMutableRawPointer?.self)
+      free = block
+      freeCount += 1
+    } else {
+      Glibc.free(block)
+    }
+  }
+
+  private func takeFree() -> UnsafeMutableRawPointer? {
+    guard let block = free else { return nil }
+    free = block.load(as: UnsafeMutableRawPointer?.self)
+    freeCount -= 1
+    return block
   }
 }
 

@@ -44,8 +44,13 @@ extension LuaCall {
   }
 
   /// Sets the field `name` of the table on top of the stack to a function that runs `body`.
-  public func setFunction(_ name: StaticString, _ body: @escaping LuaBody) {
-    push(function: body)
+  ///
+  /// - Parameter upvalue: a string that belongs to the function, for ``pushUpvalue(_:)``.
+  public func setFunction(
+    _ name: StaticString, upvalue: StaticString? = nil, _ body: @escaping LuaBody
+  ) {
+    if let upvalue { push(upvalue) }
+    push(upvalues: upvalue == nil ? 0 : 1, function: body)
     setField(name, of: -2)
   }
 }

@@ -196,14 +196,22 @@ public final class Scheduler {
 
   /// Gives each task that is ready now one turn. Tasks that become ready meanwhile wait for the next
   /// call, so that descriptors and deadlines are looked at in between.
+  @inlinable
   public func runTurns(_ body: (Turn) -> Void) {
-    for _ in 0..<queue.count {
-      guard let turn = queue.popFirst() else { return }
-      guard let index = place(of: turn.task), tasks[index].state == .ready else { continue }
-      tasks[index].state = .running
-      operationsLeft = Self.operationsPerTurn
-      body(turn)
+    for _ in 0..<readyCount {
+      if let turn = beginNextTurn() { body(turn) }
     }
+  }
+
+  /// The next task whose turn it is; nil when it is gone.
+  @usableFromInline
+  func beginNextTurn() -> Turn? {
+    guard let turn = queue.popFirst(), let index = place(of: turn.task),
+      tasks[index].state == .ready
+    else { return nil }
+    tasks[index].state = .running
+    operationsLeft = Self.operationsPerTurn
+    return turn
   }
 
   /// Counts an operation of the running task. False when it has had its share: it should
