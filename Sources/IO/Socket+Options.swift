@@ -25,6 +25,10 @@ public struct SocketOption: Sendable {
   public static let quickAcknowledge = SocketOption(level: Int32(IPPROTO_TCP), name: TCP_QUICKACK)
   public static let deferAccept = SocketOption(level: Int32(IPPROTO_TCP), name: TCP_DEFER_ACCEPT)
   public static let fastOpen = SocketOption(level: Int32(IPPROTO_TCP), name: TCP_FASTOPEN)
+  public static let fastOpenConnect = SocketOption(
+    level: Int32(IPPROTO_TCP), name: TCP_FASTOPEN_CONNECT)
+  /// The error that a connection has had; reading it clears it.
+  public static let error = SocketOption(level: SOL_SOCKET, name: SO_ERROR)
   public static let v6Only = SocketOption(level: Int32(IPPROTO_IPV6), name: IPV6_V6ONLY)
 }
 

@@ -14,41 +14,23 @@ extension SocketLibrary {
     for index in 1...2 where !call.isNoneOrNil(at: index) { try call.check(index, is: .table) }
     guard call.reserve(20) else { throw call.failure("stack overflow") }
 
-    var polled: [pollfd] = []
-    // What to look at after the wait: the table, the place in it, and the place in `polled`.
-    var watched: [(table: Int, element: Int, place: Int)] = []
-    var places: [Int32: Int] = [:]
-    var dirty: [Int] = []
-
+    var selection = Selection()
     for table in 1...2 where !call.isNoneOrNil(at: table) {
       var element = 1
       while try pushElement(call, of: table, element) {
-        defer {
-          call.pop()
-          element += 1
-        }
-        guard let descriptor = try descriptor(call) else { continue }
-        if table == 1, try isDirty(call) {
-          dirty.append(element)
-          continue
-        }
-        let place = places[descriptor] ?? polled.count
-        if place == polled.count {
-          places[descriptor] = place
-          polled.append(pollfd(fd: descriptor, events: 0, revents: 0))
-        }
-        polled[place].events |= Int16(table == 1 ? POLLIN : POLLOUT)
-        watched.append((table, element, place))
+        try collect(call, table, element, into: &selection)
+        call.pop()
+        element += 1
       }
     }
 
     let deadline =
-      !dirty.isEmpty
+      !selection.dirty.isEmpty
       ? 0
       : timeout < 0
         ? MonotonicTime.never : MonotonicTime.deadline(after: timeout, from: MonotonicTime.now())
-    let count = try wait(call, &polled, until: deadline)
-    if count == 0, dirty.isEmpty {
+    let count = try wait(call, &selection.polled, until: deadline)
+    if count == 0, selection.dirty.isEmpty {
       call.pushTable()
       call.pushTable()
       call.push("timeout")
@@ -58,15 +40,51 @@ extension SocketLibrary {
       call.pushTable()
       var position = 0
       if table == 1 {
-        for element in dirty { try add(call, element, of: table, &position) }
+        for element in selection.dirty { try add(call, element, of: table, &position) }
       }
-      let wanted = Int16(table == 1 ? POLLIN : POLLOUT) | Int16(POLLHUP | POLLERR | POLLNVAL)
-      for entry in watched
-      where entry.table == table && polled[entry.place].revents & wanted != 0 {
-        try add(call, entry.element, of: table, &position)
-      }
+      for element in selection.ready(of: table) { try add(call, element, of: table, &position) }
     }
     return .results(2)
+  }
+
+  /// What a `select` waits for.
+  private struct Selection {
+    var polled: [pollfd] = []
+    /// What to look at after the wait: the table, the place in it, and the place in `polled`.
+    var watched: [(table: Int, element: Int, place: Int)] = []
+    var places: [Int32: Int] = [:]
+    /// Elements of the first table that have something in their buffers.
+    var dirty: [Int] = []
+
+    /// The elements that are ready, as select(2) tells them: in the order of the descriptors, each
+    /// descriptor once.
+    func ready(of table: Int) -> [Int] {
+      let wanted = Int16(table == 1 ? POLLIN | POLLHUP | POLLERR : POLLOUT | POLLERR)
+      var elements: [Int32: Int] = [:]
+      for entry in watched
+      where entry.table == table && polled[entry.place].revents & wanted != 0 {
+        elements[polled[entry.place].fd] = entry.element
+      }
+      return elements.sorted { $0.key < $1.key }.map(\.value)
+    }
+  }
+
+  /// Takes the object on top of the stack into the selection.
+  private func collect(
+    _ call: LuaCall, _ table: Int, _ element: Int, into selection: inout Selection
+  ) throws(LuaFailure) {
+    guard let descriptor = try descriptor(call) else { return }
+    if table == 1, try isDirty(call) {
+      selection.dirty.append(element)
+      return
+    }
+    let place = selection.places[descriptor] ?? selection.polled.count
+    if place == selection.polled.count {
+      selection.places[descriptor] = place
+      selection.polled.append(pollfd(fd: descriptor, events: 0, revents: 0))
+    }
+    selection.polled[place].events |= Int16(table == 1 ? POLLIN : POLLOUT)
+    selection.watched.append((table, element, place))
   }
 
   private func wait(
@@ -76,8 +94,11 @@ extension SocketLibrary {
       let count = poll(
         &polled, nfds_t(polled.count),
         MonotonicTime.milliseconds(until: deadline, from: MonotonicTime.now()))
-      if count >= 0 { return count }
-      guard errno == EINTR else { throw call.failure("select failed") }
+      if count < 0, errno == EINTR { continue }
+      if count >= 0, !polled.contains(where: { $0.revents & Int16(POLLNVAL) != 0 }) {
+        return count
+      }
+      throw call.failure("select failed")
     }
   }
 
@@ -132,7 +153,7 @@ extension SocketLibrary {
     position += 1
     call.pushValue(at: -1)
     lua_rawseti(call.state, -3, lua_Integer(position))
-    call.push(position)
+    call.push(Double(position))
     lua_rawset(call.state, -3)
   }
 }

@@ -15,16 +15,7 @@ public enum SocketFailure: Error, Sendable, Equatable {
     switch self {
     case .closed: "closed"
     case .timeout: "timeout"
-    case .system(let code):
-      switch code.rawValue {
-      case EADDRINUSE: "address already in use"
-      case EISCONN: "already connected"
-      case EACCES: "permission denied"
-      case ECONNREFUSED: "connection refused"
-      case ECONNABORTED, ECONNRESET, EPIPE: "closed"
-      case ETIMEDOUT: "timeout"
-      default: String(cString: strerror(code.rawValue))
-      }
+    case .system(let code): Self.text(of: code.rawValue)
     case .resolver(let error):
       switch error.code {
       case EAI_AGAIN: "temporary failure in name resolution"
@@ -38,6 +29,18 @@ public enum SocketFailure: Error, Sendable, Equatable {
       case EAI_SOCKTYPE: "ai_socktype not supported"
       default: error.description
       }
+    }
+  }
+  /// The text of an error number.
+  static func text(of code: Int32) -> String {
+    switch code {
+    case EADDRINUSE: "address already in use"
+    case EISCONN: "already connected"
+    case EACCES: "permission denied"
+    case ECONNREFUSED: "connection refused"
+    case ECONNABORTED, ECONNRESET, EPIPE: "closed"
+    case ETIMEDOUT: "timeout"
+    default: String(cString: strerror(code))
     }
   }
 }

@@ -116,6 +116,7 @@ public final class SocketLibrary {
   func bind(
     _ socket: UnsafeMutablePointer<TCPSocket>, to addresses: [SocketAddress]
   ) -> SocketFailure? {
+    let family = socket.pointee.family
     var failure: SocketFailure? = .resolver(ResolverError(code: EAI_NONAME))
     for address in addresses {
       if socket.pointee.descriptor < 0 || socket.pointee.family != address.family {
@@ -129,6 +130,7 @@ public final class SocketLibrary {
         failure = .system(error)
       }
     }
+    socket.pointee.family = family
     return failure
   }
 }

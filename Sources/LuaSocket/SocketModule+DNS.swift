@@ -7,7 +7,7 @@ extension SocketLibrary {
   func pushDNS(_ call: LuaCall) {
     call.pushTable(fields: 4)
     call.setFunction("toip") { (call) throws(LuaFailure) in
-      pushHost(call, gethostbyname(try call.string(at: 1))) { call, host in
+      pushHost(call, lookUp(try call.string(at: 1))) { call, host in
         call.push(host.addresses.first ?? "")
       }
     }
@@ -50,6 +50,13 @@ private struct Host {
     }
     return result
   }
+}
+
+/// Looks up a name, or the name of an address.
+private func lookUp(_ host: String) -> UnsafeMutablePointer<hostent>? {
+  var address = in_addr()
+  guard inet_aton(host, &address) != 0 else { return gethostbyname(host) }
+  return gethostbyaddr(&address, socklen_t(MemoryLayout<in_addr>.size), AF_INET)
 }
 
 /// Pushes the answer that `first` picks and the table with everything known of the host.

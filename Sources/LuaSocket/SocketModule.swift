@@ -36,7 +36,7 @@ extension SocketLibrary {
     call.setFunction("tcp6") { [self] (call) throws(LuaFailure) in create(call, AF_INET6) }
     call.setFunction("bind") { [self] (call) throws(LuaFailure) in try bindServer(call) }
     call.setFunction("connect") { [self] (call) throws(LuaFailure) in
-      try connectClient(call, family: optionalFamily(call, at: 5))
+      try connectClient(call)
     }
     call.setFunction("connect4") { [self] (call) throws(LuaFailure) in
       try connectClient(call, family: AF_INET)
@@ -110,17 +110,21 @@ extension SocketLibrary {
   }
 
   /// `connect(host, port [, local host, local port [, family]])`.
-  private func connectClient(_ call: LuaCall, family: Int32) throws(LuaFailure) -> LuaOutcome {
+  ///
+  /// - Parameter fixedFamily: the family, whatever the fifth argument is.
+  private func connectClient(
+    _ call: LuaCall, family fixedFamily: Int32? = nil
+  ) throws(LuaFailure) -> LuaOutcome {
     let host = try call.string(at: 1)
     let service = try call.string(at: 2)
-    let socket: UnsafeMutablePointer<TCPSocket>
-    if call.isNoneOrNil(at: 3) {
-      socket = client.push(TCPSocket(family: family), onto: call)
-    } else {
+    let isLocal = !call.isNoneOrNil(at: 3)
+    let localHost = isLocal ? try passiveHost(call, at: 3) : nil
+    let localService = try call.string(at: 4, default: "0")
+    let family = if let fixedFamily { fixedFamily } else { try optionalFamily(call, at: 5) }
+    let socket = client.push(TCPSocket(family: family), onto: call)
+    if isLocal {
       let local = ResolverQuery(
-        host: try call.string(at: 3), service: try call.string(at: 4, default: "0"),
-        family: family, passive: true)
-      socket = client.push(TCPSocket(family: family), onto: call)
+        host: localHost, service: localService, family: family, passive: true)
       switch Resolver.resolve(local) {
       case .failure(let error): return call.pushFailure(.resolver(error))
       case .success(let addresses):
@@ -138,7 +142,7 @@ extension SocketLibrary {
   private func optionalFamily(_ call: LuaCall, at index: Int) throws(LuaFailure) -> Int32 {
     switch try call.string(at: index, default: "unspec") {
     case "unspec": return AF_UNSPEC
-    case "inet", "inet4": return AF_INET
+    case "inet": return AF_INET
     case "inet6": return AF_INET6
     case let other: throw call.argumentFailure(index, "invalid option '\(other)'")
     }

@@ -1,3 +1,5 @@
+import CLua
+import CShims
 import Glibc
 import IO
 import Lua
@@ -25,6 +27,7 @@ private let tcpSetOnlyOptions: [String: OptionKind] = [
   "ipv6-v6only": .boolean(.v6Only),
   "tcp-defer-accept": .integer(.deferAccept),
   "tcp-fastopen": .integer(.fastOpen),
+  "tcp-fastopen-connect": .integer(.fastOpenConnect),
 ]
 
 extension SocketLibrary {
@@ -39,14 +42,11 @@ extension SocketLibrary {
         call.pushTable(fields: 2)
         call.push(linger.on)
         call.setField("on", of: -2)
-        call.push(Double(linger.seconds))
+        call.push(Int(linger.seconds))
         call.setField("timeout", of: -2)
       case ("error", _):
-        if let code = socket.pendingError() {
-          call.push(SocketFailure.system(code).text)
-        } else {
-          call.pushNil()
-        }
+        let code = try socket.get(.error)
+        if code == 0 { call.pushNil() } else { call.push(SocketFailure.text(of: code)) }
       default: throw .noSuchFileOrDirectory
       }
       return .results(1)
@@ -91,16 +91,22 @@ extension SocketLibrary {
     guard call.type(at: 3) == .table else {
       throw call.argumentFailure(3, "table expected, got \(typeName(call, at: 3))")
     }
-    call.pushField("on", of: 3)
+    try pushEntry(call, "on")
     guard call.type(at: -1) == .boolean else {
       throw call.argumentFailure(3, "boolean 'on' field expected")
     }
     let on = call.boolean(at: -1)
-    call.pushField("timeout", of: 3)
+    try pushEntry(call, "timeout")
     guard let seconds = call.numberIfNumber(at: -1) else {
       throw call.argumentFailure(3, "number 'timeout' field expected")
     }
     return (on, Int32(clamping: seconds.clampedToInt))
+  }
+
+  /// Pushes a field of the table at 3, which may have metamethods.
+  private func pushEntry(_ call: LuaCall, _ name: StaticString) throws(LuaFailure) {
+    call.push(name)
+    guard milonga_gettable(call.state, 3) == LUA_OK else { throw .raised }
   }
 
   private func typeName(_ call: LuaCall, at index: Int) -> String {

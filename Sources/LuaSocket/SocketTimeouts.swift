@@ -3,22 +3,20 @@ import IO
 
 /// LuaSocket's two timeouts, in seconds; negative means none.
 public struct SocketTimeouts: Sendable {
-  /// How long one wait for the system may take, counted from the start of the operation.
+  /// How long one wait for the system may take; without a total time it counts from the start of the
+  /// operation.
   public var block = -1.0
   /// How long the whole operation may take.
   public var total = -1.0
 
   /// The operation fails at once instead of waiting.
-  var isZero: Bool { block == 0 || total == 0 }
+  var isZero: Bool { block == 0 }
 
-  /// When an operation started at `start` has to be given up.
-  func deadline(from start: Int64) -> Int64 {
-    switch (block < 0, total < 0) {
-    case (true, true): MonotonicTime.never
-    case (false, true): MonotonicTime.deadline(after: block, from: start)
-    case (true, false): MonotonicTime.deadline(after: total, from: start)
-    case (false, false): MonotonicTime.deadline(after: min(block, total), from: start)
-    }
+  /// Until when an operation that waited first at `start` may wait now.
+  func deadline(start: Int64, now: Int64) -> Int64 {
+    let last = total < 0 ? MonotonicTime.never : MonotonicTime.deadline(after: total, from: start)
+    guard block >= 0 else { return last }
+    return min(last, MonotonicTime.deadline(after: block, from: total < 0 ? start : now))
   }
 
   /// Waits with poll(2) until the descriptor is ready or `deadline` has passed.

@@ -109,7 +109,8 @@ extension SocketLibrary {
     let prefix = call.isNoneOrNil(at: 3) ? 0 : try call.bytes(at: 3).count
     if let number = call.numberIfNumber(at: 2) {
       guard number >= 0 else { throw call.argumentFailure(2, "invalid receive pattern") }
-      // What the prefix holds counts; a longer one is returned as it is.
+      // What the prefix holds counts. When that is enough, 0 remain; 0 without a prefix waits for
+      // any byte, or the end.
       return (.count(max(0, number.clampedToInt - prefix)), prefix)
     }
     guard !call.isNoneOrNil(at: 2) else { return (.line, prefix) }
@@ -145,17 +146,17 @@ extension SocketLibrary {
     let socket = try check(client, call)
     let (pattern, prefix) = try receiveArguments(call)
     call.count = 3
-    if case .count(0) = pattern {
+    if case .count(0) = pattern, prefix > 0 {
       return pushReceived(call, socket, pattern, prefix: prefix, failure: nil)
     }
-    var deadline: Int64?
+    var start: Int64?
     while true {
       switch socket.pointee.receive(pattern, pool: pool) {
       case .done: return pushReceived(call, socket, pattern, prefix: prefix, failure: nil)
       case .failed(let failure):
         return pushReceived(call, socket, pattern, prefix: prefix, failure: failure)
       case .wait:
-        if let failure = wait(socket, .readable, &deadline) {
+        if let failure = wait(socket, .readable, &start) {
           return pushReceived(call, socket, pattern, prefix: prefix, failure: failure)
         }
       }
@@ -193,28 +194,31 @@ extension SocketLibrary {
   private func send(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
     let socket = try check(client, call)
     let (bytes, first) = try sendArguments(call)
-    var deadline: Int64?
+    var start: Int64?
     var offset = 0
     var failure: SocketFailure?
     sending: while offset < bytes.count {
       switch socket.pointee.send(bytes, from: &offset) {
       case .done: break sending
       case .failed(let reason): failure = reason
-      case .wait: failure = wait(socket, .writable, &deadline)
+      case .wait: failure = wait(socket, .writable, &start)
       }
       if failure != nil { break }
     }
     return pushSent(call, last: offset + first - 1, failure: failure)
   }
 
-  /// Waits as the socket's timeouts say; `deadline` is set by the first wait of an operation.
+  /// Waits as the socket's timeouts say; `start` is set by the first wait of an operation.
   private func wait(
-    _ socket: UnsafeMutablePointer<TCPSocket>, _ readiness: Readiness, _ deadline: inout Int64?
+    _ socket: UnsafeMutablePointer<TCPSocket>, _ readiness: Readiness, _ start: inout Int64?
   ) -> SocketFailure? {
-    if socket.pointee.timeouts.isZero { return .timeout }
-    let until = deadline ?? socket.pointee.timeouts.deadline(from: MonotonicTime.now())
-    deadline = until
-    return SocketTimeouts.wait(socket.pointee.descriptor, for: readiness, until: until)
+    let timeouts = socket.pointee.timeouts
+    if timeouts.isZero { return .timeout }
+    let now = MonotonicTime.now()
+    let began = start ?? now
+    start = began
+    return SocketTimeouts.wait(
+      socket.pointee.descriptor, for: readiness, until: timeouts.deadline(start: began, now: now))
   }
 
   // MARK: Connections
@@ -222,7 +226,7 @@ extension SocketLibrary {
   private func accept(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
     let socket = try check(server, call)
     guard socket.pointee.descriptor >= 0 else { return call.pushFailure(.closed) }
-    var deadline: Int64?
+    var start: Int64?
     while true {
       do throws(Errno) {
         if let accepted = try socket.pointee.socket.accept() {
@@ -232,12 +236,12 @@ extension SocketLibrary {
       } catch {
         return call.pushFailure(.system(error))
       }
-      if let failure = wait(socket, .readable, &deadline) { return call.pushFailure(failure) }
+      if let failure = wait(socket, .readable, &start) { return call.pushFailure(failure) }
     }
   }
 
   /// `*` is every interface.
-  private func passiveHost(_ call: LuaCall, at index: Int) throws(LuaFailure) -> String? {
+  func passiveHost(_ call: LuaCall, at index: Int) throws(LuaFailure) -> String? {
     let host = try call.string(at: index)
     return host == "*" ? nil : host
   }
@@ -261,7 +265,10 @@ extension SocketLibrary {
     let query = ResolverQuery(
       host: try call.string(at: 2), service: try call.string(at: 3),
       family: socket.pointee.family)
+    let family = socket.pointee.family
     let failure = connect(socket, query)
+    // The next attempt makes a new socket, unless this one is under way.
+    if failure != nil, !socket.pointee.timeouts.isZero { socket.pointee.family = family }
     client.adopt(call, at: 1)
     if let failure { return call.pushFailure(failure) }
     call.push(1.0)
@@ -284,8 +291,8 @@ extension SocketLibrary {
       case .failed(let failure): return failure
       case .wait:
         // Each address has its own time.
-        var deadline: Int64?
-        if let failure = wait(socket, .writable, &deadline) {
+        var start: Int64?
+        if let failure = wait(socket, .writable, &start) {
           if failure != .timeout || socket.pointee.timeouts.isZero { return failure }
           attempt.giveUp()
           // A connect cannot be taken back: the next address needs a new socket.

@@ -94,7 +94,7 @@ public struct TCPSocket {
       if buffer.bytes.firstIndex(ofByte: newline, from: scanned) != nil { return true }
       scanned = buffer.count
       return false
-    case .count(let count): return buffer.count >= count
+    case .count(let count): return buffer.count >= max(count, 1)
     case .all: return false
     }
   }
@@ -119,9 +119,9 @@ public struct TCPSocket {
       let line = withoutCarriageReturns(UnsafeMutableRawBufferPointer(rebasing: bytes[..<end]))
       result = body(line)
       count = min(end + 1, count)
-      scanned = 0
     }
     received += count
+    scanned = max(0, scanned - count)
     buffer.consume(count)
     buffer.releaseIfEmpty(to: pool)
     return result
@@ -130,8 +130,8 @@ public struct TCPSocket {
   /// Sends from `offset` on, which moves along.
   @inline(__always)
   public mutating func send(_ bytes: UnsafeRawBufferPointer, from offset: inout Int) -> Progress {
-    guard descriptor >= 0 else { return .failed(.closed) }
     while offset < bytes.count {
+      guard descriptor >= 0 else { return .failed(.closed) }
       switch socket.send(UnsafeRawBufferPointer(rebasing: bytes[offset...])) {
       case .moved(let count):
         sent += count
