@@ -44,10 +44,20 @@ let package = Package(
     .target(name: "MilongaModule", dependencies: ["Copas", "Lua", "LuaSocket", "LuaTango"]),
     .executableTarget(
       name: "milonga", dependencies: ["CLua", "CShims", "Lua", "MilongaModule"]),
-    .testTarget(name: "CommandLineTests", dependencies: ["milonga"]),
+    .target(name: "TestSupport", path: "Tests/TestSupport"),
+    .testTarget(name: "CommandLineTests", dependencies: ["milonga", "TestSupport"]),
+    .testTarget(
+      name: "CopasTests", dependencies: ["milonga", "TestSupport"], exclude: ["Scripts"]),
     .testTarget(
       name: "IOTests",
       dependencies: ["IO", .product(name: "SystemPackage", package: "swift-system")]),
+    .testTarget(
+      name: "LuaSocketTests",
+      dependencies: [
+        "IO", "LuaSocket", "milonga", "TestSupport",
+        .product(name: "SystemPackage", package: "swift-system"),
+      ],
+      exclude: ["Scripts"]),
     .testTarget(name: "LuaTests", dependencies: ["Lua"]),
     .testTarget(name: "RPCTests", dependencies: ["RPC"]),
     .testTarget(name: "SchedulerTests", dependencies: ["Scheduler"]),

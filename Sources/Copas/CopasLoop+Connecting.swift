@@ -25,10 +25,11 @@ extension CopasLoop {
     guard let socket = sockets.tcpIfTCP(call, at: 1) else {
       throw call.argumentFailure(1, "tcp{any} expected")
     }
+    try requireInside(call, "connect")
     if call.phase == .entered {
-      try requireInside(call, "connect")
       let host = try call.string(at: 2)
       let service = try call.string(at: 3)
+      sockets.client.adopt(call, at: 1)
       socket.pointee.timeouts.block = 0
       let seconds = socket.pointee.copasTimeouts.connect
       let state = pending.push(
@@ -64,11 +65,9 @@ extension CopasLoop {
     let progress = state.pointee.attempt!.proceed(
       socket, replace: { sockets.open(socket, family: $0) })
     switch progress {
-    case .failed(let failure):
-      sockets.client.adopt(call, at: 1)
-      return call.pushFailure(failure)
+    case .failed(let failure): return call.pushFailure(failure)
     case .done:
-      sockets.client.adopt(call, at: 1)
+      state.pointee.attempt!.settle(socket)
       call.push(1.0)
       return .results(1)
     case .wait:

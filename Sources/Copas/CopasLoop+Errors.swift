@@ -4,31 +4,31 @@ import Lua
 import Scheduler
 
 extension CopasLoop {
-  /// Hands the error value on top of the coroutine's stack to its error handler, or to the default
-  /// one, or prints it. Whatever goes wrong there is printed, and harms nobody else.
-  func reportError(of task: TaskID) {
-    let record = tasks[Int(task.index)]
-    let coroutine = record.coroutine!
-    guard main.reserve(8), lua_checkstack(coroutine, 1) != 0 else { return }
-    let top = main.count
-    defer { main.count = top }
+  /// Reports the error value on top of the coroutine's stack, and pops it.
+  func reportError(of record: CopasTask, from coroutine: OpaquePointer) {
+    guard main.reserve(1) else { return }
+    lua_xmove(coroutine, main.state, 1)
+    reportError(of: record)
+  }
+
+  /// Hands the error value on top of the main stack, which is popped, to the coroutine's error
+  /// handler, or to the default one, or prints it. Whatever goes wrong there is printed, and harms
+  /// nobody else.
+  func reportError(of record: CopasTask) {
+    let error = main.count
+    defer { main.count = error - 1 }
+    guard main.reserve(8) else { return }
 
     let handler = record.handler != 0 ? record.handler : defaultErrorHandler
     if let handler {
       main.pushRetained(handler)
-      lua_pushvalue(coroutine, -1)
-      lua_xmove(coroutine, main.state, 1)
+      main.pushValue(at: error)
       pushCoroutineAndSocket(record)
       guard milonga_pcall(main.state, 3, 0, 0) != LUA_OK else { return }
-      _ = milonga_tostring(main.state, -1)
-      main.push("Failed executing error handler: ")
-      main.insert(at: -2)
-      main.concatenate(2)
+      main.push("Failed executing error handler: " + describe(main, at: main.count))
     } else {
-      lua_pushvalue(coroutine, -1)
-      lua_xmove(coroutine, main.state, 1)
       pushCoroutineAndSocket(record)
-      pushTraceback(main, message: main.count - 2)
+      pushTraceback(main, message: error)
     }
     printTop()
   }

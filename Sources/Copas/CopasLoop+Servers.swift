@@ -34,7 +34,8 @@ extension CopasLoop {
     let task = scheduler.spawn()
     store(CopasTask(kind: .server, reference: reference, handler: handler), for: task)
     servers[descriptor] = task
-    wait(task, server: descriptor)
+    // Connections may be there already.
+    scheduler.yield(task)
   }
 
   /// Stops serving the socket at 1, and closes it unless told otherwise.

@@ -26,18 +26,19 @@ extension CopasLoop {
   /// - Parameter enough: what ends it before the pattern is complete.
   func receive(_ call: LuaCall, enough: Enough = .pattern) throws(LuaFailure) -> LuaOutcome {
     let socket: UnsafeMutablePointer<TCPSocket>
-    var pattern: TCPSocket.Pattern
+    let pattern: TCPSocket.Pattern
     let prefix: Int
     if call.phase == .entered {
       unwrapSelf(call)
       if call.count >= Slot.receiveDeadline { call.count = Slot.receiveDeadline - 1 }
       socket = try sockets.check(sockets.client, call)
       (pattern, prefix) = try sockets.receiveArguments(call)
-      if case .count(0) = pattern {
+      if case .count(0) = pattern, prefix > 0 {
         return sockets.pushReceived(call, socket, pattern, prefix: prefix, failure: nil)
       }
       try requireInside(call, "receive")
     } else {
+      try requireInside(call, "receive")
       socket = sockets.client.checkedBefore(call, at: 1)
       if let packed = TCPSocket.Pattern(packed: call.step) {
         (pattern, prefix) = (packed, 0)
@@ -60,7 +61,6 @@ extension CopasLoop {
       let takesAnything =
         enough == .anything || enough == .timeout && socket.pointee.copasTimeouts.receive == 0
       if takesAnything, !socket.pointee.buffer.isEmpty {
-        pattern = .count(socket.pointee.buffer.count)
         failure = .timeout
       } else if call.phase == .resumed, hasTimedOut {
         failure = .timeout
@@ -85,10 +85,8 @@ extension CopasLoop {
     }
     let socket = try sockets.check(sockets.client, call)
     let (bytes, first) = try sockets.sendArguments(call)
-    if call.phase == .entered {
-      try requireInside(call, "send")
-      if let outcome = turnOver() { return outcome }
-    }
+    try requireInside(call, "send")
+    if call.phase == .entered, let outcome = turnOver() { return outcome }
     var offset = call.count >= Slot.sendOffset ? try call.integer(at: Slot.sendOffset) : 0
     let failure: SocketFailure?
     switch socket.pointee.send(bytes, from: &offset) {

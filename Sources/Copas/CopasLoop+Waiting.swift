@@ -1,3 +1,4 @@
+import CLua
 import IO
 import Lua
 import LuaSocket
@@ -24,11 +25,16 @@ extension CopasLoop {
       // It was found not ready just before; if that has changed, registering reports it.
       scheduler.markUnready(socket.pointee.descriptor, direction)
     }
+    guard mayWait else { return .yield(0, state: state) }
     let descriptor = socket.pointee.descriptor
     readiness.arm(descriptor, for: direction == .read ? .readable : .writable)
     scheduler.park(current!, on: descriptor, direction, deadline: deadline)
     return .yield(0, state: state)
   }
+
+  /// False under a C function that cannot be suspended, such as `table.sort`: yielding there is an
+  /// error, which Lua raises, and the coroutine goes on.
+  var mayWait: Bool { currentCoroutine.map { lua_isyieldable($0) != 0 } ?? false }
 
   /// Whether it is worth asking the system.
   @inline(__always)
@@ -60,7 +66,7 @@ extension CopasLoop {
   /// it runs again after the others.
   @inline(__always)
   public func turnOver(state: Int = 0) -> LuaOutcome? {
-    if scheduler.mayOperate() { return nil }
+    if scheduler.mayOperate() || !mayWait { return nil }
     scheduler.yield(current!)
     return .yield(0, state: state)
   }
@@ -79,7 +85,7 @@ extension CopasLoop {
 
   /// Lets the running coroutine sleep until `deadline` or until it is woken.
   public func sleep(until deadline: Int64, state: Int = 0) -> LuaOutcome {
-    scheduler.sleep(current!, until: deadline)
+    if mayWait { scheduler.sleep(current!, until: deadline) }
     return .yield(0, state: state)
   }
 

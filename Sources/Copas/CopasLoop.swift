@@ -1,5 +1,6 @@
 import CLua
 import CShims
+import Glibc
 import IO
 import Lua
 import LuaSocket
@@ -35,6 +36,9 @@ public final class CopasLoop {
   var current: TaskID?
   var currentCoroutine: OpaquePointer?
   private(set) var currentReason = WakeReason.woken
+
+  /// Whether the dispatcher is at work: it is not entered again.
+  private(set) var isStepping = false
 
   /// Told once, when the turn of the running coroutine ends.
   public var turnEndObserver: (any TurnEndObserver)?
@@ -93,6 +97,8 @@ public final class CopasLoop {
   ///
   /// - Returns: whether a descriptor became ready.
   func step(until deadline: Int64) throws(LuaFailure) -> Bool {
+    isStepping = true
+    defer { isStepping = false }
     var handled = false
     var milliseconds: Int32 = 0
     if scheduler.readyCount == 0 {
@@ -117,7 +123,10 @@ public final class CopasLoop {
       throw main.failure("waiting for descriptors failed: \(error)")
     }
     try raiseInterruption()
-    lookups.deliver { scheduler.wake($0) }
+    lookups.deliver {
+      scheduler.wake($0)
+      return scheduler.exists($0)
+    }
     if scheduler.nextDeadline != nil { scheduler.expire(MonotonicTime.now()) }
     scheduler.runTurns(run)
     return handled
@@ -147,7 +156,15 @@ public final class CopasLoop {
       end(task)
       return
     }
-    let arguments = tasks[index].arguments
+    let isStarted = lua_status(coroutine) == LUA_YIELD
+    let arguments = isStarted ? 0 : tasks[index].arguments
+    guard isStarted || canStart(coroutine, arguments) else {
+      // The program has resumed or closed it.
+      main.push("cannot resume dead coroutine")
+      reportError(of: tasks[index])
+      end(task)
+      return
+    }
     tasks[index].arguments = 0
     let outer = (current, currentCoroutine)
     current = task
@@ -163,15 +180,23 @@ public final class CopasLoop {
     if status == LUA_YIELD {
       if !scheduler.isRunning(task) {
         lua_settop(coroutine, -results - 1)
+        if tasks[index].isRemoved { end(task) }
         return
       }
-      LuaCall(coroutine).push(
+      main.push(
         "coroutine.yield was called without a resume first, user-code cannot yield to Copas")
-      reportError(of: task)
+      reportError(of: tasks[index])
     } else if status != LUA_OK {
-      reportError(of: task)
+      reportError(of: tasks[index], from: coroutine)
     }
     end(task)
+  }
+
+  /// Whether the coroutine is as it was made: its function and the arguments are on its stack.
+  private func canStart(_ coroutine: OpaquePointer, _ arguments: Int32) -> Bool {
+    var frame = lua_Debug()
+    return lua_status(coroutine) == LUA_OK && lua_getstack(coroutine, 0, &frame) == 0
+      && lua_gettop(coroutine) == arguments + 1
   }
 
   // MARK: Descriptors
@@ -180,6 +205,9 @@ public final class CopasLoop {
   func watch(_ socket: UnsafeMutablePointer<TCPSocket>) throws(Errno) {
     guard !socket.pointee.isWatched else { return }
     let descriptor = socket.pointee.descriptor
+    // With `setfd` it can be any number, and two objects can have the same.
+    guard fcntl(descriptor, F_GETFD) >= 0 else { throw Errno(rawValue: errno) }
+    if scheduler.isWatched(descriptor) { readiness.remove(descriptor) }
     let generation = scheduler.watch(descriptor)
     do throws(Errno) {
       try readiness.add(descriptor, tag: UInt64(generation) << 32 | UInt64(UInt32(descriptor)))

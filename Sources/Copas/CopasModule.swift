@@ -5,6 +5,9 @@ import Lua
 import LuaSocket
 import Scheduler
 
+/// Arguments of a thread; a coroutine's stack holds a million values.
+private let mostArguments = 500_000
+
 /// The Lua module `copas`.
 public enum CopasModule {
   /// Pushes the module's table: what `require 'copas'` returns.
@@ -118,7 +121,7 @@ extension CopasLoop {
   }
 
   private func requireOutside(_ call: LuaCall, _ function: String) throws(LuaFailure) {
-    guard current != nil else { return }
+    guard isStepping else { return }
     throw call.failure(
       "copas.\(function): called inside a Copas thread; the dispatcher runs already")
   }
@@ -126,7 +129,7 @@ extension CopasLoop {
   func addThreads(_ call: LuaCall) {
     call.setFunction("addthread") { [self] (call) throws(LuaFailure) in
       try call.check(1, is: .function)
-      return addThread(call)
+      return try addThread(call)
     }
     call.setFunction("addnamedthread") { [self] (call) throws(LuaFailure) in
       // Copas 2 had the function first; both orders are in use.
@@ -136,7 +139,7 @@ extension CopasLoop {
         try call.check(2, is: .function)
         call.remove(at: 1)
       }
-      return addThread(call)
+      return try addThread(call)
     }
     call.setFunction("removethread") { [self] (call) throws(LuaFailure) in
       if let task = task(call, at: 1) { removeThread(task) }
@@ -149,14 +152,18 @@ extension CopasLoop {
   }
 
   /// The function at 1 and its arguments become a coroutine that runs in the next step.
-  private func addThread(_ call: LuaCall) -> LuaOutcome {
+  private func addThread(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
+    guard call.count <= mostArguments else { throw call.failure("too many arguments") }
     scheduler.yield(spawnCoroutine(call, arguments: call.count - 1))
     return .results(1)
   }
 
   private func removeThread(_ task: TaskID) {
-    guard task != current else { return }
-    if !scheduler.cancel(task), scheduler.exists(task) { end(task) }
+    if task == current {
+      tasks[Int(task.index)].isRemoved = true
+    } else if !scheduler.cancel(task) {
+      end(task)
+    }
   }
 
   func addTime(_ call: LuaCall) {
@@ -189,7 +196,7 @@ extension CopasLoop {
 
   private func sleep(_ seconds: Double) -> LuaOutcome {
     guard seconds > 0 else {
-      scheduler.yield(current!)
+      if mayWait { scheduler.yield(current!) }
       return .yield()
     }
     let now = MonotonicTime.now()

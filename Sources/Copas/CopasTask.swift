@@ -21,6 +21,8 @@ struct CopasTask {
   var handler: Int32 = 0
   /// The connection that is closed when the coroutine ends, in the registry; 0 for none.
   var connection: Int32 = 0
+  /// It removed itself: its next wait is its end.
+  var isRemoved = false
 }
 
 extension CopasLoop {
@@ -30,6 +32,7 @@ extension CopasLoop {
   /// Leaves the coroutine on the stack.
   func spawnCoroutine(_ call: LuaCall, arguments: Int) -> TaskID {
     let coroutine = lua_newthread(call.state)!
+    lua_checkstack(coroutine, Int32(arguments + 1))
     call.insert(at: call.count - arguments - 1)
     lua_xmove(call.state, coroutine, Int32(arguments + 1))
     call.pushValue(at: -1)
@@ -57,15 +60,13 @@ extension CopasLoop {
   /// Frees what the task holds. A coroutine that has not ended is closed, with its pending
   /// to-be-closed variables.
   func end(_ task: TaskID) {
+    guard scheduler.exists(task) else { return }
     let record = tasks[Int(task.index)]
     tasks[Int(task.index)] = CopasTask()
     scheduler.finish(task)
     if let coroutine = record.coroutine {
       tasksByCoroutine[coroutine] = nil
-      if lua_status(coroutine) != LUA_OK {
-        _ = milonga_closecoroutine(coroutine, main.state)
-        lua_settop(coroutine, 0)
-      }
+      close(coroutine, of: record)
     }
     if record.connection != 0 {
       main.pushRetained(record.connection)
@@ -74,6 +75,16 @@ extension CopasLoop {
     }
     main.release(record.reference)
     if record.handler != 0 { main.release(record.handler) }
+  }
+
+  /// Closes a coroutine that waits or has failed. Its failure was reported; one in closing is now.
+  private func close(_ coroutine: OpaquePointer, of record: CopasTask) {
+    let status = lua_status(coroutine)
+    guard status != LUA_OK else { return }
+    if milonga_closecoroutine(coroutine, main.state) != LUA_OK, status == LUA_YIELD {
+      reportError(of: record, from: coroutine)
+    }
+    lua_settop(coroutine, 0)
   }
 
   /// Closes the socket on top of the stack and pops it. The handler may have replaced it (by one

@@ -33,12 +33,14 @@ final class Lookups {
     answers[ticket] = nil
   }
 
-  func deliver(_ wake: (TaskID) -> Void) {
+  /// Wakes those whose answers have come.
+  ///
+  /// - Parameter wake: false when the task is gone.
+  func deliver(_ wake: (TaskID) -> Bool) {
     guard !waiting.isEmpty else { return }
     for (ticket, answer) in mailbox.collect() {
       guard let task = waiting.removeValue(forKey: ticket) else { continue }
-      answers[ticket] = answer
-      wake(task)
+      if wake(task) { answers[ticket] = answer }
     }
   }
 

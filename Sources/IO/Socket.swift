@@ -57,6 +57,13 @@ public struct Socket: Sendable {
     }
   }
 
+  /// Takes back a connect that failed, or is under way, so that another one can follow.
+  public func disconnect() {
+    var nowhere = sockaddr()
+    nowhere.sa_family = sa_family_t(AF_UNSPEC)
+    _ = Glibc.connect(descriptor, &nowhere, socklen_t(MemoryLayout<sockaddr>.size))
+  }
+
   /// The error that ended a connect under way, nil when it succeeded.
   public func pendingError() -> Errno? {
     var code: Int32 = 0

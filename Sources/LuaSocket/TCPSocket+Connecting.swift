@@ -20,8 +20,10 @@ public struct ConnectAttempt {
   ) -> TCPSocket.Progress {
     if isUnderWay {
       isUnderWay = false
+      guard socket.pointee.descriptor >= 0 else { return .failed(.closed) }
       guard let code = socket.pointee.socket.pendingError() else { return .done }
       lastFailure = .system(code)
+      socket.pointee.socket.disconnect()
     }
     while next < addresses.count {
       let address = addresses[next]
@@ -41,6 +43,12 @@ public struct ConnectAttempt {
       }
     }
     return .failed(lastFailure)
+  }
+
+  /// Once a connection that had to be waited for is there, the system lets one more connect succeed
+  /// before it says that the socket is connected. This is that one, so that the program's is not.
+  public func settle(_ socket: UnsafeMutablePointer<TCPSocket>) {
+    _ = socket.pointee.socket.connect(addresses[next - 1])
   }
 
   /// There are addresses left to try.

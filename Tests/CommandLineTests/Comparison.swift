@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 /// One command line that both programs are given.

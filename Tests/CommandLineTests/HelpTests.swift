@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @Suite("Milonga's own options")

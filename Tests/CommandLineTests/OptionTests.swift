@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @Suite("Options are lua5.4's")

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @Suite("The prompt is lua5.4's")

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @Suite("Scripts run as under lua5.4")

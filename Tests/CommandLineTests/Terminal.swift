@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import TestSupport
 
 /// A program that runs on a pseudo-terminal, and what it has written there.
 final class Terminal {

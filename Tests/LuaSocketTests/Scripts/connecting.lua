@@ -64,6 +64,7 @@ t.show("first attempt", retry:connect("127.0.0.1", free))
 t.show("family", retry:getfamily(), retry.class)
 t.show("second attempt", retry:connect("127.0.0.1", free))
 t.show("third attempt", retry:connect("127.0.0.1", port))
+retry:connect("127.0.0.1", port) -- succeeds, when the last one had to wait
 t.show("already connected", retry:connect("127.0.0.1", port))
 t.show("again, elsewhere", retry:connect("127.0.0.1", free))
 retry:close()

@@ -1,13 +1,15 @@
 import Foundation
 import Glibc
 
-/// A program under test: our command line, or the original.
-enum Program: String {
+/// A program under test: our command line, or the original; or the shell, to start one of them.
+public enum Program: String, Sendable {
   case milonga
+  case shell = "sh"
   case lua = "lua5.4"
 
-  var path: String {
+  public var path: String {
     switch self {
+    case .shell: "/bin/sh"
     case .lua: "/usr/bin/lua5.4"
     case .milonga: Self.productsDirectory + "/milonga"
     }
@@ -37,7 +39,7 @@ enum Program: String {
 
   /// Starts the program under the name `lua`, so that the outputs of both can be compared as they
   /// are. Descriptors are set up by `prepare`.
-  func start(
+  public func start(
     _ arguments: [String], environment: [String: String] = [:], session: Bool = false,
     prepare: (inout posix_spawn_file_actions_t) -> Void
   ) throws -> pid_t {
@@ -69,7 +71,7 @@ enum Program: String {
 }
 
 /// Waits for a process to end: its exit status, or minus the signal that killed it.
-func waitForEnd(of process: pid_t, seconds: Double = 30) throws -> Int32 {
+public func waitForEnd(of process: pid_t, seconds: Double = 30) throws -> Int32 {
   let deadline = Date(timeIntervalSinceNow: seconds)
   while true {
     var status: Int32 = 0
@@ -95,39 +97,40 @@ private func addDirectoryChange(_ actions: inout posix_spawn_file_actions_t, _ p
   _ = unsafeBitCast(symbol, to: Function.self)(&actions, path)
 }
 
-struct TimedOut: Error {}
+/// A program ran longer than the test gives it.
+public struct TimedOut: Error {}
 
 /// What a run of a program shows to the outside.
-struct Outcome: Equatable, CustomStringConvertible {
-  var output: String
-  var errors: String
-  var status: Int32
+public struct Outcome: Equatable, CustomStringConvertible {
+  public var output: String
+  public var errors: String
+  public var status: Int32
 
-  var description: String { "status \(status)\n--- stdout\n\(output)--- stderr\n\(errors)---" }
+  public var description: String { "status \(status)\n--- stdout\n\(output)--- stderr\n\(errors)---" }
 }
 
 /// A directory for one test's files, which the programs run in.
-final class Workplace {
-  let path: String
+public final class Workplace {
+  public let path: String
 
-  init() throws {
+  public init() throws {
     path = NSTemporaryDirectory() + "/milonga-\(UUID().uuidString)"
     try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
   }
 
   deinit { try? FileManager.default.removeItem(atPath: path) }
 
-  func write(_ text: String, to name: String) throws {
+  public func write(_ text: String, to name: String) throws {
     try Data(text.utf8).write(to: URL(fileURLWithPath: path + "/" + name))
   }
 
   /// The bytes of a file, those that are not UTF-8 repaired.
-  func read(_ name: String) throws -> String {
+  public func read(_ name: String) throws -> String {
     String(decoding: try Data(contentsOf: URL(fileURLWithPath: path + "/" + name)), as: UTF8.self)
   }
 
   /// Starts a program with its output going to the files `stdout` and `stderr`.
-  func start(
+  public func start(
     _ program: Program, _ arguments: [String], input: String = "",
     environment: [String: String] = [:]
   ) throws -> pid_t {
@@ -142,12 +145,12 @@ final class Workplace {
     }
   }
 
-  func run(
+  public func run(
     _ program: Program, _ arguments: [String], input: String = "",
-    environment: [String: String] = [:]
+    environment: [String: String] = [:], seconds: Double = 30
   ) throws -> Outcome {
     let process = try start(program, arguments, input: input, environment: environment)
-    let status = try waitForEnd(of: process)
+    let status = try waitForEnd(of: process, seconds: seconds)
     return Outcome(output: try read("stdout"), errors: try read("stderr"), status: status)
   }
 }

@@ -1,0 +1,117 @@
+-- oks: 5
+local copas = require "copas"
+local socket = require "socket"
+local check = require "check"
+
+-- A connection that is always busy, and one that is not.
+local server, port = check.listener()
+local busy = 0
+copas.addserver(server, function(skt)
+  while true do
+    local line = copas.receive(skt)
+    if not line then return end
+    busy = busy + 1
+  end
+end)
+check.run(function()
+  local flood = socket.connect("127.0.0.1", port)
+  local stop = false
+  copas.addthread(function()
+    local lines = ("line\n"):rep(20000)
+    while not stop do copas.send(flood, lines) end
+    flood:close()
+  end)
+  while busy < 1000 do copas.pause() end
+  local a, b = check.pair()
+  -- So many lines the busy one may read before the other has its line.
+  local worst, first = 0, busy
+  for _ = 1, 500 do
+    local before = busy
+    b:send("ping\n")
+    assert(copas.receive(a) == "ping")
+    worst = math.max(worst, busy - before)
+    copas.pause()
+  end
+  check.ok("a busy connection does not starve others", worst < 500 and busy > first, worst, busy)
+  stop = true
+  copas.removeserver(server)
+end)
+
+-- A thread that never has to wait gives turns, too.
+check.run(function()
+  local a, b = check.pair()
+  b:send(("x"):rep(10000))
+  local turns, reading = 0, true
+  copas.addthread(function()
+    while reading do
+      turns = turns + 1
+      copas.pause()
+    end
+  end)
+  for _ = 1, 10000 do copas.receive(a, 1) end
+  reading = false
+  check.ok("a thread with enough to read gives turns", turns > 10, turns)
+end)
+
+-- A peer that never reads costs only the thread that sends.
+check.run(function()
+  local a, b = check.pair()
+  local blocked = true
+  copas.addthread(function()
+    copas.send(a, ("x"):rep(64 * 1024 * 1024))
+    blocked = false
+  end)
+  local ticks = 0
+  for _ = 1, 20 do
+    copas.pause(0.001)
+    ticks = ticks + 1
+  end
+  check.ok("a peer that never reads", blocked and ticks == 20)
+  b:close()
+end)
+
+-- Endless data to a receive that wants all of it.
+check.run(function()
+  local flooded, port = check.listener()
+  local script = os.tmpname()
+  local file = io.open(script, "w")
+  file:write(([[
+    local socket = require "socket"
+    local c = socket.connect("127.0.0.1", %d)
+    local data = ("x"):rep(1024 * 1024)
+    while c:send(data) do end
+  ]]):format(port))
+  file:close()
+  os.execute("lua5.4 " .. script .. " &")
+  copas.settimeout(flooded, -1)
+  local skt
+  local listening = true
+  copas.addserver(flooded, function(s)
+    skt = s
+    copas.receive(s, "*a")
+    listening = false
+  end)
+  while not skt do copas.pause(0.001) end
+  local worst = 0
+  for _ = 1, 30 do
+    local start = socket.gettime()
+    copas.pause(0.002)
+    worst = math.max(worst, socket.gettime() - start)
+  end
+  check.ok("endless data does not stop the others", worst < 5 and listening, worst)
+  skt:close()
+  copas.removeserver(flooded)
+  os.remove(script)
+end)
+
+-- Threads that do nothing but yield do not keep data from being read.
+check.run(function()
+  local a, b = check.pair()
+  local spinning = true
+  for _ = 1, 10 do
+    copas.addthread(function() while spinning do copas.pause() end end)
+  end
+  b:send("seen\n")
+  check.equal("spinning threads", copas.receive(a), "seen")
+  spinning = false
+end)

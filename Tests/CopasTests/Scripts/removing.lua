@@ -1,0 +1,92 @@
+-- oks: 13
+local copas = require "copas"
+local check = require "check"
+
+local function guard(log, name)
+  return setmetatable({}, {__close = function(_, err) log[#log + 1] = name .. tostring(err) end})
+end
+local function removed(what, body)
+  local log, after = {}, false
+  local thread
+  thread = copas.addthread(function()
+    local _ <close> = guard(log, "closed ")
+    body(thread)
+    after = true
+  end)
+  check.run(function()
+    copas.pause(0.003)
+    copas.removethread(thread)
+    copas.pause(0.003)
+    check.ok(what, not after and coroutine.status(thread) == "dead" and log[1] == "closed nil", after, log[1])
+  end)
+end
+
+local a, b = check.pair()
+removed("a sleeping thread", function() copas.pause(1000) end)
+removed("one that sleeps for ever", function() copas.pauseforever() end)
+removed("one that reads", function() copas.receive(a) end)
+removed("one that sends", function() copas.send(a, ("x"):rep(64 * 1024 * 1024)) end)
+removed("one that spins", function() while true do copas.pause() end end)
+removed("itself", function(thread)
+  copas.removethread(thread)
+  copas.pause()
+end)
+removed("itself, at a receive", function(thread)
+  copas.removethread(thread)
+  copas.receive(b)
+end)
+
+local ran
+copas.removethread(copas.addthread(function() ran = true end))
+copas.removethread(copas.addthread(function() ran = true end, 1, 2, 3))
+copas.loop()
+check.ok("before its first turn", not ran)
+copas.removethread(coroutine.create(print))
+copas.removethread(nil)
+local dead = copas.addthread(function() end)
+copas.loop()
+copas.removethread(dead)
+check.ok("strangers, nil and the dead", true)
+
+-- The socket is not touched; another thread can read on.
+local c, d = check.pair()
+local reader = copas.addthread(function() copas.receive(c) end)
+check.run(function()
+  d:send("par")
+  copas.pause(0.003)
+  copas.removethread(reader)
+  copas.pause(0.003)
+  d:send("tial\n")
+  check.equal("what it had read is there for others", copas.receive(c), "partial")
+end)
+
+-- errors and more removals while it is closed
+local text = check.printed(function()
+  local thread
+  thread = copas.addthread(function()
+    local _ <close> = setmetatable({}, {__close = function()
+      copas.removethread(thread)
+      copas.addthread(function() ran = "after" end)
+      error("in close", 0)
+    end})
+    copas.pauseforever()
+  end)
+  check.run(function()
+    copas.pause(0.002)
+    copas.removethread(thread)
+  end)
+end)
+check.ok("an error in __close is reported", text:find("in close (coroutine: thread", 1, true), text)
+check.equal("and threads made there run", ran, "after")
+text = check.printed(function()
+  local thread = copas.addthread(function()
+    local _ <close> = setmetatable({}, {__close = function() coroutine.yield() end})
+    copas.pauseforever()
+  end)
+  check.run(function()
+    copas.pause(0.002)
+    copas.removethread(thread)
+    copas.pause(0.002)
+  end)
+end)
+check.ok("a yield in __close", true)

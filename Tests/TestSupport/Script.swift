@@ -1,0 +1,24 @@
+import Foundation
+
+/// A Lua script of a test target's `Scripts` folder.
+public struct Script: Sendable, CustomStringConvertible {
+  public let path: String
+
+  /// The name without `.lua`.
+  public var name: String { URL(fileURLWithPath: path).deletingPathExtension().lastPathComponent }
+
+  public var description: String { name }
+
+  /// What the program needs to find the modules in `Scripts/support`.
+  public var environment: [String: String] {
+    let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
+    return ["LUA_PATH": "\(folder)/support/?.lua;;"]
+  }
+
+  /// All scripts beside the source file of a test, by name.
+  public static func all(besides file: String = #filePath) -> [Script] {
+    let folder = URL(fileURLWithPath: file).deletingLastPathComponent().path + "/Scripts"
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+    return names.filter { $0.hasSuffix(".lua") }.sorted().map { Script(path: folder + "/" + $0) }
+  }
+}
