@@ -8,7 +8,8 @@ extension CopasLoop {
   func addTransfers(_ call: LuaCall) {
     let pending = LuaClass<PendingConnect>(call, name: "copas connect")
     let addOperations: (LuaCall) -> Void = { [self] call in
-      call.setFunction("send", upvalue: "socket") { (call) throws(LuaFailure) in try self.send(call) }
+      call.setFunction("send", upvalue: "socket") { (call) throws(LuaFailure) in try self.send(call)
+      }
       call.setFunction("receive", upvalue: "socket") { (call) throws(LuaFailure) in
         try self.receive(call)
       }

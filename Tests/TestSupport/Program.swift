@@ -106,7 +106,9 @@ public struct Outcome: Equatable, CustomStringConvertible {
   public var errors: String
   public var status: Int32
 
-  public var description: String { "status \(status)\n--- stdout\n\(output)--- stderr\n\(errors)---" }
+  public var description: String {
+    "status \(status)\n--- stdout\n\(output)--- stderr\n\(errors)---"
+  }
 }
 
 /// A directory for one test's files, which the programs run in.
