@@ -148,7 +148,7 @@ import Testing
     let generation = scheduler.watch(3)
     let far: Int64 = 1_000_000_000
     let tasks = (0..<10).map { _ in scheduler.parked(on: 3, deadline: far) }
-    for now in 0..<20_000 as Range<Int64> {
+    for now in 0..<12_000 as Range<Int64> {
       scheduler.notify(3, generation, .read)
       _ = scheduler.turns()
       // One sleeps a little, while the others wait on.
