@@ -225,6 +225,25 @@ struct ReadinessQueueTests {
     }
   }
 
+  @Test(arguments: kinds)
+  func `the writer of a full pipe is told that nobody reads any more`(
+    _ kind: ReadinessQueue.Kind
+  ) throws {
+    var ends: [Int32] = [-1, -1]
+    try #require(pipe(&ends) == 0)
+    let (reader, writer) = (ends[0], ends[1])
+    defer { close(writer) }
+    for end in ends { #expect(fcntl(end, F_SETFD, FD_CLOEXEC) == 0) }
+    try Socket(descriptor: writer).setNonBlocking(true)
+    let bytes = [UInt8](repeating: 1, count: 4096)
+    while write(writer, bytes, bytes.count) > 0 {}
+    let queue = try ReadinessQueue(kind)
+    try queue.add(writer, tag: 1)
+    #expect(queue.events() == [:])
+    close(reader)
+    #expect(queue.next(1) == [.readable, .writable, .hangup])
+  }
+
   // MARK: Registration
 
   @Test(arguments: kinds)

@@ -133,7 +133,7 @@ import Testing
     let pool = BufferPool()
     var buffer = ReceiveBuffer()
     var model: [UInt8] = []
-    for step in 0..<20_000 {
+    for step in 0..<10_000 {
       switch generator.below(10) {
       case 0..<5:
         let wanted = [0, 1, model.count + 1, model.count + 50_000, 1 << 50, .max]
