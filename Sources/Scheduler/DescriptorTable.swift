@@ -115,8 +115,9 @@ final class DescriptorTable {
     }
   }
 
+  /// Whether to ask for the first waiter. Also true when only the other direction overflows.
   @inline(__always)
-  func hasWaiter(_ descriptor: Int32, _ direction: Direction) -> Bool {
+  func mayHaveWaiter(_ descriptor: Int32, _ direction: Direction) -> Bool {
     guard descriptor >= 0, Int(descriptor) < entries.count else { return false }
     let entry = entries[Int(descriptor)]
     return (direction == .read ? entry.reader : entry.writer) != nil

@@ -273,7 +273,7 @@ public final class Scheduler {
 
   @inline(__always)
   func wakeWaiters(of descriptor: Int32, _ direction: Direction) {
-    if descriptors.hasWaiter(descriptor, direction) { wakeAll(of: descriptor, direction) }
+    if descriptors.mayHaveWaiter(descriptor, direction) { wakeAll(of: descriptor, direction) }
   }
 
   private func wakeAll(of descriptor: Int32, _ direction: Direction) {

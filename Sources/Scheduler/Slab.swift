@@ -13,12 +13,12 @@ struct Slab<Element: BitwiseCopyable> {
   mutating func append(_ element: Element) {
     if count == capacity {
       let larger = UnsafeMutablePointer<Element>.allocate(capacity: capacity * 2)
-      larger.update(from: base, count: count)
+      larger.moveInitialize(from: base, count: count)
       base.deallocate()
       base = larger
       capacity *= 2
     }
-    base[count] = element
+    (base + count).initialize(to: element)
     count += 1
   }
 
