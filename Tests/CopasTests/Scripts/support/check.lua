@@ -37,11 +37,14 @@ function M.pair()
   return client, accepted
 end
 
---- A port of loopback on which nobody listens.
+local held = {}
+
+--- A port of loopback on which nobody listens, nor will: a socket that does not listen holds it.
 function M.freePort()
-  local server, port = M.listener()
-  server:close()
-  return port
+  local holder = socket.tcp4()
+  assert(holder:bind("127.0.0.1", 0))
+  held[#held + 1] = holder
+  return (select(2, holder:getsockname()))
 end
 
 --- Resets the connection.

@@ -88,11 +88,15 @@ function M.pair(host)
   return client, accepted, server
 end
 
---- A port of loopback on which nobody listens.
-function M.freePort()
-  local server, port = M.listener()
-  server:close()
-  return M.port(port, "free")
+local held = {}
+
+--- A port of loopback on which nobody listens, nor will: a socket that does not listen holds it.
+function M.freePort(host)
+  local holder = host and socket.tcp6() or socket.tcp4()
+  assert(holder:bind(host or "127.0.0.1", 0))
+  held[#held + 1] = holder
+  local _, port = holder:getsockname()
+  return M.port(tonumber(port), "free")
 end
 
 --- Resets the connection: the peer's next operation fails.
