@@ -17,6 +17,8 @@ STATIC := --static-swift-stdlib -Xlinker -L$(CURDIR)/$(STATIC_LIBRARIES) \
 # The tests run with exclusivity checks; released code has passed them and does without their cost.
 RELEASE := -c release $(STATIC) -Xswiftc -enforce-exclusivity=unchecked
 
+SANITIZED := --sanitize=address --scratch-path .build/sanitized
+
 build: packages
 	@mkdir -p build $(STATIC_LIBRARIES)
 	@ln -sf "$$(clang++ -print-file-name=libstdc++.a)" $(STATIC_LIBRARIES)/libstdc++.a
@@ -35,6 +37,10 @@ test: packages-test
 	swift build --build-tests
 	$(MAKE) --no-print-directory build
 	swift test --skip-build
+	@# Once more with AddressSanitizer, for the C shims and what Swift does with pointers.
+	swift build --build-tests $(SANITIZED)
+	LSAN_OPTIONS=suppressions=$(CURDIR)/Tests/leaks.supp:print_suppressions=0 \
+		swift test --skip-build $(SANITIZED) --filter 'LuaTests|CopasTests'
 
 # Options for the driver go into BENCH: make bench BENCH="--case 'tango-*' --rounds 9"
 bench: build build/bench-echo build/bench-load
