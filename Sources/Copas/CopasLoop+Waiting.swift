@@ -74,9 +74,6 @@ extension CopasLoop {
   /// The coroutine whose turn it is; nil outside the dispatcher.
   public var currentTask: TaskID? { current }
 
-  /// Whether the coroutine has not ended.
-  public func exists(_ task: TaskID) -> Bool { scheduler.exists(task) }
-
   /// Ends the sleep of a coroutine.
   public func wake(_ task: TaskID) { scheduler.wake(task) }
 

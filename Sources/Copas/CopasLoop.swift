@@ -43,6 +43,9 @@ public final class CopasLoop {
   /// Told once, when the turn of the running coroutine ends.
   public var turnEndObserver: (any TurnEndObserver)?
 
+  /// Told about every coroutine that is removed while it waits.
+  private var removalObservers: [ObjectIdentifier: any RemovalObserver] = [:]
+
   private static let key = LuaRegistryKey()
 
   /// The dispatcher of the state; made when it is first asked for.
@@ -199,6 +202,21 @@ public final class CopasLoop {
       && lua_gettop(coroutine) == arguments + 1
   }
 
+  // MARK: Removed coroutines
+
+  /// Tells `observer`, until it is removed, about coroutines that are removed while they wait.
+  public func addRemovalObserver(_ observer: some RemovalObserver) {
+    removalObservers[ObjectIdentifier(observer)] = observer
+  }
+
+  public func removeRemovalObserver(_ observer: some RemovalObserver) {
+    removalObservers[ObjectIdentifier(observer)] = nil
+  }
+
+  func tellRemoval(of task: TaskID) {
+    for observer in removalObservers.values { observer.removed(task) }
+  }
+
   // MARK: Descriptors
 
   /// Registers a descriptor that is going to be waited for.
@@ -228,4 +246,9 @@ public final class CopasLoop {
 /// behind.
 public protocol TurnEndObserver: AnyObject {
   func turnEnded()
+}
+
+/// Somebody for whom coroutines wait in a line, so that one that is removed has to be taken out.
+public protocol RemovalObserver: AnyObject {
+  func removed(_ task: TaskID)
 }

@@ -66,7 +66,9 @@ extension CopasLoop {
     scheduler.finish(task)
     if let coroutine = record.coroutine {
       tasksByCoroutine[coroutine] = nil
+      let isWaiting = lua_status(coroutine) == LUA_YIELD
       close(coroutine, of: record)
+      if isWaiting { tellRemoval(of: task) }
     }
     if record.connection != 0 {
       main.pushRetained(record.connection)

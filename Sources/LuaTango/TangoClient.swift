@@ -84,7 +84,7 @@ struct TangoClient {
 struct ClientConfiguration {
   let address: String
   let port: Int
-  /// Seconds that connecting, and each call, may take.
+  /// Seconds that connecting, and each call, may take; infinite for no limit.
   let timeout: Double
   let codec: CustomCodec
   let limits: RPCLimits
@@ -94,8 +94,10 @@ struct ClientConfiguration {
     try table.refuseTLS()
     address = try table.string("address", default: "localhost")
     port = try table.integer("port", default: 12345, in: 0...65535)
-    timeout = try table.number("timeout", default: 5000)
-    codec = try CustomCodec(table)
+    let seconds = try table.number("timeout", default: 5000)
+    timeout = seconds < 0 ? .infinity : seconds
     limits = try table.limits()
+    // Last, because nothing would let go of the functions if the rest failed.
+    codec = try CustomCodec(table)
   }
 }

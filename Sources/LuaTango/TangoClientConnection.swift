@@ -13,7 +13,7 @@ import SystemPackage
 /// Answers come in the order of the calls. Of the coroutines that wait, the one that has waited
 /// longest reads; when it has its answer, the next one takes over. Outside the dispatcher a call
 /// blocks.
-final class TangoClientConnection {
+final class TangoClientConnection: RemovalObserver {
   let connection: TangoConnection
   let peer: String
   private let configuration: ClientConfiguration
@@ -52,11 +52,14 @@ final class TangoClientConnection {
     self.socketReference = socketReference
     peer = "\(configuration.address):\(configuration.port)"
     calls = CallsInFlight(limit: configuration.limits.callsInFlight)
+    connection.loop.addRemovalObserver(self)
   }
 
   /// Lua has collected the connection: lets go of the socket, which is closed when it is collected.
   func release() {
     guard socketReference != 0 else { return }
+    connection.loop.removeRemovalObserver(self)
+    configuration.codec.release(connection.loop.main)
     connection.loop.main.release(socketReference)
     socketReference = 0
   }
@@ -135,12 +138,9 @@ final class TangoClientConnection {
       throw call.failure(
         "tango: Copas threads await answers on this connection; call from a thread, too")
     }
-    abandonDeadCallers()
     lastID += 1
-    let deadline =
-      configuration.timeout < 0
-      ? MonotonicTime.never
-      : MonotonicTime.deadline(after: configuration.timeout, from: MonotonicTime.now())
+    let deadline = MonotonicTime.deadline(
+      after: configuration.timeout, from: MonotonicTime.now())
     let waiter = Waiter(task: isInside ? connection.loop.currentTask : nil, id: lastID)
     guard calls.add(waiter) != nil else {
       throw call.failure(
@@ -181,7 +181,9 @@ final class TangoClientConnection {
         return try take(call, headerBytes, bodyBytes)
       case .invalid(let error): throw fail(call, "bad answer: \(error)")
       case .incomplete(let needed):
-        let mayRead = connection.loop.isReady(connection.socket, .read)
+        // What the dispatcher knows of the socket counts only while it runs.
+        let mayRead =
+          !connection.loop.isInside(call) || connection.loop.isReady(connection.socket, .read)
         switch connection.receive(needed: needed, mayRead: mayRead) {
         case .done: continue
         case .failed(let failure): throw fail(call, failure.text)
@@ -217,11 +219,11 @@ final class TangoClientConnection {
   private func take(
     _ call: LuaCall, _ headerBytes: Int, _ bodyBytes: Int
   ) throws(LuaFailure) -> LuaOutcome {
-    defer { connection.consume(headerBytes + bodyBytes) }
     let body = connection.body(headerBytes, bodyBytes)
     if let unserialize = configuration.codec.unserialize {
       call.pushRetained(unserialize)
       call.push(body)
+      connection.consume(headerBytes + bodyBytes)
       return .call(arguments: 1, results: 1, state: Step.unserialize.rawValue)
     }
     do throws(CodecError) {
@@ -230,6 +232,7 @@ final class TangoClientConnection {
     } catch {
       throw fail(call, "bad answer: \(error)")
     }
+    connection.consume(headerBytes + bodyBytes)
     return try finish(call)
   }
 
@@ -260,9 +263,8 @@ final class TangoClientConnection {
   }
 
   /// A coroutine that was removed while it waited reads no more: the next one in the line does.
-  private func abandonDeadCallers() {
-    guard let task = calls.longestWaiting?.task, !connection.loop.exists(task) else { return }
-    calls.abandon { [loop = connection.loop] in $0.task.map { !loop.exists($0) } ?? false }
+  func removed(_ task: TaskID) {
+    calls.abandon { $0.task == task }
     wakeNext()
   }
 

@@ -30,15 +30,17 @@ struct ConfigurationTable {
 
   func string(_ name: StaticString, default fallback: String) throws(LuaFailure) -> String {
     guard push(name) else { return fallback }
-    defer { call.pop() }
-    guard let text = call.stringIfString(at: -1) else { throw wrong(name, "a string") }
+    let text = call.stringIfString(at: -1)
+    call.pop()
+    guard let text else { throw wrong(name, "a string") }
     return text
   }
 
   func number(_ name: StaticString, default fallback: Double) throws(LuaFailure) -> Double {
     guard push(name) else { return fallback }
-    defer { call.pop() }
-    guard let number = call.numberIfNumber(at: -1) else { throw wrong(name, "a number") }
+    let number = call.numberIfNumber(at: -1)
+    call.pop()
+    guard let number else { throw wrong(name, "a number") }
     return number
   }
 
@@ -93,7 +95,18 @@ struct CustomCodec {
 
   init(_ table: ConfigurationTable) throws(LuaFailure) {
     serialize = try table.function("serialize")
-    unserialize = try table.function("unserialize")
+    do throws(LuaFailure) {
+      unserialize = try table.function("unserialize")
+    } catch {
+      release(table.call)
+      throw error
+    }
+  }
+
+  /// Lets go of the functions.
+  func release(_ call: LuaCall) {
+    if let serialize { call.release(serialize) }
+    if let unserialize { call.release(unserialize) }
   }
 }
 
@@ -107,8 +120,12 @@ final class ServerConfiguration {
   let codec: CustomCodec
   let limits: RPCLimits
   let log: TangoLog
+  private let main: LuaCall
 
-  init(_ call: LuaCall, at index: Int) throws(LuaFailure) {
+  /// Takes the table at `index`, or its defaults.
+  ///
+  /// - Parameter main: the main thread's stack, with which what is kept is let go.
+  init(_ call: LuaCall, at index: Int, main: LuaCall) throws(LuaFailure) {
     let table = try ConfigurationTable(call, at: index)
     try table.refuseTLS()
     interface = try table.string("interface", default: "127.0.0.1")
@@ -117,9 +134,9 @@ final class ServerConfiguration {
     if table.boolean("read_access", default: true) { access.insert(.read) }
     if table.boolean("write_access", default: true) { access.insert(.write) }
     self.access = access
-    codec = try CustomCodec(table)
     limits = try table.limits()
     log = TangoLog()
+    self.main = main
 
     milonga_pushglobaltable(call.state)
     let globals = call.identity(at: -1)
@@ -131,14 +148,20 @@ final class ServerConfiguration {
       call.pushValue(at: -1)
     }
     let exposesGlobals = call.identity(at: -1) == globals
-    namespace = call.retainTop()
-    call.pop()
     if exposesGlobals, !isLoopback(interface), !table.boolean("insecure", default: false) {
       throw call.failure(
         "tango: refusing to offer all globals (_G: os.execute, io.open, ...) to everybody who "
           + "can reach interface '\(interface)'; pass functab = {...} with what clients may use, or "
           + "interface = '127.0.0.1', or, if that is really wanted, insecure = true")
     }
+    codec = try CustomCodec(table)
+    namespace = call.retainTop()
+    call.pop()
+  }
+
+  deinit {
+    codec.release(main)
+    main.release(namespace)
   }
 }
 

@@ -114,7 +114,7 @@ final class TangoProxies {
   /// `ref(proxy, ...)`: calls the remote function and keeps what it returns there.
   private func reference(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
     if call.phase == .entered {
-      guard call.type(at: 1) == .table else {
+      guard isTable(call, at: 1, withMetatable: proxyMetatable) else {
         throw call.argumentFailure(1, "tango proxy expected, such as con.io.popen")
       }
       try prepareCall(call)
@@ -140,15 +140,18 @@ final class TangoProxies {
   }
 
   private func checkReference(_ call: LuaCall) throws(LuaFailure) {
-    guard call.type(at: 1) == .table, lua_getmetatable(call.state, 1) != 0 else {
+    guard isTable(call, at: 1, withMetatable: referenceMetatable) else {
       throw call.argumentFailure(1, "reference expected, as tango.ref returns it")
     }
-    call.pushRetained(referenceMetatable)
-    let isReference = lua_rawequal(call.state, -1, -2) != 0
-    call.pop(2)
-    guard isReference else {
-      throw call.argumentFailure(1, "reference expected, as tango.ref returns it")
+  }
+
+  private func isTable(_ call: LuaCall, at index: Int, withMetatable metatable: Int32) -> Bool {
+    guard call.type(at: index) == .table, lua_getmetatable(call.state, Int32(index)) != 0 else {
+      return false
     }
+    call.pushRetained(metatable)
+    defer { call.pop(2) }
+    return lua_rawequal(call.state, -1, -2) != 0
   }
 
   /// `reference.name`: a function that calls the object's method; kept in the reference.

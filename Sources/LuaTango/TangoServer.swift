@@ -41,7 +41,7 @@ struct TangoServer {
   /// `new(config)`: pushes a listening socket and the handler for its connections, as
   /// `copas.addserver` takes them.
   private func pushNew(_ call: LuaCall) throws(LuaFailure) {
-    let configuration = try ServerConfiguration(call, at: 1)
+    let configuration = try ServerConfiguration(call, at: 1, main: loop.main)
     let host = configuration.interface == "*" ? "0.0.0.0" : configuration.interface
     let failure = sockets.pushServer(
       call, host: host, service: String(configuration.port), backlog: 1024)

@@ -254,7 +254,7 @@ final class TangoSession {
       return respondResults(call)
     } catch {
       call.release(reference)
-      return respond(call, error: "tango.ref: \(error)")
+      return respond(call, error: error.description)
     }
   }
 
@@ -273,6 +273,10 @@ final class TangoSession {
     call.pushRetained(object)
     call.pushValue(at: Slot.request + 2)
     guard milonga_gettable(call.state, -2) == LUA_OK else { return respondFailure(call) }
+    guard call.type(at: -1) != .nil else {
+      let name = call.stringIfString(at: Slot.request + 2) ?? call.typeName(at: Slot.request + 2)
+      return respond(call, error: "tango.ref: the object has no method '\(name.prefix(40))'")
+    }
     call.replace(at: Slot.request + 1)
     call.replace(at: Slot.request + 2)
     return self.call(arguments: call.count - Slot.request - 1, .call)

@@ -36,7 +36,7 @@ public enum LengthLineFraming {
         return afterDigits(index, length, bytes)
       }
     }
-    return index > lineBytes ? .invalid(.badLength) : .incomplete(needed: index == 0 ? 2 : 1)
+    return index > lineBytes ? .invalid(.badLength) : .incomplete(needed: 1)
   }
 
   /// Checks the end of the line, after `digits` digits, and whether the body is complete.

@@ -21,13 +21,13 @@ import Testing
   }
 
   @Test func `how much is missing at least`() {
-    #expect(next("") == .incomplete(needed: 2))
+    #expect(next("") == .incomplete(needed: 1))
     #expect(next("1") == .incomplete(needed: 1))
     #expect(next("10\n") == .incomplete(needed: 10))
     #expect(next("10\n1234567") == .incomplete(needed: 3))
     #expect(
       LengthLineFraming.next(in: UnsafeRawBufferPointer(start: nil, count: 0))
-        == .incomplete(needed: 2))
+        == .incomplete(needed: 1))
   }
 
   @Test func `every split of a frame is incomplete until the last byte`() {
