@@ -58,9 +58,12 @@ let package = Package(
         .product(name: "SystemPackage", package: "swift-system"),
       ],
       exclude: ["Scripts"]),
+    .testTarget(
+      name: "LuaTangoTests", dependencies: ["milonga", "TestSupport"], exclude: ["Scripts"]),
     .testTarget(name: "LuaTests", dependencies: ["Lua"]),
     .testTarget(name: "RPCTests", dependencies: ["RPC"]),
     .testTarget(name: "SchedulerTests", dependencies: ["Scheduler"]),
+    .testTarget(name: "SourceTests"),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -134,12 +134,12 @@ public final class Workplace {
   /// Starts a program with its output going to the files `stdout` and `stderr`.
   public func start(
     _ program: Program, _ arguments: [String], input: String = "",
-    environment: [String: String] = [:]
+    environment: [String: String] = [:], session: Bool = false
   ) throws -> pid_t {
     try write(input, to: "stdin")
     try write("", to: "stdout")
     try write("", to: "stderr")
-    return try program.start(arguments, environment: environment) { actions in
+    return try program.start(arguments, environment: environment, session: session) { actions in
       addDirectoryChange(&actions, path)
       posix_spawn_file_actions_addopen(&actions, 0, "stdin", O_RDONLY, 0)
       posix_spawn_file_actions_addopen(&actions, 1, "stdout", O_WRONLY | O_APPEND, 0)
@@ -147,11 +147,17 @@ public final class Workplace {
     }
   }
 
+  /// Runs a program to its end.
+  ///
+  /// - Parameter session: runs it in a session of its own, and in the end kills what it has started
+  ///   and left behind.
   public func run(
     _ program: Program, _ arguments: [String], input: String = "",
-    environment: [String: String] = [:], seconds: Double = 30
+    environment: [String: String] = [:], seconds: Double = 30, session: Bool = false
   ) throws -> Outcome {
-    let process = try start(program, arguments, input: input, environment: environment)
+    let process = try start(
+      program, arguments, input: input, environment: environment, session: session)
+    defer { if session { kill(-process, SIGKILL) } }
     let status = try waitForEnd(of: process, seconds: seconds)
     return Outcome(output: try read("stdout"), errors: try read("stderr"), status: status)
   }

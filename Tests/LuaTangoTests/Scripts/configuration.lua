@@ -1,0 +1,155 @@
+-- What connect, new and loop are told, and what they say when it is wrong.
+
+package.path = (arg[0]:match '^.*/' or '') .. 'support/?.lua;' .. package.path
+local copas = require 'copas'
+local processes = require 'processes'
+local socket = require 'socket'
+local tango = require 'tango'
+local T = require 'testing'
+local test = T.test
+
+local connect, new = tango.client.socket.connect, tango.server.copas_socket.new
+local loop = tango.server.copas_socket.loop
+
+test('modules by their own names', function()
+  assert(require 'tango.client.socket' == tango.client.socket)
+  assert(require 'tango.server.copas_socket' == tango.server.copas_socket)
+end)
+
+test('values of the wrong type', function()
+  for _, f in ipairs{connect, new, loop} do
+    T.fails('table expected', f, 5)
+    T.fails('table expected', f, 'localhost')
+    T.fails("'port' must be a number", f, {port = 'x'})
+    T.fails("'port' must be a number", f, {port = {}})
+    T.fails("'port' must be an integer from 0 to 65535", f, {port = -1})
+    T.fails("'port' must be an integer from 0 to 65535", f, {port = 65536})
+    T.fails("'port' must be an integer from 0 to 65535", f, {port = 1.5})
+    T.fails("'serialize' must be a function", f, {serialize = 'x'})
+    T.fails("'unserialize' must be a function", f, {unserialize = {}})
+    T.fails("'max_depth' must be an integer", f, {max_depth = 0})
+    T.fails("'max_values' must be a number", f, {max_values = 'many'})
+    T.fails("'max_references' must be an integer", f, {max_references = -1})
+    T.fails("'max_frame_bytes' must be an integer", f, {max_frame_bytes = 0.5})
+    T.fails("'sslparams' is not supported", f, {sslparams = {}})
+  end
+  T.fails("'address' must be a string", connect, {address = {}})
+  T.fails("'timeout' must be a number", connect, {timeout = 'x'})
+  T.fails("'interface' must be a string", new, {interface = true})
+  T.fails("'functab' must be a table", new, {functab = 5})
+  T.fails("'functab' must be a table", new, {functab = print})
+end)
+
+test('an error has the position of the call', function()
+  local message = T.fails("'port'", function() connect{port = 'x'} end)
+  T.contains(message, 'configuration.lua:' .. debug.getinfo(1, 'l').currentline - 1 .. ':')
+end)
+
+test('all globals on an interface that others reach', function()
+  for _, interface in ipairs{'*', '0.0.0.0', '::', '192.0.2.1', 'example.com'} do
+    local message = T.fails('refusing to offer all globals', new, {interface = interface, port = 0})
+    T.contains(message, "'" .. interface .. "'")
+    for _, remedy in ipairs{'functab', "interface = '127.0.0.1'", 'insecure = true'} do
+      T.contains(message, remedy)
+    end
+    T.fails('refusing', new, {interface = interface, port = 0, functab = _G})
+  end
+end)
+
+test('all globals there when told so, and a table without', function()
+  local server = new{interface = '*', port = 0, insecure = true}
+  T.equal((server:getsockname()), '0.0.0.0')
+  server:close()
+  server = new{interface = '*', port = 0, functab = math}
+  server:close()
+end)
+
+test('loopback unless told otherwise', function()
+  local server = new{port = 0}
+  T.equal((server:getsockname()), '127.0.0.1')
+  server:close()
+  for _, interface in ipairs{'127.0.0.1', 'localhost', '127.0.0.2'} do
+    server = new{interface = interface, port = 0}
+    server:close()
+  end
+end)
+
+test('a functab hides all else', function()
+  local server = processes.server 'functab = math'
+  local con = connect{port = server.port}
+  T.equal(con.sqrt(4), 2.0)
+  T.equal(con.pi(), math.pi)
+  T.fails('tango server error "os.execute": no such variable', con.os.execute, 'true')
+  T.fails('no such variable', con.math.sqrt, 4)
+  T.equal(con._G(), nil)
+  server:stop()
+end)
+
+test('the original leaves its functions in functab; ours does not touch it', function()
+  local functab = {}
+  local server = new{port = 0, functab = functab}
+  server:close()
+  T.equal(functab, {})
+end)
+
+test('the port is taken', function()
+  local taken = assert(socket.bind('127.0.0.1', 0))
+  local _, port = taken:getsockname()
+  local place = '127.0.0.1:' .. ('%d'):format(port)
+  T.contains(T.fails(place, new, {port = port}), 'address already in use')
+  T.contains(T.fails(place, loop, {port = port}), 'address already in use')
+  taken:close()
+end)
+
+test('an interface that is not there', function()
+  T.contains(T.fails('192.0.2.1:0', new, {interface = '192.0.2.1', port = 0, functab = {}}),
+    'assign requested address')
+  T.fails('nosuch.invalid:0', new, {interface = 'nosuch.invalid', port = 0, functab = {}})
+end)
+
+local function unreachable(how)
+  test('nobody listens, ' .. how, function()
+    -- Bound, so that nobody else takes the port.
+    local silent = assert(socket.tcp4())
+    assert(silent:bind('127.0.0.1', 0))
+    local _, port = silent:getsockname()
+    T.fails(('127.0.0.1:%d: connection refused'):format(port), connect,
+      {address = '127.0.0.1', port = port})
+    T.fails(('localhost:%d: connection refused'):format(port), connect, {port = port})
+    silent:close()
+  end)
+
+  test('a name that does not resolve, ' .. how, function()
+    local message = T.fails('nosuch.invalid:12345: ', connect, {address = 'nosuch.invalid'})
+    T.contains(message, 'host')
+  end)
+end
+unreachable 'blocking'
+copas.addthread(unreachable, 'in a Copas thread')
+copas.loop()
+
+test('the port as a text, an address of either family', function()
+  local server = processes.server()
+  T.equal(connect{port = tostring(server.port)}.add(1, 2), 3)
+  T.equal(connect{address = '127.0.0.1', port = server.port}.add(1, 2), 3)
+  T.equal(connect{address = 'localhost', port = server.port}.add(1, 2), 3)
+  server:stop()
+  if socket.bind('::1', 0) then
+    server = processes.server "interface = '::1'"
+    T.equal(connect{address = '::1', port = server.port}.add(1, 2), 3)
+    server:stop()
+  end
+end)
+
+test('a handler is for Copas', function()
+  local server, handler = new{port = 0}
+  T.fails('must be called by Copas', handler, server)
+  copas.addthread(function()
+    local ok, reason = pcall(handler, 5)
+    assert(not ok and reason:find 'tcp{client}', reason)
+  end)
+  copas.loop()
+  server:close()
+end)
+
+T.finish()

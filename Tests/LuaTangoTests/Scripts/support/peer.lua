@@ -1,0 +1,19 @@
+-- A peer that breaks the rules: sends a text to its first client as soon as that says something,
+-- and closes, or (with `stay`) does not.
+--
+--   peer.lua TEXT [stay]
+
+local socket = require 'socket'
+
+local server = assert(socket.bind('127.0.0.1', 0))
+local _, port = server:getsockname()
+io.stdout:setvbuf 'line'
+print('listening ' .. ('%d'):format(port))
+local client = server:accept()
+client:receive(1)
+client:send(arg[1])
+if arg[2] ~= 'stay' then client:shutdown 'send' end
+-- Closed with unread bytes, the connection would be reset, and the text perhaps lost.
+client:settimeout(10)
+client:receive('*a')
+if arg[2] == 'stay' then socket.sleep(10) end

@@ -1,0 +1,140 @@
+-- Starts and watches other programs: tango servers, and clients that are not Milonga. For every Lua
+-- from 5.1 on.
+--
+-- What is still running when the test ends is killed by whoever runs the tests, with the whole
+-- process group.
+
+local socket = require 'socket'
+
+local processes = {}
+local Process = {}
+Process.__index = Process
+
+local directory = arg[0]:match('^(.*)/') or '.'
+
+local function quote(word) return "'" .. tostring(word):gsub("'", "'\\''") .. "'" end
+
+-- The interpreter under test: the one that runs this script; or, when that is a stock Lua which plays
+-- the peer, what the variable MILONGA names.
+local function interpreter()
+  if not package.preload.tango then return quote(assert(os.getenv 'MILONGA', 'MILONGA is not set')) end
+  local words, first = {}, 0
+  while arg[first - 1] do first = first - 1 end
+  for i = first, -1 do words[#words + 1] = quote(arg[i]) end
+  return table.concat(words, ' ')
+end
+
+local function contents(path)
+  local file = io.open(path, 'rb')
+  if not file then return '' end
+  local text = file:read('*a')
+  file:close()
+  return text
+end
+
+-- Starts a command, a list of words; the program is quoted already.
+local function start(program, words, environment)
+  local self = setmetatable({output = os.tmpname(), errors = os.tmpname()}, Process)
+  local parts = {'exec', environment or '', program}
+  for _, word in ipairs(words) do parts[#parts + 1] = quote(word) end
+  local command = ('{ %s; } </dev/null >%s 2>%s & echo $!'):format(
+    table.concat(parts, ' '), self.output, self.errors)
+  local pipe = io.popen(command)
+  self.pid = pipe:read('*l')
+  pipe:close()
+  return self
+end
+
+-- Runs a script of this directory under the interpreter under test.
+function processes.milonga(script, ...)
+  return start(interpreter(), {directory .. '/' .. script, ...})
+end
+
+-- Runs a script of this directory under another Lua.
+function processes.lua(version, script, ...)
+  return start('lua' .. version, {directory .. '/' .. script, ...})
+end
+
+-- Starts a tango server and waits until it listens.
+--
+-- configuration: the fields of its configuration, as a Lua text.
+-- setup: Lua statements that it runs first.
+function processes.server(configuration, setup)
+  local self = processes.milonga('support/server.lua', configuration or '', setup or '')
+  self.port = tonumber(self:waitForOutput('listening (%d+)\n'))
+  return self
+end
+
+function Process:text() return contents(self.output) end
+function Process:errorText() return contents(self.errors) end
+
+function Process:isRunning()
+  local status = contents('/proc/' .. self.pid .. '/stat')
+  return status ~= '' and not status:find('%) Z ')
+end
+
+-- Waits until f returns something true, and returns that.
+function processes.waitFor(what, f, seconds)
+  local deadline = socket.gettime() + (seconds or 20)
+  while true do
+    local result = f()
+    if result then return result end
+    if socket.gettime() > deadline then error('waited in vain for ' .. what, 2) end
+    socket.sleep(0.005)
+  end
+end
+
+-- Waits until the output matches the pattern; returns the first capture.
+function Process:waitForOutput(pattern)
+  return processes.waitFor(pattern, function()
+    local found = self:text():match(pattern)
+    if not found and not self:isRunning() then
+      error('ended too early: ' .. self:text() .. self:errorText(), 3)
+    end
+    return found
+  end)
+end
+
+function Process:waitForEnd()
+  processes.waitFor('the end of a process', function() return not self:isRunning() end)
+end
+
+-- The lines on standard error, of which there have to be `count` before long.
+function Process:errorLines(count)
+  local lines
+  pcall(processes.waitFor, 'lines', function()
+    lines = {}
+    for line in self:errorText():gmatch('[^\n]+') do lines[#lines + 1] = line end
+    return #lines >= count
+  end, 2)
+  return lines
+end
+
+function Process:stop()
+  os.execute('kill -9 ' .. self.pid .. ' 2>/dev/null')
+  self:waitForEnd()
+  os.remove(self.output)
+  os.remove(self.errors)
+end
+
+-- Bytes of memory that are in use, and descriptors.
+function Process:memory()
+  return tonumber(contents('/proc/' .. self.pid .. '/status'):match('VmRSS:%s*(%d+)')) * 1024
+end
+
+function Process:descriptors()
+  local pipe = io.popen('ls /proc/' .. self.pid .. '/fd | wc -l')
+  local count = tonumber(pipe:read('*a'))
+  pipe:close()
+  return count
+end
+
+-- A port that nobody listens on.
+function processes.freePort()
+  local server = assert(socket.bind('127.0.0.1', 0))
+  local _, port = server:getsockname()
+  server:close()
+  return tonumber(port)
+end
+
+return processes

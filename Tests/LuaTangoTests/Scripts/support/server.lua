@@ -1,0 +1,59 @@
+-- The tango server that most tests talk to.
+--
+--   server.lua CONFIGURATION SETUP
+--
+-- CONFIGURATION: fields of its configuration, such as `read_access = false`
+-- SETUP: statements to run first
+
+package.path = (arg[0]:match '^.*/' or '') .. '?.lua;' .. package.path
+local copas = require 'copas'
+local tango = require 'tango'
+local testing = require 'testing'
+
+function add(a, b) return a + b end
+function echo(...) return ... end
+function strerror() error('testmessage') end
+function customerror(value) error(value) end
+nested = {method = {name = function() return true end}}
+
+function person(name)
+  local self = {_name = name}
+  function self:name(new)
+    if not new then return self._name end
+    self._name = new
+  end
+  return self
+end
+
+function double_x() return 2 * x end
+data = {x = 0, y = 3}
+
+-- What arrived, as a text that tells all values apart.
+list = testing.list
+function count(...) return select('#', ...) end
+-- Answers after a while, without holding up anybody else.
+function later(seconds, ...)
+  copas.pause(seconds)
+  return ...
+end
+-- Has the server collect its garbage, and tells how many bytes Lua still holds.
+function kilobytes()
+  collectgarbage()
+  collectgarbage()
+  return collectgarbage('count')
+end
+
+assert(load(arg[2] or ''))()
+local configuration = assert(load('return {' .. (arg[1] or '') .. '}'))()
+configuration.port = configuration.port or 0
+local server, handler = tango.server.copas_socket.new(configuration)
+local _, port = server:getsockname()
+copas.addserver(server, handler)
+-- Nobody may be left to stop it.
+copas.addthread(function()
+  copas.pause(120)
+  os.exit(3)
+end)
+io.stdout:setvbuf 'line'
+print('listening ' .. ('%d'):format(port))
+copas.loop()

@@ -1,0 +1,97 @@
+-- A small test harness, for every Lua from 5.1 on.
+--
+-- `test(name, f)` runs f at once and prints `ok - name`, or `not ok - name` and below it, indented,
+-- the reason. `finish()` prints how many tests there were, so that a script that ended too early is
+-- noticed.
+
+local testing = {}
+
+local total, failed = 0, 0
+
+io.stdout:setvbuf 'line'
+
+-- A text that is the same for the same values only, integers and floats told apart.
+local function describe(value, ancestors)
+  local kind = type(value)
+  if kind == 'string' then
+    return ('%q'):format(value):gsub('\n', 'n'):gsub('[^ -~]', function(c)
+      return ('\\x%02x'):format(c:byte())
+    end)
+  elseif kind == 'number' then
+    if value ~= value then return 'NaN' end
+    if math.type and math.type(value) == 'integer' then return ('%d'):format(value) end
+    return ('%.17g'):format(value) .. (math.type and ' as float' or '')
+  elseif kind ~= 'table' then
+    return tostring(value)
+  end
+  ancestors = ancestors or {}
+  if ancestors[value] then return '<cycle>' end
+  ancestors[value] = true
+  local parts = {}
+  for k, v in pairs(value) do
+    parts[#parts + 1] = '[' .. describe(k, ancestors) .. '] = ' .. describe(v, ancestors)
+  end
+  ancestors[value] = nil
+  table.sort(parts)
+  return '{' .. table.concat(parts, ', ') .. '}'
+end
+
+testing.describe = describe
+
+-- Any number of values, nil included, as a text.
+function testing.list(...)
+  local parts = {}
+  for i = 1, select('#', ...) do parts[i] = describe((select(i, ...))) end
+  return '(' .. table.concat(parts, ', ') .. ')'
+end
+
+local function shorten(text)
+  if #text <= 400 then return text end
+  return text:sub(1, 300) .. (' ... <%d bytes> ... '):format(#text) .. text:sub(-80)
+end
+
+-- Fails unless both values are the same, tables by what is in them.
+function testing.equal(value, expected, what)
+  local found, wanted = describe(value), describe(expected)
+  if found == wanted then return end
+  error(('%sexpected %s, found %s'):format(
+    what and what .. ': ' or '', shorten(wanted), shorten(found)), 2)
+end
+
+-- Fails unless the text contains the fragment, taken as it is.
+function testing.contains(text, fragment)
+  if type(text) == 'string' and text:find(fragment, 1, true) then return end
+  error(('expected a text with %s, found %s'):format(
+    describe(fragment), shorten(describe(text))), 2)
+end
+
+-- Fails unless f raises an error; returns it. With a fragment, the error is a text that contains it.
+function testing.fails(fragment, f, ...)
+  local ok, reason = pcall(f, ...)
+  if ok then error('expected an error, found the result ' .. shorten(describe(reason)), 2) end
+  if fragment and not (type(reason) == 'string' and reason:find(fragment, 1, true)) then
+    error(('expected an error with %s, found %s'):format(
+      describe(fragment), shorten(describe(reason))), 2)
+  end
+  return reason
+end
+
+function testing.test(name, f)
+  total = total + 1
+  local ok, reason = xpcall(f, function(reason)
+    return debug.traceback(type(reason) == 'string' and reason or describe(reason), 2)
+  end)
+  if ok then
+    print('ok - ' .. name)
+  else
+    failed = failed + 1
+    print('not ok - ' .. name .. '\n  ' .. reason:gsub('\n', '\n  '))
+  end
+end
+
+function testing.finish()
+  print('1..' .. total)
+  os.exit(failed == 0 and 0 or 1)
+end
+
+return testing

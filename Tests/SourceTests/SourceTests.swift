@@ -1,0 +1,90 @@
+import Foundation
+import Testing
+
+/// Rules about the sources that no compiler checks.
+@Suite("Sources")
+struct SourceTests {
+  /// Calls of Lua's functions that may leave by longjmp, which must not cross a Swift frame; `CShims`
+  /// has protected ones instead. Functions that can only run out of memory, and `lua_concat` of
+  /// strings, are allowed: the memory limit is not enforced under a Swift frame.
+  private static func jumps() throws -> Regex<AnyRegexOutput> {
+    let names = [
+      "lua_error", "luaL_error", "luaL_argerror", "luaL_typeerror", "luaL_argcheck",
+      "luaL_argexpected", "luaL_check\\w+", "luaL_opt\\w+", "lua_yieldk?", "lua_callk?",
+      "lua_pcallk?", "lua_resume", "lua_gettable", "lua_settable", "lua_getfield", "lua_setfield",
+      "lua_geti", "lua_seti", "lua_getglobal", "lua_setglobal", "lua_compare", "lua_arith",
+      "lua_len", "luaL_len", "luaL_tolstring", "luaL_callmeta", "luaL_getsubtable",
+      "luaL_requiref", "lua_toclose", "lua_closeslot", "lua_load", "luaL_load\\w+", "luaL_do\\w+",
+    ]
+    return try Regex("\\b(?:\(names.joined(separator: "|")))\\b").wordBoundaryKind(.simple)
+  }
+
+  private static func foundation() throws -> Regex<AnyRegexOutput> {
+    try Regex("^\\s*([@\\w]+ +)*import +(\\w+ +)?Foundation").wordBoundaryKind(.simple)
+  }
+
+  @Test func `no Swift code calls what may longjmp`() throws {
+    let jumps = try Self.jumps()
+    for line in try swiftLines() where line.code.contains(jumps) {
+      Issue.record("\(line): \(line.code.trimmingCharacters(in: .whitespaces))")
+    }
+  }
+
+  /// Loading it would take most of the time that a short script needs to start.
+  @Test func `nothing imports Foundation`() throws {
+    let foundation = try Self.foundation()
+    for line in try swiftLines() where line.code.contains(foundation) {
+      Issue.record("\(line): imports Foundation")
+    }
+  }
+
+  @Test func `the rules see what they are for`() throws {
+    #expect(Set(try swiftLines().map(\.file)).count > 80)
+    let jumps = try Self.jumps()
+    #expect("    guard lua_pcallk(state, 0, 0, 0) == 0 else {".contains(jumps))
+    #expect("luaL_checkinteger(state, 1)".contains(jumps))
+    #expect(!"milonga_gettable(state, 1); lua_rawgeti(state, 1, 2)".contains(jumps))
+    let foundation = try Self.foundation()
+    #expect("import Foundation".contains(foundation))
+    #expect("@preconcurrency import Foundation".contains(foundation))
+    #expect("import class Foundation.Pipe".contains(foundation))
+    #expect(SourceLine(file: "", number: 1, text: "a // lua_error").code == "a ")
+    #expect(SourceLine(file: "", number: 1, text: "\"//\" + b").code == "\"//\" + b")
+  }
+}
+
+private struct SourceLine: CustomStringConvertible {
+  let file: String
+  let number: Int
+  let text: String
+
+  var description: String { "\(file):\(number)" }
+
+  /// The line without its comment.
+  var code: String {
+    var inString = false
+    var previous: Character?
+    var code = ""
+    for character in text {
+      if character == "\"", previous != "\\" { inString.toggle() }
+      if character == "/", previous == "/", !inString { return String(code.dropLast()) }
+      code.append(character)
+      previous = character
+    }
+    return code
+  }
+}
+
+/// All lines of Swift in the folder `Sources`.
+private func swiftLines() throws -> [SourceLine] {
+  let package = URL(fileURLWithPath: #filePath)
+    .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+  let sources = package.appendingPathComponent("Sources").path
+  let files = try FileManager.default.subpathsOfDirectory(atPath: sources)
+    .filter { $0.hasSuffix(".swift") }.sorted()
+  return try files.flatMap { file in
+    try String(contentsOfFile: sources + "/" + file, encoding: .utf8)
+      .split(separator: "\n", omittingEmptySubsequences: false).enumerated()
+      .map { SourceLine(file: "Sources/" + file, number: $0.offset + 1, text: String($0.element)) }
+  }
+}
