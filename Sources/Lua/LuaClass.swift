@@ -29,20 +29,25 @@ public final class LuaClass<Payload> {
     _ call: LuaCall, name: String,
     methods: (LuaCall) -> Void = { _ in },
     metamethods: (LuaCall) -> Void = { _ in },
+    close: ((inout Payload) -> Void)? = nil,
     finalize: @escaping (inout Payload) -> Void = { _ in }
   ) {
     self.init(call, incomplete: name)
-    complete(call, methods: methods, metamethods: metamethods, finalize: finalize)
+    complete(call, methods: methods, metamethods: metamethods, close: close, finalize: finalize)
   }
 
   /// Fills the metatable. `methods` runs with the `__index` table on top of the stack, `metamethods`
   /// with the metatable on top.
   ///
-  /// - Parameter finalize: runs before a payload is deinitialised.
+  /// - Parameters:
+  ///   - close: runs when a to-be-closed variable (`local x <close>`) that holds an object goes out of
+  ///     scope. Without it the objects cannot be held by such variables.
+  ///   - finalize: runs before a payload is deinitialised.
   public func complete(
     _ call: LuaCall,
     methods: (LuaCall) -> Void = { _ in },
     metamethods: (LuaCall) -> Void = { _ in },
+    close: ((inout Payload) -> Void)? = nil,
     finalize: @escaping (inout Payload) -> Void = { _ in }
   ) {
     pushMetatable(onto: call)
@@ -59,6 +64,14 @@ public final class LuaClass<Payload> {
       finalize(&payload.pointee)
       payload.deinitialize(count: 1)
       return .results(0)
+    }
+    if let close {
+      call.setFunction("__close") { [metatable] call in
+        if let payload = Self.payload(call, at: 1, metatable: metatable) {
+          close(&payload.pointee)
+        }
+        return .results(0)
+      }
     }
     metamethods(call)
     call.pop()

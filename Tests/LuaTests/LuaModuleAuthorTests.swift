@@ -116,6 +116,42 @@ struct LuaModuleAuthorTests {
     #expect(log.finalised == [42, 7, 9])
   }
 
+  @Test func toBeClosedVariablesCloseUserdata() throws {
+    final class Log { var events: [String] = [] }
+    let log = Log()
+    do {
+      let lua = try LuaState()
+      let files = LuaClass<String>(
+        lua.call, name: "file",
+        close: { log.events.append("close \($0)") },
+        finalize: { log.events.append("finalize \($0)") })
+      lua.call.push(function: { (call) throws(LuaFailure) in
+        files.push(try call.string(at: 1), onto: call)
+        return .results(1)
+      })
+      lua[global: "file"] = LuaFunction(lua.call, at: -1)!
+      try lua.run("do local f <close> = file('a') end")
+      #expect(log.events == ["close a"])
+      #expect(throws: LuaError.self) {
+        try lua.run("local f <close> = file('b') error('left by an error')")
+      }
+      #expect(log.events == ["close a", "close b"])
+    }
+    #expect(log.events.suffix(2).sorted() == ["finalize a", "finalize b"])
+  }
+
+  @Test func objectsWithoutCloseCannotBeClosed() throws {
+    let lua = try LuaState()
+    let numbers = LuaClass<Int>(lua.call, name: "number box")
+    lua.call.push(function: { (call) throws(LuaFailure) in
+      numbers.push(1, onto: call)
+      return .results(1)
+    })
+    lua[global: "box"] = LuaFunction(lua.call, at: -1)!
+    let error = #expect(throws: LuaError.self) { try lua.run("local b <close> = box()") }
+    #expect(error?.message.contains("variable 'b' got a non-closable value") == true)
+  }
+
   @Test func errorsRaiseAnyValue() throws {
     let lua = try state("raise") { (call) throws(LuaFailure) in
       call.count = 1
