@@ -8,7 +8,8 @@
 typedef struct function_box {
   milonga_invoke invoke;
   milonga_release release;
-  void *context; // NULL once released
+  void *context;  // NULL once released
+  milonga_vm *vm; // of the state, NULL when it is not ours
 } function_box;
 
 static int run(lua_State *L, milonga_resumption why);
@@ -39,7 +40,7 @@ static void report_memory_limit(lua_State *L, milonga_vm *vm) {
 
 static int run(lua_State *L, milonga_resumption why) {
   function_box *box = lua_touserdata(L, lua_upvalueindex(1));
-  milonga_vm *vm = milonga_vm_of(L);
+  milonga_vm *vm = box->vm;
   for (;;) {
     if (box->context == NULL)
       return luaL_error(L, "function called after its Lua state began to close");
@@ -110,6 +111,7 @@ void milonga_pushfunction(lua_State *L, void *context, milonga_invoke invoke,
   box->invoke = invoke;
   box->release = release;
   box->context = context;
+  box->vm = milonga_vm_of(L);
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable_key) != LUA_TTABLE) {
     lua_pop(L, 1);
     lua_createtable(L, 0, 1);

@@ -24,6 +24,7 @@ extension CopasLoop {
   /// `receive(socket [, pattern [, prefix]])`.
   ///
   /// - Parameter enough: what ends it before the pattern is complete.
+  @inline(__always)
   func receive(_ call: LuaCall, enough: Enough = .pattern) throws(LuaFailure) -> LuaOutcome {
     let socket: UnsafeMutablePointer<TCPSocket>
     let pattern: TCPSocket.Pattern
@@ -50,9 +51,13 @@ extension CopasLoop {
     let packed = prefix == 0 ? pattern.packed : 0
     if call.phase == .entered, let outcome = turnOver(state: packed) { return outcome }
 
-    let progress = socket.pointee.receive(
-      pattern, pool: sockets.pool, mayRead: isReady(socket, .read),
-      wasShort: { drained(socket) })
+    let mayRead = isReady(socket, .read)
+    // What a client waiting for its next message finds.
+    let progress =
+      mayRead || !socket.pointee.buffer.isEmpty
+      ? socket.pointee.receive(
+        pattern, pool: sockets.pool, mayRead: mayRead, wasShort: { drained(socket) })
+      : .wait
     var failure: SocketFailure?
     switch progress {
     case .done: break
@@ -78,6 +83,7 @@ extension CopasLoop {
   }
 
   /// `send(socket, data [, from [, to]])`.
+  @inline(__always)
   func send(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
     if call.phase == .entered {
       unwrapSelf(call)

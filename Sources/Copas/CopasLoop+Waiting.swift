@@ -49,9 +49,7 @@ extension CopasLoop {
   /// - Returns: whether to read on.
   @inline(__always)
   public func drained(_ socket: UnsafeMutablePointer<TCPSocket>) -> Bool {
-    guard socket.pointee.isWatched else { return true }
-    scheduler.markUnready(socket.pointee.descriptor, .read)
-    return scheduler.isReady(socket.pointee.descriptor, .read)
+    socket.pointee.isWatched ? scheduler.drained(socket.pointee.descriptor) : true
   }
 
   /// The system had less room than was asked for.

@@ -168,7 +168,7 @@ public final class CopasLoop {
       end(task)
       return
     }
-    tasks[index].arguments = 0
+    if arguments != 0 { tasks[index].arguments = 0 }
     let outer = (current, currentCoroutine)
     current = task
     currentCoroutine = coroutine

@@ -78,6 +78,13 @@ final class DescriptorTable {
     entries[Int(descriptor)].flags &= ~(direction == .read ? Self.readable : Self.writable)
   }
 
+  @inline(__always)
+  func drained(_ descriptor: Int32) -> Bool {
+    guard isWatched(descriptor) else { return true }
+    entries[Int(descriptor)].flags &= ~Self.readable
+    return entries[Int(descriptor)].flags & Self.hangup != 0
+  }
+
   func addWaiter(_ task: TaskID, on descriptor: Int32, _ direction: Direction) {
     let index = Int(descriptor)
     while entries.count <= index { entries.append(Entry()) }
@@ -124,6 +131,25 @@ final class DescriptorTable {
       || entry.flags & Self.overflowing != 0
   }
 
+  /// Who has waited longest, and waits no more.
+  @inline(__always)
+  func takeFirstWaiter(on descriptor: Int32, _ direction: Direction) -> TaskID? {
+    let index = Int(descriptor)
+    if entries[index].flags & Self.overflowing == 0 {
+      switch direction {
+      case .read:
+        defer { entries[index].reader = nil }
+        return entries[index].reader
+      case .write:
+        defer { entries[index].writer = nil }
+        return entries[index].writer
+      }
+    }
+    guard let task = firstWaiter(on: descriptor, direction) else { return nil }
+    removeWaiter(task, on: descriptor, direction)
+    return task
+  }
+
   /// Who has waited longest.
   @inline(__always)
   func firstWaiter(on descriptor: Int32, _ direction: Direction) -> TaskID? {
@@ -155,6 +181,11 @@ extension Scheduler {
   public func isReady(_ descriptor: Int32, _ direction: Direction) -> Bool {
     descriptors.isReady(descriptor, direction)
   }
+
+  /// A read got less than it asked for: the next one would block, unless the peer has hung up.
+  ///
+  /// - Returns: whether it would not.
+  public func drained(_ descriptor: Int32) -> Bool { descriptors.drained(descriptor) }
 
   /// The system said "would block", or moved less than was asked for.
   @inline(__always)

@@ -277,9 +277,11 @@ public final class Scheduler {
   }
 
   private func wakeAll(of descriptor: Int32, _ direction: Direction) {
-    while let task = descriptors.firstWaiter(on: descriptor, direction) {
+    while let task = descriptors.takeFirstWaiter(on: descriptor, direction) {
       guard let index = place(of: task), tasks[index].state == .waiting else { return }
-      stopWaiting(index, task)
+      waitingForDescriptor -= 1
+      tasks[index].descriptor = -1
+      tasks[index].deadline = .max
       enqueue(index, task, .ready)
     }
   }
