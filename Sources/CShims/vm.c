@@ -18,7 +18,7 @@ static void *allocate(void *ud, void *block, size_t old_size, size_t new_size) {
   if (new_size > held && vm->limit != 0 && vm->swift_frames == 0 &&
       vm->used - held + new_size > vm->limit)
     return NULL;
-  void *moved = realloc(block, new_size);
+  void *moved = block == NULL ? malloc(new_size) : realloc(block, new_size);
   if (moved == NULL) {
     // Lua would longjmp over a Swift frame; nothing sound can follow.
     if (vm->swift_frames > 0) abort();

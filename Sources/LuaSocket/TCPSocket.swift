@@ -132,7 +132,10 @@ public struct TCPSocket {
   public mutating func send(_ bytes: UnsafeRawBufferPointer, from offset: inout Int) -> Progress {
     while offset < bytes.count {
       guard descriptor >= 0 else { return .failed(.closed) }
-      switch socket.send(UnsafeRawBufferPointer(rebasing: bytes[offset...])) {
+      switch socket.send(
+        UnsafeRawBufferPointer(
+          start: bytes.baseAddress! + offset, count: bytes.count - offset))
+      {
       case .moved(let count):
         sent += count
         offset += count

@@ -36,6 +36,8 @@ final class TangoSession {
 
   private let configuration: ServerConfiguration
   private let connection: TangoConnection
+  private let loop: CopasLoop
+  private let socket: UnsafeMutablePointer<TCPSocket>
   private let peer: String
   /// Objects kept for the client, in Lua's registry.
   private var references: References<Int32>
@@ -46,14 +48,16 @@ final class TangoSession {
   init(_ configuration: ServerConfiguration, _ connection: TangoConnection) {
     self.configuration = configuration
     self.connection = connection
+    loop = connection.loop
+    socket = connection.socket
     peer =
-      (try? connection.socket.pointee.socket.peerAddress()).map(\.description) ?? "unknown peer"
+      (try? socket.pointee.socket.peerAddress()).map(\.description) ?? "unknown peer"
     references = References(limit: configuration.limits.references)
   }
 
   /// Gives up what was kept for the client.
   func releaseReferences() {
-    for reference in references.removeAll() { connection.loop.main.release(reference) }
+    for reference in references.removeAll() { loop.main.release(reference) }
   }
 
   // MARK: The loop
@@ -86,14 +90,14 @@ final class TangoSession {
       case .incomplete(let needed):
         if let outcome = flush(call) { return outcome }
         if isEnding { continue }
-        if let outcome = connection.loop.turnOver() { return outcome }
+        if let outcome = loop.turnOver() { return outcome }
         switch connection.receive(
-          needed: needed, mayRead: connection.loop.isReady(connection.socket, .read))
+          needed: needed, mayRead: loop.isReady(socket, .read))
         {
         case .done: continue
         case .wait: return wait(call, for: .read)
         case .failed(let failure):
-          if !connection.socket.pointee.buffer.isEmpty {
+          if !socket.pointee.buffer.isEmpty {
             configuration.log.disconnected(peer, "\(failure.text) in the middle of a message")
           }
           return finish(call)
@@ -116,10 +120,10 @@ final class TangoSession {
   }
 
   private func wait(_ call: LuaCall, for direction: Direction) -> LuaOutcome {
-    if direction == .write { connection.loop.markUnready(connection.socket, .write) }
+    if direction == .write { loop.markUnready(socket, .write) }
     do throws(Errno) {
-      return try connection.loop.wait(
-        connection.socket, for: direction, until: MonotonicTime.never)
+      return try loop.wait(
+        socket, for: direction, until: MonotonicTime.never)
     } catch {
       configuration.log.disconnected(peer, "its socket cannot be watched: \(error)")
       return finish(call)
@@ -143,7 +147,7 @@ final class TangoSession {
   /// when it waits for something, and every now and then while functions only compute.
   private func prepareToCall() {
     guard !connection.writer.buffer.isEmpty else { return }
-    connection.loop.turnEndObserver = connection
+    loop.turnEndObserver = connection
     callsSinceFlush += 1
     guard callsSinceFlush & 15 == 0 else { return }
     let now = MonotonicTime.now()
