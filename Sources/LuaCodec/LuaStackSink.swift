@@ -10,6 +10,8 @@ import RPC
 public struct LuaStackSink: MessageSink {
   @usableFromInline let state: OpaquePointer
   @usableFromInline let base: Int32
+  /// Elements for which the stack has room from the start.
+  @usableFromInline static var roomAtStart: Int { 8 }
   /// Elements of the message so far, those that are nil included.
   public private(set) var count = 0
 
@@ -18,7 +20,7 @@ public struct LuaStackSink: MessageSink {
   public init(_ call: LuaCall) {
     state = call.state
     base = lua_gettop(call.state)
-    lua_checkstack(call.state, 16)
+    lua_checkstack(call.state, Int32(Self.roomAtStart + 16))
   }
 
   @inlinable public mutating func null() { lua_pushnil(state) }
@@ -48,7 +50,7 @@ public struct LuaStackSink: MessageSink {
   @inlinable public mutating func endTable() {}
 
   public mutating func endMessageElement(at index: Int) {
-    lua_checkstack(state, 8)
+    if index > Self.roomAtStart { lua_checkstack(state, 16) }
     if index == count + 1 {
       count = index
     } else if index <= count {

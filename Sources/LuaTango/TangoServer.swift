@@ -10,13 +10,17 @@ import RPC
 struct TangoServer {
   let sockets: SocketLibrary
   let loop: CopasLoop
-  private let sessions: LuaClass<TangoSession>
+  private let sessions: LuaClass<SessionHolder>
 
   init(_ call: LuaCall, loop: CopasLoop) {
     sockets = loop.sockets
     self.loop = loop
     sessions = LuaClass(
-      call, name: "tango session", finalize: { $0.releaseReferences() })
+      call, name: "tango session",
+      finalize: {
+        $0.session?.releaseReferences()
+        $0.session = nil
+      })
   }
 
   /// Pushes the back end's table.
@@ -52,10 +56,11 @@ struct TangoServer {
     }
     call.push(function: { (call) throws(LuaFailure) in
       if call.phase == .entered { try begin(call, configuration) }
-      guard let session = sessions.payload(call, at: TangoSession.Slot.session) else {
+      let holder = sessions.checkedBefore(call, at: TangoSession.Slot.session)
+      guard let session = holder.pointee.session else {
         throw call.failure("tango: the session is gone")
       }
-      return try session.pointee.run(call)
+      return try session.run(call)
     })
   }
 
@@ -75,7 +80,13 @@ struct TangoServer {
     try? socket.pointee.socket.set(.noDelay, to: 1)
     let connection = TangoConnection(
       socket, sockets: sockets, loop: loop, limits: configuration.limits)
-    sessions.push(TangoSession(configuration, connection), onto: call)
+    sessions.push(SessionHolder(session: TangoSession(configuration, connection)), onto: call)
     call.pushRetained(configuration.namespace)
   }
+}
+
+/// A session inside a userdata. Nothing is left in it once it is finalised, so that it can be looked
+/// at even then.
+private struct SessionHolder {
+  var session: TangoSession?
 }

@@ -186,9 +186,6 @@ final class TangoSession {
       return respond(
         call, error: "tango server error: the request does not begin with the name of a function")
     }
-    guard call.reserve(8) else {
-      return respond(call, error: "tango server error: too many arguments")
-    }
     let path = call.bytesIfString(at: Slot.request)!
     let arguments = call.count - Slot.request
     let hasNewValue = arguments > 0 && call.type(at: Slot.request + 1) != .nil
@@ -298,6 +295,9 @@ final class TangoSession {
         return respond(call, error: "tango server error: unserialize returned no table")
       }
       call.spreadElements(limit: configuration.limits.arguments + 1)
+      guard call.reserve(8) else {
+        return respond(call, error: "tango server error: too many arguments")
+      }
       return dispatch(call, .call)
     case .serialize, .serializeError:
       guard call.type(at: -1) == .string, let body = call.bytesIfString(at: -1) else {
