@@ -91,9 +91,9 @@ final class TangoSession {
         if let outcome = flush(call) { return outcome }
         if isEnding { continue }
         if let outcome = loop.turnOver() { return outcome }
-        switch connection.receive(
-          needed: needed, mayRead: loop.isReady(socket, .read))
-        {
+        let mayRead = loop.isReady(socket, .read)
+        if !mayRead, socket.pointee.buffer.isEmpty { return wait(call, for: .read) }
+        switch connection.receive(needed: needed, mayRead: mayRead) {
         case .done: continue
         case .wait: return wait(call, for: .read)
         case .failed(let failure):
