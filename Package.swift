@@ -50,7 +50,9 @@ let package = Package(
       name: "CopasTests", dependencies: ["milonga", "TestSupport"], exclude: ["Scripts"]),
     .testTarget(
       name: "IOTests",
-      dependencies: ["IO", .product(name: "SystemPackage", package: "swift-system")]),
+      dependencies: [
+        "IO", "TestSupport", .product(name: "SystemPackage", package: "swift-system"),
+      ]),
     .testTarget(
       name: "LuaSocketTests",
       dependencies: [
@@ -61,8 +63,8 @@ let package = Package(
     .testTarget(
       name: "LuaTangoTests", dependencies: ["milonga", "TestSupport"], exclude: ["Scripts"]),
     .testTarget(name: "LuaTests", dependencies: ["Lua"]),
-    .testTarget(name: "RPCTests", dependencies: ["RPC"]),
-    .testTarget(name: "SchedulerTests", dependencies: ["Scheduler"]),
+    .testTarget(name: "RPCTests", dependencies: ["RPC", "TestSupport"]),
+    .testTarget(name: "SchedulerTests", dependencies: ["Scheduler", "TestSupport"]),
     .testTarget(name: "SourceTests"),
   ],
   swiftLanguageModes: [.v6]

@@ -1,6 +1,7 @@
 import Glibc
 import IO
 import SystemPackage
+import TestSupport
 import Testing
 
 /// What every back end has to do.

@@ -1,5 +1,6 @@
 import Glibc
 import IO
+import TestSupport
 import Testing
 
 @Suite struct ReceiveBufferTests {

@@ -1,4 +1,5 @@
 import RPC
+import TestSupport
 import Testing
 
 /// Mutated messages, which the reader and the framing must survive.

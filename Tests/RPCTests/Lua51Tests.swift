@@ -1,5 +1,6 @@
 import Foundation
 import RPC
+import TestSupport
 import Testing
 
 /// What Lua 5.1, on which the original runs, makes of our frames.

@@ -1,30 +1,7 @@
 import RPC
-
-/// A small seeded generator (SplitMix64), so that a failure can be run again.
-struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  /// A generator with a new seed, which is printed.
-  init(for test: String) {
-    let seed = UInt64.random(in: 0...UInt64.max)
-    print("\(test): seed \(seed)")
-    self.init(seed: seed)
-  }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = state
-    mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ mixed >> 31
-  }
-}
+import TestSupport
 
 extension SeededGenerator {
-  mutating func below(_ bound: Int) -> Int { Int.random(in: 0..<bound, using: &self) }
-
   mutating func value(depth: Int = 3) -> Value {
     switch below(depth > 0 ? 9 : 6) {
     case 0: .null
