@@ -22,14 +22,14 @@ extension CopasLoop {
       unwrap(call, at: 1)
       call.count = 3
     }
-    guard let socket = sockets.tcpIfTCP(call, at: 1) else {
+    guard let socket = sockets.tcp.any.payload(call, at: 1) else {
       throw call.argumentFailure(1, "tcp{any} expected")
     }
     try requireInside(call, "connect")
     if call.phase == .entered {
       let host = try call.string(at: 2)
       let service = try call.string(at: 3)
-      sockets.client.adopt(call, at: 1)
+      sockets.tcp.client.adopt(call, at: 1)
       socket.pointee.timeouts.block = 0
       let seconds = socket.pointee.copasTimeouts.connect
       let state = pending.push(

@@ -47,9 +47,9 @@ extension CopasLoop {
 
   private func checkServer(
     _ call: LuaCall
-  ) throws(LuaFailure) -> UnsafeMutablePointer<TCPSocket> {
+  ) throws(LuaFailure) -> UnsafeMutablePointer<SocketObject> {
     unwrap(call, at: 1)
-    guard let socket = sockets.server.payload(call, at: 1) else {
+    guard let socket = sockets.tcp.server.payload(call, at: 1) else {
       throw call.argumentFailure(
         1, "tcp{server} expected: a listening socket, as socket.bind returns it")
     }
@@ -74,7 +74,7 @@ extension CopasLoop {
     let record = tasks[Int(task.index)]
     main.pushRetained(record.reference)
     defer { main.pop() }
-    guard main.reserve(10), let server = sockets.server.payload(main, at: -1),
+    guard main.reserve(10), let server = sockets.tcp.server.payload(main, at: -1),
       server.pointee.descriptor >= 0
     else {
       // Closed behind our back.
@@ -114,7 +114,7 @@ extension CopasLoop {
   }
 
   private func serve(
-    _ connection: Socket, of server: UnsafeMutablePointer<TCPSocket>, handler: Int32
+    _ connection: Socket, of server: UnsafeMutablePointer<SocketObject>, handler: Int32
   ) {
     isOutOfDescriptors = false
     main.pushRetained(handler)

@@ -26,13 +26,13 @@ extension CopasLoop {
   /// - Parameter enough: what ends it before the pattern is complete.
   @inline(__always)
   func receive(_ call: LuaCall, enough: Enough = .pattern) throws(LuaFailure) -> LuaOutcome {
-    let socket: UnsafeMutablePointer<TCPSocket>
-    let pattern: TCPSocket.Pattern
+    let socket: UnsafeMutablePointer<SocketObject>
+    let pattern: SocketObject.Pattern
     let prefix: Int
     if call.phase == .entered {
       unwrapSelf(call)
       if call.count >= Slot.receiveDeadline { call.count = Slot.receiveDeadline - 1 }
-      socket = try sockets.check(sockets.client, call)
+      socket = try sockets.check(sockets.tcp.client, call)
       (pattern, prefix) = try sockets.receiveArguments(call)
       if case .count(0) = pattern, prefix > 0 {
         return sockets.pushReceived(call, socket, pattern, prefix: prefix, failure: nil)
@@ -40,8 +40,8 @@ extension CopasLoop {
       try requireInside(call, "receive")
     } else {
       try requireInside(call, "receive")
-      socket = sockets.client.checkedBefore(call, at: 1)
-      if let packed = TCPSocket.Pattern(packed: call.step) {
+      socket = sockets.tcp.client.checkedBefore(call, at: 1)
+      if let packed = SocketObject.Pattern(packed: call.step) {
         (pattern, prefix) = (packed, 0)
       } else {
         (pattern, prefix) = try sockets.receiveArguments(call)
@@ -89,7 +89,7 @@ extension CopasLoop {
       unwrapSelf(call)
       if call.count >= Slot.sendDeadline { call.count = Slot.sendDeadline - 1 }
     }
-    let socket = try sockets.check(sockets.client, call)
+    let socket = try sockets.check(sockets.tcp.client, call)
     let (bytes, first) = try sockets.sendArguments(call)
     try requireInside(call, "send")
     if call.phase == .entered, let outcome = turnOver() { return outcome }
@@ -125,7 +125,7 @@ extension CopasLoop {
   }
 }
 
-extension TCPSocket.Pattern {
+extension SocketObject.Pattern {
   /// The pattern as a number other than 0 that the trampoline keeps while a coroutine waits; 0 when
   /// it does not fit.
   fileprivate var packed: Int {

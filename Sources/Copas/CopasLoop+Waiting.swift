@@ -17,7 +17,7 @@ extension CopasLoop {
   /// Lets the running coroutine wait for its socket; the function is to return the outcome, and runs
   /// again when the socket is ready, is closed, or `deadline` has passed (see ``hasTimedOut``).
   public func wait(
-    _ socket: UnsafeMutablePointer<TCPSocket>, for direction: Direction, until deadline: Int64,
+    _ socket: UnsafeMutablePointer<SocketObject>, for direction: Direction, until deadline: Int64,
     state: Int = 0
   ) throws(Errno) -> LuaOutcome {
     if !socket.pointee.isWatched {
@@ -39,7 +39,7 @@ extension CopasLoop {
   /// Whether it is worth asking the system.
   @inline(__always)
   public func isReady(
-    _ socket: UnsafeMutablePointer<TCPSocket>, _ direction: Direction
+    _ socket: UnsafeMutablePointer<SocketObject>, _ direction: Direction
   ) -> Bool {
     scheduler.isReady(socket.pointee.descriptor, direction)
   }
@@ -48,14 +48,14 @@ extension CopasLoop {
   ///
   /// - Returns: whether to read on.
   @inline(__always)
-  public func drained(_ socket: UnsafeMutablePointer<TCPSocket>) -> Bool {
+  public func drained(_ socket: UnsafeMutablePointer<SocketObject>) -> Bool {
     socket.pointee.isWatched ? scheduler.drained(socket.pointee.descriptor) : true
   }
 
   /// The system had less room than was asked for.
   @inline(__always)
   public func markUnready(
-    _ socket: UnsafeMutablePointer<TCPSocket>, _ direction: Direction
+    _ socket: UnsafeMutablePointer<SocketObject>, _ direction: Direction
   ) {
     scheduler.markUnready(socket.pointee.descriptor, direction)
   }
@@ -99,7 +99,7 @@ extension CopasLoop {
   }
 }
 
-extension TCPSocket.CopasTimeouts {
+extension SocketObject.CopasTimeouts {
   /// The same timeout for everything; negative seconds are none.
   init(all seconds: Double) {
     self.init()

@@ -220,7 +220,7 @@ public final class CopasLoop {
   // MARK: Descriptors
 
   /// Registers a descriptor that is going to be waited for.
-  func watch(_ socket: UnsafeMutablePointer<TCPSocket>) throws(Errno) {
+  func watch(_ socket: UnsafeMutablePointer<SocketObject>) throws(Errno) {
     guard !socket.pointee.isWatched else { return }
     let descriptor = socket.pointee.descriptor
     // With `setfd` it can be any number, and two objects can have the same.

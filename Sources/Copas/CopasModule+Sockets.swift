@@ -47,9 +47,9 @@ extension CopasLoop {
 
   private func checkSocket(
     _ call: LuaCall
-  ) throws(LuaFailure) -> UnsafeMutablePointer<TCPSocket> {
+  ) throws(LuaFailure) -> UnsafeMutablePointer<SocketObject> {
     unwrap(call, at: 1)
-    guard let socket = sockets.tcpIfTCP(call, at: 1) else {
+    guard let socket = sockets.tcp.any.payload(call, at: 1) else {
       throw call.argumentFailure(1, "tcp{any} expected")
     }
     return socket
@@ -70,7 +70,7 @@ extension CopasLoop {
   /// Negative is for ever, nil leaves the timeout as it is.
   private func setTimeouts(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
     let socket = try checkSocket(call)
-    let phases: [(String, WritableKeyPath<TCPSocket.CopasTimeouts, Double>)] = [
+    let phases: [(String, WritableKeyPath<SocketObject.CopasTimeouts, Double>)] = [
       ("connect", \.connect), ("send", \.send), ("read", \.receive),
     ]
     for (index, (name, timeout)) in phases.enumerated() {

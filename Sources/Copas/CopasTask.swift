@@ -93,7 +93,7 @@ extension CopasLoop {
   /// that speaks TLS), so that it need not be ours.
   private func closeConnection(_ call: LuaCall) {
     defer { call.pop() }
-    if let socket = sockets.tcpIfTCP(call, at: -1) {
+    if let socket = sockets.tcp.any.payload(call, at: -1) {
       sockets.close(&socket.pointee)
       return
     }

@@ -89,7 +89,7 @@ extension CopasLoop {
       call.pushValue(at: index)
       return
     }
-    guard let socket = sockets.tcpIfTCP(call, at: index) else {
+    guard let socket = sockets.tcp.any.payload(call, at: index) else {
       throw call.argumentFailure(index, "tcp{any} expected: a socket, as socket.tcp returns it")
     }
     socket.pointee.timeouts.block = 0

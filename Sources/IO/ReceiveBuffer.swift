@@ -20,6 +20,13 @@ public final class BufferPool {
     while let block = takeFree() { Glibc.free(block) }
   }
 
+  /// Lends a block for the time of the call.
+  public func withBlock<Result>(_ body: (UnsafeMutableRawBufferPointer) -> Result) -> Result {
+    let block = take()
+    defer { give(block) }
+    return body(UnsafeMutableRawBufferPointer(start: block, count: Self.blockSize))
+  }
+
   func take() -> UnsafeMutableRawPointer {
     blocksInUse += 1
     return takeFree() ?? malloc(Self.blockSize)!

@@ -23,16 +23,19 @@ public struct ResolverQuery: Sendable {
   public var stream: Bool
   /// The addresses are for binding: without a host, the wildcard address.
   public var passive: Bool
+  /// Host and service are digits; nothing is looked up.
+  public var numeric: Bool
 
   public init(
     host: String?, service: String?, family: Int32 = AF_UNSPEC, stream: Bool = true,
-    passive: Bool = false
+    passive: Bool = false, numeric: Bool = false
   ) {
     self.host = host
     self.service = service
     self.family = family
     self.stream = stream
     self.passive = passive
+    self.numeric = numeric
   }
 }
 
@@ -50,7 +53,8 @@ public enum Resolver {
     var hints = addrinfo()
     hints.ai_family = query.family
     hints.ai_socktype = Int32((query.stream ? SOCK_STREAM : SOCK_DGRAM).rawValue)
-    if query.passive { hints.ai_flags = AI_PASSIVE }
+    if query.passive { hints.ai_flags |= AI_PASSIVE }
+    if query.numeric { hints.ai_flags |= AI_NUMERICHOST | AI_NUMERICSERV }
     var list: UnsafeMutablePointer<addrinfo>?
     let status = getaddrinfo(query.host, query.service, &hints, &list)
     guard status == 0 else { return .failure(ResolverError(code: status)) }

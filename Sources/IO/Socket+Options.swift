@@ -30,6 +30,14 @@ public struct SocketOption: Sendable {
   /// The error that a connection has had; reading it clears it.
   public static let error = SocketOption(level: SOL_SOCKET, name: SO_ERROR)
   public static let v6Only = SocketOption(level: Int32(IPPROTO_IPV6), name: IPV6_V6ONLY)
+  public static let multicastLoop = SocketOption(level: Int32(IPPROTO_IP), name: IP_MULTICAST_LOOP)
+  public static let multicastTTL = SocketOption(level: Int32(IPPROTO_IP), name: IP_MULTICAST_TTL)
+  public static let v6UnicastHops = SocketOption(
+    level: Int32(IPPROTO_IPV6), name: IPV6_UNICAST_HOPS)
+  public static let v6MulticastHops = SocketOption(
+    level: Int32(IPPROTO_IPV6), name: IPV6_MULTICAST_HOPS)
+  public static let v6MulticastLoop = SocketOption(
+    level: Int32(IPPROTO_IPV6), name: IPV6_MULTICAST_LOOP)
 }
 
 extension Socket {

@@ -10,6 +10,24 @@ public enum Transfer: Equatable, Sendable {
   /// It would block.
   case wouldBlock
   case failed(Errno)
+
+  /// Makes a system call that returns a count or -1, again when it was interrupted.
+  @inline(__always)
+  init(_ systemCall: () -> Int) {
+    while true {
+      let count = systemCall()
+      if count >= 0 {
+        self = .moved(count)
+        return
+      }
+      switch errno {
+      case EINTR: continue
+      case EAGAIN: self = .wouldBlock
+      case let code: self = .failed(Errno(rawValue: code))
+      }
+      return
+    }
+  }
 }
 
 /// Non-blocking system calls on a socket. The descriptor is not owned: closing it is the caller's.
@@ -87,27 +105,11 @@ public struct Socket: Sendable {
   }
 
   public func receive(into buffer: UnsafeMutableRawBufferPointer) -> Transfer {
-    while true {
-      let count = recv(descriptor, buffer.baseAddress, buffer.count, 0)
-      if count >= 0 { return .moved(count) }
-      switch errno {
-      case EINTR: continue
-      case EAGAIN: return .wouldBlock
-      case let code: return .failed(Errno(rawValue: code))
-      }
-    }
+    Transfer { recv(descriptor, buffer.baseAddress, buffer.count, 0) }
   }
 
   public func send(_ bytes: UnsafeRawBufferPointer) -> Transfer {
-    while true {
-      let count = Glibc.send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
-      if count >= 0 { return .moved(count) }
-      switch errno {
-      case EINTR: continue
-      case EAGAIN: return .wouldBlock
-      case let code: return .failed(Errno(rawValue: code))
-      }
-    }
+    Transfer { Glibc.send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL)) }
   }
 
   /// Which directions ``shutdown(_:)`` ends.

@@ -6,6 +6,9 @@ public struct SocketAddress: Sendable {
   var storage = sockaddr_storage()
   var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
 
+  /// No address.
+  public static let none = SocketAddress()
+
   /// An address to be filled in by the kernel.
   init() {}
 
@@ -38,6 +41,21 @@ public struct SocketAddress: Sendable {
     return nil
   }
 
+  /// The address of a Unix socket: a path, or, on Linux, a name that begins with a NUL byte and lives
+  /// outside the file system. nil when it is longer than the system takes (107 bytes).
+  public init?(unixPath path: UnsafeRawBufferPointer) {
+    var unix = sockaddr_un()
+    guard path.count < MemoryLayout.size(ofValue: unix.sun_path) else { return nil }
+    unix.sun_family = sa_family_t(AF_UNIX)
+    withUnsafeMutableBytes(of: &unix.sun_path) { $0.copyMemory(from: path) }
+    self = withUnsafeBytes(of: &unix) {
+      SocketAddress(
+        bytes: UnsafeRawBufferPointer(rebasing: $0[..<(Self.unixPathOffset + path.count)]))
+    }
+  }
+
+  private static let unixPathOffset = MemoryLayout<sockaddr_un>.offset(of: \.sun_path)!
+
   private init(bytes: UnsafeRawBufferPointer) {
     length = socklen_t(bytes.count)
     withUnsafeMutableBytes(of: &storage) { $0.copyMemory(from: bytes) }
@@ -58,12 +76,39 @@ public struct SocketAddress: Sendable {
   }
 
   /// The host in digits, with the scope of a link-local IPv6 address (`fe80::1%eth0`).
-  public var numericHost: String {
+  public var numericHost: String { name(NI_NUMERICHOST | NI_NUMERICSERV).host }
+
+  /// The host's name, or its digits when it has none. Blocks the calling thread as long as the name
+  /// server takes.
+  public var hostName: String { name(NI_NUMERICSERV).host }
+
+  /// The name of the port's TCP service, or its digits when it has none.
+  public var serviceName: String { name(NI_NUMERICHOST).service }
+
+  private func name(_ flags: Int32) -> (host: String, service: String) {
     var host = [CChar](repeating: 0, count: Int(NI_MAXHOST))
+    var service = [CChar](repeating: 0, count: Int(NI_MAXSERV))
     let status = withSockaddr {
-      getnameinfo($0, $1, &host, socklen_t(host.count), nil, 0, NI_NUMERICHOST)
+      getnameinfo(
+        $0, $1, &host, socklen_t(host.count), &service, socklen_t(service.count), flags)
     }
-    return status == 0 ? String(nulTerminated: host) : ""
+    guard status == 0 else { return ("", "") }
+    return (String(nulTerminated: host), String(nulTerminated: service))
+  }
+
+  /// Gives access to the path of a Unix socket's address: empty when it has none; a name outside the
+  /// file system begins with NUL.
+  public func withUnixPath<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+    withUnsafeBytes(of: storage) { bytes in
+      let end = family == AF_UNIX ? min(Int(length), bytes.count) : 0
+      guard end > Self.unixPathOffset else {
+        return body(UnsafeRawBufferPointer(rebasing: bytes[..<0]))
+      }
+      let path = UnsafeRawBufferPointer(rebasing: bytes[Self.unixPathOffset..<end])
+      // The system counts the NUL that ends a path in the file system.
+      let count = path[0] == 0 ? path.count : path.firstIndex(ofByte: 0) ?? path.count
+      return body(UnsafeRawBufferPointer(rebasing: path[..<count]))
+    }
   }
 
   func withSockaddr<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
@@ -82,8 +127,14 @@ public struct SocketAddress: Sendable {
 }
 
 extension SocketAddress: CustomStringConvertible {
-  /// `127.0.0.1:80`, `[::1]:80`.
+  /// `127.0.0.1:80`, `[::1]:80`, `unix:/run/server`; `@` stands for a name outside the file system.
   public var description: String {
+    if family == AF_UNIX {
+      return withUnixPath { path in
+        let name = path.first == 0 ? "@" : ""
+        return "unix:" + name + String(decoding: path.drop { $0 == 0 }, as: UTF8.self)
+      }
+    }
     guard let port else { return "address family \(family)" }
     return family == AF_INET6 ? "[\(numericHost)]:\(port)" : "\(numericHost):\(port)"
   }

@@ -29,6 +29,13 @@ extension LuaCall {
     lua_rawset(state, table)
   }
 
+  /// Pops the topmost value into `table[element]`, without metamethods. `index` is the table's place
+  /// before the pop.
+  @inlinable
+  public func setElement(_ element: Int, of index: Int) {
+    lua_rawseti(state, Int32(index), lua_Integer(element))
+  }
+
   /// As ``setField(_:of:)``, for a name made at run time.
   @_disfavoredOverload
   public func setField(_ name: String, of index: Int) {
@@ -81,6 +88,11 @@ extension LuaCall {
 }
 
 extension LuaCall {
+  /// Pops the table on top of the stack and makes it the metatable of the value at `index` (its place
+  /// before the pop).
+  @inlinable
+  public func setMetatable(of index: Int) { lua_setmetatable(state, Int32(index)) }
+
   /// Replaces the `count` topmost values, all strings or numbers, with one string.
   @inlinable
   public func concatenate(_ count: Int) { lua_concat(state, Int32(count)) }

@@ -193,6 +193,15 @@ public struct LuaCall {
     return bytes
   }
 
+  /// The text of a string or number, ended by NUL. Valid as long as the value is on the stack.
+  @inlinable
+  public func cString(at index: Int) throws(LuaFailure) -> UnsafePointer<CChar> {
+    guard let text = lua_tolstring(state, Int32(index), nil) else {
+      throw typeFailure(argument: index, expected: "string")
+    }
+    return text
+  }
+
   public func string(at index: Int) throws(LuaFailure) -> String {
     String(decoding: try bytes(at: index), as: UTF8.self)
   }
@@ -200,6 +209,16 @@ public struct LuaCall {
   /// The text, or `fallback` for nil and none.
   public func string(at index: Int, default fallback: String) throws(LuaFailure) -> String {
     isNoneOrNil(at: index) ? fallback : try string(at: index)
+  }
+
+  /// The value that stands for the string in `options`; `fallback` for nil and none.
+  public func option<Value>(
+    at index: Int, default fallback: Value, _ options: KeyValuePairs<String, Value>
+  ) throws(LuaFailure) -> Value {
+    if isNoneOrNil(at: index) { return fallback }
+    let text = String(cString: try cString(at: index))
+    for (name, value) in options where name == text { return value }
+    throw argumentFailure(index, "invalid option '\(text)'")
   }
 
   @inlinable

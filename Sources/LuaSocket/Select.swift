@@ -115,7 +115,7 @@ extension SocketLibrary {
 
   /// The descriptor of the object on top of the stack; nil when it has none.
   private func descriptor(_ call: LuaCall) throws(LuaFailure) -> Int32? {
-    if let socket = tcpIfTCP(call, at: -1) {
+    if let socket = any.payload(call, at: -1) {
       return socket.pointee.descriptor >= 0 ? socket.pointee.descriptor : nil
     }
     guard try pushAnswer(call, of: "getfd") else { return nil }
@@ -125,7 +125,7 @@ extension SocketLibrary {
   }
 
   private func isDirty(_ call: LuaCall) throws(LuaFailure) -> Bool {
-    if let socket = tcpIfTCP(call, at: -1) { return !socket.pointee.buffer.isEmpty }
+    if let socket = any.payload(call, at: -1) { return !socket.pointee.buffer.isEmpty }
     guard try pushAnswer(call, of: "dirty") else { return false }
     defer { call.pop() }
     return call.boolean(at: -1)

@@ -6,12 +6,18 @@ import SystemPackage
 /// LuaSocket inside one Lua state: its classes and what they share.
 public final class SocketLibrary {
   public let pool = BufferPool()
-  /// The classes of TCP objects. One payload type; an object changes its class as LuaSocket's do.
-  public let master: LuaClass<TCPSocket>
-  public let client: LuaClass<TCPSocket>
-  public let server: LuaClass<TCPSocket>
+  public let tcp: StreamClasses
+  public let udp: DatagramClasses
+  /// The other classes, which are made when their modules are first required.
+  var unixStream: StreamClasses?
+  var unixDatagram: DatagramClasses?
+  var serial: LuaClass<SocketObject>?
+  /// All classes made so far.
+  public internal(set) var any: LuaClassGroup<SocketObject>
   /// Told before a descriptor that is watched is closed.
   public var willClose: ((Int32) -> Void)?
+  /// `send` and `receive` return the elapsed seconds as an additional last value.
+  let isDebugging = getenv("MILONGA_SOCKET_DEBUG").map { String(cString: $0) == "1" } ?? false
 
   private static let key = LuaRegistryKey()
 
@@ -28,22 +34,25 @@ public final class SocketLibrary {
 
   private init(_ call: LuaCall) {
     signal(SIGPIPE, SIG_IGN)
-    master = LuaClass(call, incomplete: "tcp{master}")
-    client = LuaClass(call, incomplete: "tcp{client}")
-    server = LuaClass(call, incomplete: "tcp{server}")
-    for tcp in [master, client, server] { complete(tcp, call) }
+    tcp = StreamClasses(call, kind: "tcp")
+    udp = DatagramClasses(call, kind: "udp")
+    any = tcp.any.union(udp.any, name: "socket")
+    for tcp in tcp.all { complete(tcp, call) { addTCPMethods($0) } }
+    for udp in udp.all { complete(udp, call) { addUDPMethods($0) } }
   }
 
   /// The closures own the library (finalisers of scripts may call them until the very end of the
   /// state); it does not own them.
-  private func complete(_ tcp: LuaClass<TCPSocket>, _ call: LuaCall) {
-    let name = tcp.name
-    tcp.complete(
+  func complete(
+    _ sockets: LuaClass<SocketObject>, _ call: LuaCall, addMethods: (LuaCall) -> Void
+  ) {
+    let name = sockets.name
+    sockets.complete(
       call,
       methods: { call in
         call.push(name)
         call.setField("class", of: -2)
-        addTCPMethods(call)
+        addMethods(call)
       },
       metamethods: { call in
         call.setFunction("__tostring") { (call) throws(LuaFailure) in
@@ -57,26 +66,21 @@ public final class SocketLibrary {
 
   // MARK: Objects
 
-  /// The TCP object at `index`, of whatever class; nil for other values.
   @inline(__always)
-  public func tcpIfTCP(_ call: LuaCall, at index: Int) -> UnsafeMutablePointer<TCPSocket>? {
-    client.payload(call, at: index) ?? server.payload(call, at: index)
-      ?? master.payload(call, at: index)
-  }
-
-  func checkTCP(_ call: LuaCall) throws(LuaFailure) -> UnsafeMutablePointer<TCPSocket> {
-    guard let socket = tcpIfTCP(call, at: 1) else {
-      throw call.argumentFailure(1, "tcp{any} expected")
+  public func check(
+    _ sockets: LuaClass<SocketObject>, _ call: LuaCall
+  ) throws(LuaFailure) -> UnsafeMutablePointer<SocketObject> {
+    guard let socket = sockets.payload(call, at: 1) else {
+      throw call.argumentFailure(1, "\(sockets.name) expected")
     }
     return socket
   }
 
-  @inline(__always)
   public func check(
-    _ tcp: LuaClass<TCPSocket>, _ call: LuaCall
-  ) throws(LuaFailure) -> UnsafeMutablePointer<TCPSocket> {
-    guard let socket = tcp.payload(call, at: 1) else {
-      throw call.argumentFailure(1, "\(tcp.name) expected")
+    _ sockets: LuaClassGroup<SocketObject>, _ call: LuaCall
+  ) throws(LuaFailure) -> UnsafeMutablePointer<SocketObject> {
+    guard let socket = sockets.payload(call, at: 1) else {
+      throw call.argumentFailure(1, "\(sockets.name) expected")
     }
     return socket
   }
@@ -85,12 +89,12 @@ public final class SocketLibrary {
   @discardableResult
   public func pushClient(
     _ socket: Socket, family: Int32, onto call: LuaCall
-  ) -> UnsafeMutablePointer<TCPSocket> {
-    client.push(TCPSocket(descriptor: socket.descriptor, family: family), onto: call)
+  ) -> UnsafeMutablePointer<SocketObject> {
+    tcp.client.push(SocketObject(descriptor: socket.descriptor, family: family), onto: call)
   }
 
   /// Closes, telling the scheduler first.
-  public func close(_ socket: inout TCPSocket) {
+  public func close(_ socket: inout SocketObject) {
     if socket.isWatched {
       socket.isWatched = false
       willClose?(socket.descriptor)
@@ -99,10 +103,10 @@ public final class SocketLibrary {
   }
 
   /// Gives the object a fresh descriptor of this family.
-  public func open(_ socket: UnsafeMutablePointer<TCPSocket>, family: Int32) -> SocketFailure? {
+  public func open(_ socket: UnsafeMutablePointer<SocketObject>, family: Int32) -> SocketFailure? {
     close(&socket.pointee)
     do throws(Errno) {
-      let opened = try Socket.open(family: family, stream: true)
+      let opened = try Socket.open(family: family, stream: socket.pointee.kind == .stream)
       if family == AF_INET6 { try? opened.set(.v6Only, to: 1) }
       socket.pointee.descriptor = opened.descriptor
       socket.pointee.family = family
@@ -114,7 +118,7 @@ public final class SocketLibrary {
 
   /// Tries the addresses in turn until one can be bound.
   func bind(
-    _ socket: UnsafeMutablePointer<TCPSocket>, to addresses: [SocketAddress]
+    _ socket: UnsafeMutablePointer<SocketObject>, to addresses: [SocketAddress]
   ) -> SocketFailure? {
     let family = socket.pointee.family
     var failure: SocketFailure? = .resolver(ResolverError(code: EAI_NONAME))

@@ -1,16 +1,31 @@
 import Glibc
 import IO
 import Lua
+import SystemPackage
 
 extension SocketLibrary {
   /// Pushes the table `socket.dns`.
   func pushDNS(_ call: LuaCall) {
-    call.pushTable(fields: 4)
+    call.pushTable(fields: 5)
     call.setFunction("toip") { (call) throws(LuaFailure) in
-      pushHost(call, lookUp(try call.string(at: 1))) { call, host in
+      pushHost(call, lookUp(try call.cString(at: 1))) { call, host in
         call.push(host.addresses.first ?? "")
       }
     }
+    call.setFunction("tohostname") { (call) throws(LuaFailure) in
+      pushHost(call, lookUp(try call.cString(at: 1))) { call, host in call.push(host.name) }
+    }
+    call.setFunction("getaddrinfo") { (call) throws(LuaFailure) in
+      let query = ResolverQuery(host: try call.string(at: 1), service: nil)
+      return pushAddresses(call, query) { call, address in
+        call.pushTable(fields: 2)
+        call.push(familyName(address.family))
+        call.setField("family", of: -2)
+        call.push(address.numericHost)
+        call.setField("addr", of: -2)
+      }
+    }
+    call.setFunction("getnameinfo") { (call) throws(LuaFailure) in try pushNames(call) }
     call.setFunction("gethostname") { (call) throws(LuaFailure) in
       var name = [CChar](repeating: 0, count: 257)
       guard Glibc.gethostname(&name, 256) == 0 else {
@@ -19,6 +34,44 @@ extension SocketLibrary {
       call.push(String(decoding: name.prefix { $0 != 0 }.map(UInt8.init), as: UTF8.self))
       return .results(1)
     }
+  }
+}
+
+/// Pushes an array of what `push` pushes for each address that the query finds.
+private func pushAddresses(
+  _ call: LuaCall, _ query: ResolverQuery, push: (LuaCall, SocketAddress) -> Void
+) -> LuaOutcome {
+  switch Resolver.resolve(query) {
+  case .failure(let error): return call.pushFailure(.resolver(error))
+  case .success(let addresses):
+    call.pushTable(elements: addresses.count)
+    for (index, address) in addresses.enumerated() {
+      push(call, address)
+      call.setElement(index + 1, of: -2)
+    }
+    return .results(1)
+  }
+}
+
+/// `getnameinfo(host, service)`: an array of the names of the host's addresses, and the service's name.
+/// Either may be nil.
+private func pushNames(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
+  let host = call.isNoneOrNil(at: 1) ? nil : try call.string(at: 1)
+  let service = call.isNoneOrNil(at: 2) ? nil : try call.string(at: 2)
+  if host == nil, service == nil { throw call.failure("host and serv cannot be both nil") }
+  switch Resolver.resolve(ResolverQuery(host: host, service: service)) {
+  case .failure(let error): return call.pushFailure(.resolver(error))
+  case .success(let addresses):
+    call.pushTable()
+    if host != nil {
+      for (index, address) in addresses.enumerated() {
+        call.push(address.hostName)
+        call.setElement(index + 1, of: -2)
+      }
+    }
+    guard service != nil, let last = addresses.last else { return .results(1) }
+    call.push(last.serviceName)
+    return .results(2)
   }
 }
 
@@ -53,7 +106,7 @@ private struct Host {
 }
 
 /// Looks up a name, or the name of an address.
-private func lookUp(_ host: String) -> UnsafeMutablePointer<hostent>? {
+private func lookUp(_ host: UnsafePointer<CChar>) -> UnsafeMutablePointer<hostent>? {
   var address = in_addr()
   guard inet_aton(host, &address) != 0 else { return gethostbyname(host) }
   return gethostbyaddr(&address, socklen_t(MemoryLayout<in_addr>.size), AF_INET)

@@ -24,16 +24,21 @@ public enum SocketModule {
     call.setField("_SETSIZE", of: -2)
     call.push(-1)
     call.setField("_SOCKETINVALID", of: -2)
-    call.push(false)
-    call.setField("_DEBUG", of: -2)
+    if library.isDebugging {
+      call.push(true)
+      call.setField("_DEBUG", of: -2)
+    }
   }
 }
 
 extension SocketLibrary {
   func addConstructors(_ call: LuaCall) {
-    call.setFunction("tcp") { [self] (call) throws(LuaFailure) in create(call, AF_UNSPEC) }
-    call.setFunction("tcp4") { [self] (call) throws(LuaFailure) in create(call, AF_INET) }
-    call.setFunction("tcp6") { [self] (call) throws(LuaFailure) in create(call, AF_INET6) }
+    call.setFunction("udp") { [self] (call) throws(LuaFailure) in createUDP(call, AF_UNSPEC) }
+    call.setFunction("udp4") { [self] (call) throws(LuaFailure) in createUDP(call, AF_INET) }
+    call.setFunction("udp6") { [self] (call) throws(LuaFailure) in createUDP(call, AF_INET6) }
+    call.setFunction("tcp") { [self] (call) throws(LuaFailure) in createTCP(call, AF_UNSPEC) }
+    call.setFunction("tcp4") { [self] (call) throws(LuaFailure) in createTCP(call, AF_INET) }
+    call.setFunction("tcp6") { [self] (call) throws(LuaFailure) in createTCP(call, AF_INET6) }
     call.setFunction("bind") { [self] (call) throws(LuaFailure) in try bindServer(call) }
     call.setFunction("connect") { [self] (call) throws(LuaFailure) in
       try connectClient(call)
@@ -57,8 +62,19 @@ extension SocketLibrary {
     }
   }
 
-  private func create(_ call: LuaCall, _ family: Int32) -> LuaOutcome {
-    let socket = master.push(TCPSocket(family: family), onto: call)
+  private func createTCP(_ call: LuaCall, _ family: Int32) -> LuaOutcome {
+    create(call, tcp.master.push(SocketObject(family: family), onto: call))
+  }
+
+  private func createUDP(_ call: LuaCall, _ family: Int32) -> LuaOutcome {
+    create(call, udp.unconnected.push(SocketObject(kind: .datagram, family: family), onto: call))
+  }
+
+  /// An object of a known family has its socket from the beginning.
+  private func create(
+    _ call: LuaCall, _ socket: UnsafeMutablePointer<SocketObject>
+  ) -> LuaOutcome {
+    let family = socket.pointee.family
     if family != AF_UNSPEC, let failure = open(socket, family: family) {
       return call.pushFailure(failure)
     }
@@ -88,7 +104,7 @@ extension SocketLibrary {
     }
     var failure: SocketFailure?
     for address in addresses {
-      let socket = server.push(TCPSocket(family: address.family), onto: call)
+      let socket = tcp.server.push(SocketObject(family: address.family), onto: call)
       failure = open(socket, family: address.family) ?? listen(socket, at: address, backlog)
       if failure == nil { return nil }
       close(&socket.pointee)
@@ -97,7 +113,7 @@ extension SocketLibrary {
   }
 
   private func listen(
-    _ socket: UnsafeMutablePointer<TCPSocket>, at address: SocketAddress, _ backlog: Int32
+    _ socket: UnsafeMutablePointer<SocketObject>, at address: SocketAddress, _ backlog: Int32
   ) -> SocketFailure? {
     do throws(Errno) {
       try socket.pointee.socket.set(.reuseAddress, to: 1)
@@ -120,8 +136,12 @@ extension SocketLibrary {
     let isLocal = !call.isNoneOrNil(at: 3)
     let localHost = isLocal ? try passiveHost(call, at: 3) : nil
     let localService = try call.string(at: 4, default: "0")
-    let family = if let fixedFamily { fixedFamily } else { try optionalFamily(call, at: 5) }
-    let socket = client.push(TCPSocket(family: family), onto: call)
+    let family =
+      if let fixedFamily { fixedFamily } else {
+        try call.option(
+          at: 5, default: AF_UNSPEC, ["unspec": AF_UNSPEC, "inet": AF_INET, "inet6": AF_INET6])
+      }
+    let socket = tcp.client.push(SocketObject(family: family), onto: call)
     if isLocal {
       let local = ResolverQuery(
         host: localHost, service: localService, family: family, passive: true)
@@ -137,14 +157,5 @@ extension SocketLibrary {
       return call.pushFailure(failure)
     }
     return .results(1)
-  }
-
-  private func optionalFamily(_ call: LuaCall, at index: Int) throws(LuaFailure) -> Int32 {
-    switch try call.string(at: index, default: "unspec") {
-    case "unspec": return AF_UNSPEC
-    case "inet": return AF_INET
-    case "inet6": return AF_INET6
-    case let other: throw call.argumentFailure(index, "invalid option '\(other)'")
-    }
   }
 }

@@ -41,7 +41,7 @@ struct TangoClient {
   private func connect(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
     let configuration = try ClientConfiguration(call, at: 1)
     call.count = 0
-    let socket = sockets.master.push(TCPSocket(), onto: call)
+    let socket = sockets.tcp.master.push(SocketObject(), onto: call)
     socket.pointee.timeouts.block = configuration.timeout
     socket.pointee.copasTimeouts.connect = configuration.timeout
     call.pushValue(at: 1)

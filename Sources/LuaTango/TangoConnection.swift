@@ -11,12 +11,12 @@ final class TangoConnection: TurnEndObserver {
   let sockets: SocketLibrary
   let loop: CopasLoop
   /// The socket's payload, inside the userdata that the owner keeps on its stack or in the registry.
-  let socket: UnsafeMutablePointer<TCPSocket>
+  let socket: UnsafeMutablePointer<SocketObject>
   let limits: RPCLimits
   var writer = TangoTextWriter()
 
   init(
-    _ socket: UnsafeMutablePointer<TCPSocket>, sockets: SocketLibrary, loop: CopasLoop,
+    _ socket: UnsafeMutablePointer<SocketObject>, sockets: SocketLibrary, loop: CopasLoop,
     limits: RPCLimits
   ) {
     self.sockets = sockets
@@ -47,7 +47,7 @@ final class TangoConnection: TurnEndObserver {
   /// Reads what is there.
   ///
   /// - Parameter needed: bytes that the frame at the start of the buffer lacks.
-  func receive(needed: Int, mayRead: Bool) -> TCPSocket.Progress {
+  func receive(needed: Int, mayRead: Bool) -> SocketObject.Progress {
     let wanted = socket.pointee.buffer.count + needed
     let progress = socket.pointee.receive(
       .count(wanted), pool: sockets.pool, mayRead: mayRead,
@@ -61,7 +61,7 @@ final class TangoConnection: TurnEndObserver {
   }
 
   /// Sends what was collected, as far as the system takes it.
-  func flush() -> TCPSocket.Progress {
+  func flush() -> SocketObject.Progress {
     guard !writer.buffer.isEmpty else { return .done }
     var sent = 0
     let progress = writer.buffer.withUnsafeBytes { socket.pointee.send($0, from: &sent) }

@@ -76,7 +76,7 @@ struct TangoServer {
       call.pushField("socket", of: 1)
       call.replace(at: 1)
     }
-    let socket = try sockets.check(sockets.client, call)
+    let socket = try sockets.check(sockets.tcp.client, call)
     try? socket.pointee.socket.set(.noDelay, to: 1)
     let connection = TangoConnection(
       socket, sockets: sockets, loop: loop, limits: configuration.limits)

@@ -37,7 +37,7 @@ final class TangoSession {
   private let configuration: ServerConfiguration
   private let connection: TangoConnection
   private let loop: CopasLoop
-  private let socket: UnsafeMutablePointer<TCPSocket>
+  private let socket: UnsafeMutablePointer<SocketObject>
   private let peer: String
   /// Objects kept for the client, in Lua's registry.
   private var references: References<Int32>

@@ -17,6 +17,14 @@ public enum MilongaModules {
       SocketModule.open(call)
       return .results(1)
     }
+    call.setFunction("socket.unix") { (call) throws(LuaFailure) in
+      UnixModule.open(call)
+      return .results(1)
+    }
+    call.setFunction("socket.serial") { (call) throws(LuaFailure) in
+      SerialModule.open(call)
+      return .results(1)
+    }
     call.setFunction("copas") { (call) throws(LuaFailure) in
       try CopasModule.open(call)
       return .results(1)

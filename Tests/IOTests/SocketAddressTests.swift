@@ -39,16 +39,41 @@ import Testing
   }
 
   @Test func `other families have neither host nor port`() {
-    var unix = sockaddr_un()
-    unix.sun_family = sa_family_t(AF_UNIX)
-    let address = withUnsafePointer(to: &unix) {
-      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        SocketAddress($0, length: socklen_t(MemoryLayout<sockaddr_un>.size))
-      }
-    }
+    var other = sockaddr()
+    other.sa_family = sa_family_t(AF_NETLINK)
+    let address = SocketAddress(&other, length: socklen_t(MemoryLayout<sockaddr>.size))
+    #expect(address.family == AF_NETLINK)
+    #expect(address.port == nil)
+    #expect(address.description == "address family \(AF_NETLINK)")
+  }
+
+  @Test(arguments: [
+    ("/run/server", "unix:/run/server"), ("\0hidden\0name", "unix:@hidden\0name"), ("", "unix:"),
+    (String(repeating: "x", count: 107), "unix:" + String(repeating: "x", count: 107)),
+  ])
+  func `Unix addresses`(_ path: String, _ description: String) throws {
+    let address = try #require(Array(path.utf8).withUnsafeBytes { SocketAddress(unixPath: $0) })
     #expect(address.family == AF_UNIX)
     #expect(address.port == nil)
-    #expect(address.description == "address family \(AF_UNIX)")
+    #expect(address.withUnixPath { Array($0) } == Array(path.utf8))
+    #expect(address.description == description)
+  }
+
+  @Test func `a Unix path has at most 107 bytes`() {
+    let path = [UInt8](repeating: 1, count: 108)
+    #expect(path.withUnsafeBytes { SocketAddress(unixPath: $0) } == nil)
+  }
+
+  @Test func `the system gives back a Unix path without the NUL that ends it`() throws {
+    let path = "/tmp/milonga-\(getpid())-address"
+    let socket = try Socket.open(family: AF_UNIX, stream: true)
+    defer {
+      socket.close()
+      unlink(path)
+    }
+    #expect(try socket.localAddress().withUnixPath { $0.isEmpty })
+    try socket.bind(Array(path.utf8).withUnsafeBytes { SocketAddress(unixPath: $0)! })
+    #expect(try socket.localAddress().withUnixPath { Array($0) } == Array(path.utf8))
   }
 
   @Test func `a length beyond any address is cut`() throws {

@@ -23,9 +23,9 @@ struct ConnectAttemptTests {
   }
 
   /// Follows the attempt to its end.
-  private func run(_ addresses: [SocketAddress]) throws -> (SocketFailure?, TCPSocket) {
-    let socket = UnsafeMutablePointer<TCPSocket>.allocate(capacity: 1)
-    socket.initialize(to: TCPSocket())
+  private func run(_ addresses: [SocketAddress]) throws -> (SocketFailure?, SocketObject) {
+    let socket = UnsafeMutablePointer<SocketObject>.allocate(capacity: 1)
+    socket.initialize(to: SocketObject())
     defer { socket.deallocate() }
     var attempt = ConnectAttempt(addresses)
     while true {
@@ -40,7 +40,7 @@ struct ConnectAttemptTests {
   }
 
   private func replace(
-    _ socket: UnsafeMutablePointer<TCPSocket>, _ family: Int32
+    _ socket: UnsafeMutablePointer<SocketObject>, _ family: Int32
   ) -> SocketFailure? {
     if socket.pointee.descriptor >= 0 { socket.pointee.socket.close() }
     guard let opened = try? Socket.open(family: family, stream: true) else { return .closed }
@@ -84,7 +84,7 @@ struct ConnectAttemptTests {
 
   @Test func closedWhileUnderWay() throws {
     let (server, address) = try listener()
-    var socket = TCPSocket(
+    var socket = SocketObject(
       descriptor: try Socket.open(family: AF_INET, stream: true).descriptor, family: AF_INET)
     var attempt = ConnectAttempt([address, address])
     let never: (Int32) -> SocketFailure? = { _ in

@@ -16,8 +16,8 @@ public struct ConnectAttempt {
   /// - Parameter replace: a socket of another family is needed: makes one in the place of the
   ///   socket's descriptor (the old one is closed by it).
   public mutating func proceed(
-    _ socket: UnsafeMutablePointer<TCPSocket>, replace: (Int32) -> SocketFailure?
-  ) -> TCPSocket.Progress {
+    _ socket: UnsafeMutablePointer<SocketObject>, replace: (Int32) -> SocketFailure?
+  ) -> SocketObject.Progress {
     if isUnderWay {
       isUnderWay = false
       guard socket.pointee.descriptor >= 0 else { return .failed(.closed) }
@@ -47,7 +47,7 @@ public struct ConnectAttempt {
 
   /// Once a connection that had to be waited for is there, the system lets one more connect succeed
   /// before it says that the socket is connected. This is that one, so that the program's is not.
-  public func settle(_ socket: UnsafeMutablePointer<TCPSocket>) {
+  public func settle(_ socket: UnsafeMutablePointer<SocketObject>) {
     _ = socket.pointee.socket.connect(addresses[next - 1])
   }
 

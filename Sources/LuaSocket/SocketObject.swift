@@ -2,12 +2,17 @@ import Glibc
 import IO
 import SystemPackage
 
-/// What LuaSocket's TCP objects hold, inside Lua's memory.
+/// What LuaSocket's objects hold, inside Lua's memory: sockets of every kind, and serial devices.
 ///
 /// Its operations never wait: they get as far as they can and say what they wait for. LuaSocket's
 /// methods then wait with poll(2), Copas parks the coroutine; both come back and go on.
-public struct TCPSocket {
+public struct SocketObject {
+  public enum Kind: Sendable {
+    case stream, datagram, serial
+  }
+
   public var descriptor: Int32 = -1
+  public let kind: Kind
   /// `AF_UNSPEC` until a socket of the system is made.
   public var family: Int32
   public var timeouts = SocketTimeouts()
@@ -30,7 +35,8 @@ public struct TCPSocket {
     public init() {}
   }
 
-  public init(descriptor: Int32 = -1, family: Int32 = AF_UNSPEC) {
+  public init(kind: Kind = .stream, descriptor: Int32 = -1, family: Int32 = AF_UNSPEC) {
+    self.kind = kind
     self.descriptor = descriptor
     self.family = family
   }
@@ -68,7 +74,7 @@ public struct TCPSocket {
       guard descriptor >= 0 else { return .failed(.closed) }
       let wanted = if case .count(let count) = pattern { count } else { Int.max }
       let room = buffer.room(wanted: wanted, pool: pool)
-      switch socket.receive(into: room) {
+      switch read(into: room) {
       case .moved(0):
         buffer.releaseIfEmpty(to: pool)
         if case .all = pattern, !buffer.isEmpty { return .done }
@@ -85,6 +91,17 @@ public struct TCPSocket {
         return .failed(.system(code))
       }
     }
+  }
+
+  @inline(__always)
+  private func read(into room: UnsafeMutableRawBufferPointer) -> Transfer {
+    kind == .serial
+      ? SerialDevice(descriptor: descriptor).read(into: room) : socket.receive(into: room)
+  }
+
+  @inline(__always)
+  private func write(_ bytes: UnsafeRawBufferPointer) -> Transfer {
+    kind == .serial ? SerialDevice(descriptor: descriptor).write(bytes) : socket.send(bytes)
   }
 
   @inline(__always)
@@ -132,7 +149,7 @@ public struct TCPSocket {
   public mutating func send(_ bytes: UnsafeRawBufferPointer, from offset: inout Int) -> Progress {
     while offset < bytes.count {
       guard descriptor >= 0 else { return .failed(.closed) }
-      switch socket.send(
+      switch write(
         UnsafeRawBufferPointer(
           start: bytes.baseAddress! + offset, count: bytes.count - offset))
       {

@@ -1,0 +1,154 @@
+import IO
+import Lua
+
+extension SocketLibrary {
+  /// Sets `receive`, `send`, `getstats` and `setstats` in the table on top of the stack.
+  func addStreamMethods(_ call: LuaCall, of clients: LuaClass<SocketObject>) {
+    if isDebugging {
+      call.setFunction("receive") { [self] (call) throws(LuaFailure) in
+        try timed(call) { (call) throws(LuaFailure) in try receive(call, clients) }
+      }
+      call.setFunction("send") { [self] (call) throws(LuaFailure) in
+        try timed(call) { (call) throws(LuaFailure) in try send(call, clients) }
+      }
+    } else {
+      call.setFunction("receive") { [self] (call) throws(LuaFailure) in try receive(call, clients) }
+      call.setFunction("send") { [self] (call) throws(LuaFailure) in try send(call, clients) }
+    }
+    call.setFunction("getstats") { [self] (call) throws(LuaFailure) in
+      let socket = try check(clients, call)
+      call.push(Double(socket.pointee.received))
+      call.push(Double(socket.pointee.sent))
+      call.push(WallClock.now() - socket.pointee.birthday)
+      return .results(3)
+    }
+    call.setFunction("setstats") { [self] (call) throws(LuaFailure) in
+      let socket = try check(clients, call)
+      let received = try call.number(at: 2, default: Double(socket.pointee.received))
+      let sent = try call.number(at: 3, default: Double(socket.pointee.sent))
+      socket.pointee.received = received.clampedToInt
+      socket.pointee.sent = sent.clampedToInt
+      if let age = call.numberIfNumber(at: 4) { socket.pointee.birthday = WallClock.now() - age }
+      call.push(1.0)
+      return .results(1)
+    }
+  }
+
+  /// Adds the seconds that the function took to its results.
+  private func timed(_ call: LuaCall, _ body: LuaBody) throws(LuaFailure) -> LuaOutcome {
+    let start = MonotonicTime.now()
+    _ = try body(call)
+    call.push(Double(MonotonicTime.now() - start) / 1e9)
+    return .results(4)
+  }
+
+  /// The arguments of `receive`, at 2 and 3.
+  public func receiveArguments(
+    _ call: LuaCall
+  ) throws(LuaFailure) -> (pattern: SocketObject.Pattern, prefix: Int) {
+    let prefix = call.isNoneOrNil(at: 3) ? 0 : try call.bytes(at: 3).count
+    if let number = call.numberIfNumber(at: 2) {
+      guard number >= 0 else { throw call.argumentFailure(2, "invalid receive pattern") }
+      // What the prefix holds counts. When that is enough, 0 remain; 0 without a prefix waits for
+      // any byte, or the end.
+      return (.count(max(0, number.clampedToInt - prefix)), prefix)
+    }
+    guard !call.isNoneOrNil(at: 2) else { return (.line, prefix) }
+    let text = try call.bytes(at: 2)
+    if text.count >= 2, text[0] == UInt8(ascii: "*") {
+      if text[1] == UInt8(ascii: "l") { return (.line, prefix) }
+      if text[1] == UInt8(ascii: "a") { return (.all, prefix) }
+    }
+    throw call.argumentFailure(2, "invalid receive pattern")
+  }
+
+  /// Pushes what was received, after the prefix at 3; with a failure, as LuaSocket does:
+  /// nil, message, partial.
+  public func pushReceived(
+    _ call: LuaCall, _ socket: UnsafeMutablePointer<SocketObject>, _ pattern: SocketObject.Pattern,
+    prefix: Int, failure: SocketFailure?
+  ) -> LuaOutcome {
+    if let failure {
+      call.pushNil()
+      call.push(failure.text)
+    }
+    if prefix > 0 { call.pushValue(at: 3) }
+    socket.pointee.take(pattern, pool: pool) { call.push($0) }
+    if prefix > 0 { call.concatenate(2) }
+    if failure == nil {
+      call.pushNil()
+      call.pushNil()
+    }
+    return .results(3)
+  }
+
+  private func receive(
+    _ call: LuaCall, _ clients: LuaClass<SocketObject>
+  ) throws(LuaFailure) -> LuaOutcome {
+    let socket = try check(clients, call)
+    let (pattern, prefix) = try receiveArguments(call)
+    call.count = 3
+    if case .count(0) = pattern, prefix > 0 {
+      return pushReceived(call, socket, pattern, prefix: prefix, failure: nil)
+    }
+    var start: Int64?
+    while true {
+      switch socket.pointee.receive(pattern, pool: pool) {
+      case .done: return pushReceived(call, socket, pattern, prefix: prefix, failure: nil)
+      case .failed(let failure):
+        return pushReceived(call, socket, pattern, prefix: prefix, failure: failure)
+      case .wait:
+        if let failure = wait(socket, .readable, &start) {
+          return pushReceived(call, socket, pattern, prefix: prefix, failure: failure)
+        }
+      }
+    }
+  }
+
+  /// The arguments of `send`, at 2 to 4: the bytes, and the index of the first of them in the string.
+  public func sendArguments(
+    _ call: LuaCall
+  ) throws(LuaFailure) -> (bytes: UnsafeRawBufferPointer, first: Int) {
+    let bytes = try call.bytes(at: 2)
+    var first = try call.number(at: 3, default: 1).clampedToInt
+    var last = try call.number(at: 4, default: -1).clampedToInt
+    if first < 0 { first = bytes.count &+ first &+ 1 }
+    if last < 0 { last = bytes.count &+ last &+ 1 }
+    first = max(first, 1)
+    last = min(last, bytes.count)
+    guard first <= last else { return (UnsafeRawBufferPointer(start: nil, count: 0), first) }
+    return (UnsafeRawBufferPointer(rebasing: bytes[(first - 1)..<last]), first)
+  }
+
+  /// Pushes the index of the last byte sent; with a failure: nil, message, index.
+  public func pushSent(_ call: LuaCall, last: Int, failure: SocketFailure?) -> LuaOutcome {
+    if let failure {
+      call.pushFailure(failure)
+      call.push(Double(last))
+    } else {
+      call.push(Double(last))
+      call.pushNil()
+      call.pushNil()
+    }
+    return .results(3)
+  }
+
+  private func send(
+    _ call: LuaCall, _ clients: LuaClass<SocketObject>
+  ) throws(LuaFailure) -> LuaOutcome {
+    let socket = try check(clients, call)
+    let (bytes, first) = try sendArguments(call)
+    var start: Int64?
+    var offset = 0
+    var failure: SocketFailure?
+    sending: while offset < bytes.count {
+      switch socket.pointee.send(bytes, from: &offset) {
+      case .done: break sending
+      case .failed(let reason): failure = reason
+      case .wait: failure = wait(socket, .writable, &start)
+      }
+      if failure != nil { break }
+    }
+    return pushSent(call, last: offset + first - 1, failure: failure)
+  }
+}

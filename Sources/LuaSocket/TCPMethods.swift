@@ -1,0 +1,92 @@
+import Glibc
+import IO
+import Lua
+import SystemPackage
+
+extension SocketLibrary {
+  /// Sets the methods of TCP objects in the table on top of the stack.
+  func addTCPMethods(_ call: LuaCall) {
+    addDescriptorMethods(call, of: tcp.any)
+    addGetTimeout(call, of: tcp.any)
+    addStreamMethods(call, of: tcp.client)
+    addConnectionMethods(call, of: tcp)
+    addInternetNames(call, of: tcp.any)
+    call.setFunction("getpeername") { [self] (call) throws(LuaFailure) in
+      let socket = try check(tcp.any, call).pointee
+      return pushName(call, socket.family) { () throws(Errno) in try socket.socket.peerAddress() }
+    }
+    for name: StaticString in ["bind", "setsockname"] {
+      call.setFunction(name) { [self] (call) throws(LuaFailure) in try bind(call) }
+    }
+    for name: StaticString in ["connect", "setpeername"] {
+      call.setFunction(name) { [self] (call) throws(LuaFailure) in try connect(call) }
+    }
+    addGetOption(call, of: tcp.any, .tcp)
+    addSetOption(call, of: tcp.any, .tcp)
+  }
+
+  private func bind(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
+    let socket = try check(tcp.master, call)
+    let query = ResolverQuery(
+      host: try passiveHost(call, at: 2), service: try call.string(at: 3),
+      family: socket.pointee.family, passive: true)
+    switch Resolver.resolve(query) {
+    case .failure(let error): return call.pushFailure(.resolver(error))
+    case .success(let addresses):
+      if let failure = bind(socket, to: addresses) { return call.pushFailure(failure) }
+    }
+    call.push(1.0)
+    return .results(1)
+  }
+
+  private func connect(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
+    let socket = try check(tcp.any, call)
+    let query = ResolverQuery(
+      host: try call.string(at: 2), service: try call.string(at: 3),
+      family: socket.pointee.family)
+    let failure = connect(socket, query)
+    tcp.client.adopt(call, at: 1)
+    if let failure { return call.pushFailure(failure) }
+    call.push(1.0)
+    return .results(1)
+  }
+
+  /// Resolves and connects, waiting as the socket's timeouts say.
+  func connect(
+    _ socket: UnsafeMutablePointer<SocketObject>, _ query: ResolverQuery
+  ) -> SocketFailure? {
+    let family = socket.pointee.family
+    let failure = tryToConnect(socket, query)
+    // The next attempt makes a new socket, unless this one is under way.
+    if failure != nil, !socket.pointee.timeouts.isZero { socket.pointee.family = family }
+    return failure
+  }
+
+  private func tryToConnect(
+    _ socket: UnsafeMutablePointer<SocketObject>, _ query: ResolverQuery
+  ) -> SocketFailure? {
+    let addresses: [SocketAddress]
+    switch Resolver.resolve(query) {
+    case .failure(let error): return .resolver(error)
+    case .success(let found): addresses = found
+    }
+    var attempt = ConnectAttempt(addresses)
+    while true {
+      switch attempt.proceed(socket, replace: { open(socket, family: $0) }) {
+      case .done: return nil
+      case .failed(let failure): return failure
+      case .wait:
+        // Each address has its own time.
+        var start: Int64?
+        if let failure = wait(socket, .writable, &start) {
+          if failure != .timeout || socket.pointee.timeouts.isZero { return failure }
+          attempt.giveUp()
+          // A connect cannot be taken back: the next address needs a new socket.
+          if attempt.hasMore, let failure = open(socket, family: socket.pointee.family) {
+            return failure
+          }
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,143 @@
+import Glibc
+import IO
+import Lua
+import SystemPackage
+
+extension SocketLibrary {
+  /// Sets the methods of Unix stream objects in the table on top of the stack.
+  func addUnixStreamMethods(_ call: LuaCall, _ sockets: StreamClasses) {
+    addDescriptorMethods(call, of: sockets.any)
+    addStreamMethods(call, of: sockets.client)
+    addConnectionMethods(call, of: sockets)
+    addUnixName(call, of: sockets.any)
+    for name: StaticString in ["bind", "setsockname"] {
+      call.setFunction(name) { [self] (call) throws(LuaFailure) in
+        try bindUnix(call, check(sockets.master, call))
+      }
+    }
+    for name: StaticString in ["connect", "setpeername"] {
+      call.setFunction(name) { [self] (call) throws(LuaFailure) in
+        try connectUnix(call, check(sockets.master, call), becoming: sockets.client)
+      }
+    }
+    addSetOption(call, of: sockets.any, .unixStream)
+  }
+
+  /// Sets the methods of Unix datagram objects in the table on top of the stack.
+  func addUnixDatagramMethods(_ call: LuaCall, _ sockets: DatagramClasses) {
+    addDescriptorMethods(call, of: sockets.any)
+    addGetTimeout(call, of: sockets.any)
+    addDatagramMethods(call, of: sockets)
+    addUnixName(call, of: sockets.any)
+    for name: StaticString in ["bind", "setsockname"] {
+      call.setFunction(name) { [self] (call) throws(LuaFailure) in
+        try bindUnix(call, check(sockets.unconnected, call))
+      }
+    }
+    for name: StaticString in ["connect", "setpeername"] {
+      call.setFunction(name) { [self] (call) throws(LuaFailure) in
+        try connectUnix(call, check(sockets.any, call), becoming: sockets.connected)
+      }
+    }
+    call.setFunction("sendto") { [self] (call) throws(LuaFailure) in
+      let socket = try check(sockets.unconnected, call)
+      let bytes = try call.bytes(at: 2)
+      guard let address = SocketAddress(unixPath: try call.bytes(at: 3)) else {
+        return pathTooLong(call)
+      }
+      return sendDatagram(call, socket, bytes) { $0.send($1, to: address) }
+    }
+    call.setFunction("receivefrom") { [self] (call) throws(LuaFailure) in
+      let socket = try check(sockets.unconnected, call)
+      var sender = SocketAddress.none
+      let failure = try receiveDatagram(call, socket) { $0.receive(into: $1, from: &sender) }
+      if let failure { return failure }
+      sender.withUnixPath { call.push($0) }
+      return .results(2)
+    }
+    addSetOption(call, of: sockets.any, .unixDatagram)
+  }
+
+  private func addUnixName(_ call: LuaCall, of sockets: SocketGroup) {
+    call.setFunction("getsockname") { [self] (call) throws(LuaFailure) in
+      let socket = try check(sockets, call)
+      do throws(Errno) {
+        try socket.pointee.socket.localAddress().withUnixPath { call.push($0) }
+        return .results(1)
+      } catch {
+        return call.pushFailure(.system(error))
+      }
+    }
+  }
+
+  /// As in LuaSocket, a failure ends the object's socket.
+  private func bindUnix(
+    _ call: LuaCall, _ socket: UnsafeMutablePointer<SocketObject>
+  ) throws(LuaFailure) -> LuaOutcome {
+    guard let address = SocketAddress(unixPath: try call.bytes(at: 2)) else {
+      return pathTooLong(call)
+    }
+    do throws(Errno) {
+      try socket.pointee.socket.bind(address)
+    } catch {
+      close(&socket.pointee)
+      return call.pushFailure(.system(error))
+    }
+    call.push(1.0)
+    return .results(1)
+  }
+
+  private func connectUnix(
+    _ call: LuaCall, _ socket: UnsafeMutablePointer<SocketObject>,
+    becoming connected: LuaClass<SocketObject>
+  ) throws(LuaFailure) -> LuaOutcome {
+    guard let address = SocketAddress(unixPath: try call.bytes(at: 2)) else {
+      return pathTooLong(call)
+    }
+    if let failure = connect(socket, to: address) {
+      close(&socket.pointee)
+      return call.pushFailure(failure)
+    }
+    connected.adopt(call, at: 1)
+    call.push(1.0)
+    return .results(1)
+  }
+
+  /// Connects at once or not at all: Unix sockets do not wait for the peer. Only a server whose queue is
+  /// full makes them try again until the timeout.
+  private func connect(
+    _ socket: UnsafeMutablePointer<SocketObject>, to address: SocketAddress
+  ) -> SocketFailure? {
+    guard socket.pointee.descriptor >= 0 else { return .closed }
+    var start: Int64?
+    while true {
+      switch socket.pointee.socket.connect(address) {
+      case .moved: return nil
+      case .wouldBlock: return .system(.nowInProgress)
+      case .failed(let code):
+        guard code == .resourceTemporarilyUnavailable else { return .system(code) }
+        if let failure = pause(socket, &start) { return failure }
+      }
+    }
+  }
+
+  /// Lets a little time pass; a failure when the timeouts do not allow it.
+  private func pause(
+    _ socket: UnsafeMutablePointer<SocketObject>, _ start: inout Int64?
+  ) -> SocketFailure? {
+    let timeouts = socket.pointee.timeouts
+    if timeouts.isZero { return .timeout }
+    let now = MonotonicTime.now()
+    let began = start ?? now
+    start = began
+    guard now < timeouts.deadline(start: began, now: now) else { return .timeout }
+    WallClock.sleep(0.002)
+    return nil
+  }
+
+  private func pathTooLong(_ call: LuaCall) -> LuaOutcome {
+    call.pushNil()
+    call.push("path too long")
+    return .results(2)
+  }
+}

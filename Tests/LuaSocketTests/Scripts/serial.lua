@@ -1,0 +1,37 @@
+-- Serial objects: a named pipe, opened for both directions, gives back what is sent.
+local socket = require "socket"
+local serial = require "socket.serial"
+local t = require "show"
+
+local path = os.tmpname()
+os.remove(path)
+t.show("no device", (function(...) return (tostring((select(2, ...)))), select(3, ...) end)(serial(path)))
+t.try("nothing", function() return serial() end)
+t.try("table", function() return serial({}) end)
+assert(os.execute("mkfifo " .. path))
+local s = serial(path)
+t.show("object", s, s.class, s:getfd() >= 0, s:dirty())
+for _, name in ipairs {"getoption", "gettimeout", "getsockname", "connect", "shutdown"} do t.show(name, s[name]) end
+t.show("send", s:send("first\r\nsecond\nrest"))
+t.show("line", s:receive())
+t.show("dirty", s:dirty())
+t.show("line", s:receive())
+t.show("count", s:receive(4))
+t.show("send", s:send("abcdef", 3, 5), s:receive(3))
+t.show("timeout", s:settimeout(0), s:receive())
+t.show("timeout", s:settimeout(0.02), s:receive(5))
+s:send("part")
+t.show("partial", s:receive(10))
+t.show("stats", s:getstats() == 25, select(2, s:getstats()) == 25)
+t.show("setstats", s:setstats(1, 2, 3), s:getstats() == 1)
+s:settimeout(0)
+local sent, message, last = s:send(("x"):rep(1000000))
+t.show("full", sent, message, last)
+t.show("select", #socket.select({s}, {s}, 0))
+t.show("much", #s:receive(last))
+t.try("wrong object", s.close, socket.tcp())
+t.try("wrong object", socket.tcp().close, s)
+t.show("close", s:close(), s:close(), s:getfd())
+t.show("closed", s:send("x"))
+t.show("closed", s:receive())
+os.remove(path)

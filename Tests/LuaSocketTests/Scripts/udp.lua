@@ -1,0 +1,175 @@
+-- UDP objects: their classes, datagrams of every size, both ends of a conversation.
+local socket = require "socket"
+local t = require "show"
+
+for _, make in ipairs {"udp", "udp4", "udp6"} do
+  local s = socket[make]()
+  t.show(make, s, s.class, s:getfamily(), s:getfd() >= 0, s:dirty(), s:gettimeout())
+  t.try("name", t.name, s)
+  t.try("peer", s.getpeername, s)
+  t.try("send", s.send, s, "x")
+  t.try("bind", s.setsockname, s, make == "udp6" and "::1" or "127.0.0.1", 0)
+  t.port(select(2, s:getsockname()), make)
+  t.try("name", t.name, s)
+  t.show("bound", s:getfamily(), s.class)
+  t.try("bind again", s.setsockname, s, make == "udp6" and "::1" or "127.0.0.1", 0)
+  t.show("close", s:close(), s:getfd())
+  t.show("close", s:close(), s:getfd())
+end
+
+local function pair()
+  local a, b = socket.udp4(), socket.udp4()
+  assert(a:setsockname("127.0.0.1", 0))
+  assert(b:setsockname("127.0.0.1", 0))
+  local _, first = a:getsockname()
+  local _, second = b:getsockname()
+  t.port(first, "a")
+  t.port(second, "b")
+  a:settimeout(5)
+  b:settimeout(5)
+  return a, b, tonumber(first), tonumber(second)
+end
+
+-- unconnected
+local a, b, pa, pb = pair()
+t.show("sendto", a:sendto("hello", "127.0.0.1", pb))
+t.show("receivefrom", b:receivefrom())
+t.show("empty", a:sendto("", "127.0.0.1", pb))
+t.show("receivefrom", b:receivefrom())
+t.show("NUL", a:sendto("a\0b\n", "127.0.0.1", tostring(pb)))
+t.show("receive", b:receive())
+t.show("cut", a:sendto(("x"):rep(100), "127.0.0.1", pb))
+t.show("receive 10", b:receive(10))
+t.show("nothing is left", b:settimeout(0), b:receive())
+b:settimeout(5)
+for _, size in ipairs {1, 8191, 8192, 8193, 16383, 16384, 16385, 65506, 65507} do
+  local data = ("0123456789"):rep(6551):sub(1, size)
+  t.show("size " .. size, a:sendto(data, "127.0.0.1", pb))
+  t.show("default", b:receive())
+  a:sendto(data, "127.0.0.1", pb)
+  t.show("all", b:receive(65536))
+  a:sendto(data, "127.0.0.1", pb)
+  t.show("one less", b:receive(size - 1))
+  a:sendto(data, "127.0.0.1", pb)
+  t.show("from", b:receivefrom(1e6))
+  a:sendto(data, "127.0.0.1", pb)
+  t.show("none", b:receivefrom(0))
+end
+t.show("too long", a:sendto(("x"):rep(65508), "127.0.0.1", pb))
+t.show("fraction", a:sendto("abcdef", "127.0.0.1", pb), b:receive(3.7))
+t.show("text", a:sendto("abcdef", "127.0.0.1", pb), b:receive("4"))
+
+-- connected
+t.show("setpeername", a:setpeername("127.0.0.1", pb), a.class, a)
+t.show("peer", a:getpeername())
+t.try("sendto", a.sendto, a, "x", "127.0.0.1", pb)
+t.try("receivefrom", a.receivefrom, a)
+t.try("bind", a.setsockname, a, "127.0.0.1", 0)
+t.show("send", a:send("connected"))
+t.show("receivefrom", b:receivefrom())
+t.show("send", a:send(""))
+t.show("receive", b:receive())
+t.show("too long", a:send(("x"):rep(70000)))
+b:sendto("answer", "127.0.0.1", pa)
+t.show("receive", a:receive())
+local stranger = socket.udp4()
+stranger:sendto("not for you", "127.0.0.1", pa)
+t.show("from others", a:settimeout(0), a:receive())
+t.show("setpeername *", a:setpeername("*"), a.class)
+t.try("peer", a.getpeername, a)
+t.show("still bound", t.name(a))
+stranger:sendto("for you", "127.0.0.1", pa)
+a:settimeout(5)
+t.show("from others", (a:receive()))
+t.show("again", a:setpeername("127.0.0.1", pb), a:setpeername("127.0.0.1", pb))
+t.show("send", a:send("x"), b:receive())
+
+-- nobody there
+local free = t.freePort()
+local lonely = socket.udp4()
+lonely:settimeout(5)
+t.show("connect", lonely:setpeername("127.0.0.1", free))
+t.show("send", lonely:send("x"))
+t.show("receive", lonely:receive())
+t.show("getoption", lonely:getoption("error"))
+t.show("send", lonely:send("x"))
+socket.sleep(0.01)
+t.show("error", lonely:getoption("error"))
+t.show("error", lonely:getoption("error"))
+
+-- addresses
+local u = socket.udp()
+t.show("sendto name", u:sendto("x", "localhost", 9))
+t.show("sendto service", u:sendto("x", "127.0.0.1", "domain"))
+t.show("sendto", u:sendto("x", "127.0.0.1", pb), b:receive())
+t.show("family", u:getfamily(), u:getfd() >= 0)
+t.show("other family", u:sendto("x", "::1", pb))
+local six = socket.udp6()
+t.show("other family", six:sendto("x", "127.0.0.1", pb))
+t.show("other family", six:setpeername("127.0.0.1", pb))
+t.show("other family", six:setsockname("127.0.0.1", 0))
+t.show("bad service", u:setpeername("127.0.0.1", "no such service"))
+t.show("bad service", u:setsockname("127.0.0.1", "no such service"))
+t.show("class", u.class)
+local v = socket.udp()
+t.show("sendto ::1", v:sendto("x", "::1", pb), v:getfamily())
+local w = socket.udp()
+t.show("setpeername ::1", w:setpeername("::1", pb), w:getfamily(), w.class)
+t.show("peer", w:getpeername())
+local star = socket.udp()
+t.show("setpeername *", star:setpeername("*"), star.class, star:getfd())
+t.show("setsockname *", star:setsockname("*", 0), star:getfamily(), (star:getsockname()))
+t.show("in use", socket.udp4():setsockname("127.0.0.1", pb))
+t.show("not ours", socket.udp4():setsockname("192.0.2.1", 0))
+t.show("unreachable family", socket.udp6():setsockname("2001:db8::1", 0))
+
+-- IPv6
+local x, y = socket.udp6(), socket.udp6()
+x:setsockname("::1", 0)
+y:setsockname("::1", 0)
+local px, py = select(2, x:getsockname()), select(2, y:getsockname())
+t.port(px, "x")
+t.port(py, "y")
+x:settimeout(5)
+y:settimeout(5)
+t.show("sendto", x:sendto("six", "::1", py))
+t.show("receivefrom", y:receivefrom())
+t.show("connect", y:setpeername("::1", px), y:getpeername())
+t.show("send", y:send("back"), x:receivefrom())
+t.show("scope", y:setpeername("*"), y.class)
+
+-- closed
+for _, kind in ipairs {"unconnected", "connected"} do
+  local c = socket.udp4()
+  if kind == "connected" then c:setpeername("127.0.0.1", pb) end
+  c:close()
+  t.try(kind .. " send", c.send, c, "x")
+  t.try(kind .. " sendto", c.sendto, c, "x", "127.0.0.1", pb)
+  t.try(kind .. " name", c.getsockname, c)
+  t.try(kind .. " peer", c.getpeername, c)
+  t.try(kind .. " option", c.getoption, c, "broadcast")
+  t.try(kind .. " option", c.setoption, c, "broadcast", true)
+  t.try(kind .. " bind", function() return c:setsockname("127.0.0.1", 0), c:getfd() >= 0 end)
+  t.try(kind .. " peer", function() return c:setpeername("127.0.0.1", pb), c:send("risen"), b:receive() end)
+end
+
+-- timeouts
+local idle = socket.udp4()
+idle:setsockname("127.0.0.1", 0)
+for _, mode in ipairs {"b", "t", "r"} do
+  for _, seconds in ipairs {0, 0.05} do
+    idle:settimeout(seconds, mode)
+    local start = socket.gettime()
+    t.show("timeout " .. mode .. seconds, idle:receive())
+    t.show("timeout " .. mode .. seconds, idle:receivefrom())
+    local took = socket.gettime() - start
+    t.show("took", took >= seconds * 2 - 0.002 and took < seconds * 2 + 1)
+    idle:settimeout(nil, mode)
+  end
+end
+
+-- select
+a, b, pa, pb = pair()
+t.show("select", #socket.select({a, b}, {a, b}, 0), #select(2, socket.select({a, b}, {a, b}, 0)))
+a:sendto("x", "127.0.0.1", pb)
+t.show("select", socket.select({a, b}, nil, 5)[1] == b)
