@@ -43,7 +43,7 @@ test: packages-test
 		swift test --skip-build $(SANITIZED) --filter 'LuaTests|CopasTests'
 
 # Options for the driver go into BENCH: make bench BENCH="--case 'tango-*' --rounds 9"
-bench: build build/bench-echo build/bench-load
+bench: build build/bench-echo build/bench-load build/bench-peer
 	python3 Benchmarks/bench.py $(BENCH)
 
 build/bench-%: Benchmarks/%.c

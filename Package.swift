@@ -56,7 +56,7 @@ let package = Package(
     .testTarget(
       name: "LuaSocketTests",
       dependencies: [
-        "IO", "LuaSocket", "milonga", "TestSupport",
+        "IO", "Lua", "LuaSocket", "milonga", "TestSupport",
         .product(name: "SystemPackage", package: "swift-system"),
       ],
       exclude: ["Scripts"]),

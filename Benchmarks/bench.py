@@ -19,6 +19,7 @@ import functools
 import json
 import os
 import platform
+import resource
 import shutil
 import signal
 import socket
@@ -35,6 +36,7 @@ from typing import ClassVar
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 SERVERS = HERE / "servers"
+LUASOCKET = HERE / "luasocket"
 
 
 class Failure(Exception):
@@ -242,6 +244,7 @@ class Serving:
             return {
                 "value": result["rate"],
                 "server_busy": round(server_cpu / served, 3),
+                "load_busy": result["load_busy"],
                 "disturbed": round(max(0, work - server_cpu - load_cpu) / elapsed / cores, 3),
                 "load": result,
             }
@@ -274,6 +277,74 @@ class Serving:
         if done.returncode != 0:
             raise Failure(done.stderr.strip() or f"load: status {done.returncode}")
         return json.loads(done.stdout)
+
+
+@dataclass(frozen=True)
+class Working:
+    """A Lua script that times itself: it prints how much it did and how many seconds that took.
+
+    When there is a peer, it runs on the core of the load, and the script gets its port as the last
+    argument. So the script is where servers are elsewhere, and "busy" means the same.
+    """
+
+    program: Program
+    unit: str
+    peer: Program | None = None
+    PATIENCE: ClassVar[float] = 120.0
+
+    def measure(self, setup: Setup) -> dict:
+        if self.peer is None:
+            return self.run(setup, [], None)
+        if self.peer.missing:
+            raise Failure(self.peer.missing)
+        with running(self.peer, setup.load_core) as peer:
+            return self.run(setup, [str(peer.wait_until_ready())], peer)
+
+    def run(self, setup: Setup, port: list[str], peer: RunningServer | None) -> dict:
+        before = self.clocks(setup, peer)
+        done = self.run_script(setup, port)
+        elapsed, script_cpu, peer_cpu, work = (
+            after - start for after, start in zip(self.clocks(setup, peer), before)
+        )
+        amount, seconds = (float(figure) for figure in done.split())
+        cores = len({setup.server_core, setup.load_core})
+        return {
+            "value": amount / seconds,
+            "server_busy": round(script_cpu / elapsed, 3),
+            "load_busy": round(peer_cpu / elapsed, 3),
+            "disturbed": round(max(0, work - script_cpu - peer_cpu) / elapsed / cores, 3),
+        }
+
+    @staticmethod
+    def clocks(setup: Setup, peer: RunningServer | None) -> tuple[float, ...]:
+        ended_children = os.times()
+        return (
+            time.monotonic(),
+            ended_children.children_user + ended_children.children_system,
+            cpu_seconds_of(peer.process.pid) if peer else 0,
+            work_seconds_of({setup.server_core, setup.load_core}),
+        )
+
+    def run_script(self, setup: Setup, port: list[str]) -> str:
+        try:
+            done = subprocess.run(
+                [*self.program.command, *port],
+                capture_output=True,
+                text=True,
+                timeout=self.PATIENCE,
+                preexec_fn=functools.partial(self.prepare, setup.server_core),
+            )
+        except subprocess.TimeoutExpired:
+            raise Failure("the script did not end") from None
+        if done.returncode != 0:
+            raise Failure(done.stderr.strip() or f"script: status {done.returncode}")
+        return done.stdout
+
+    @staticmethod
+    def prepare(core: int) -> None:
+        os.sched_setaffinity(0, {core})
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 @dataclass(frozen=True)
@@ -320,7 +391,7 @@ def at_most(value: float) -> Bound:
     return Bound("<=", value)
 
 
-Contestant = Serving | Starting
+Contestant = Serving | Working | Starting
 
 
 @dataclass(frozen=True)
@@ -403,7 +474,43 @@ def define_cases(tools: Tools) -> list[Case]:
             alternations=40,
         )
     )
-    return cases
+    return cases + luasocket_cases(tools)
+
+
+def luasocket_cases(tools: Tools) -> list[Case]:
+    """The same script on stock Lua with LuaSocket and on Milonga."""
+    megabyte = 1_000_000
+    lines, large = str(200 * megabyte), str(500 * megabyte)
+    c_echo, sink = tools.c_echo(), tools.c_peer("sink")
+
+    def case(name: str, what: str, unit: str, floor: float, peer: Program | None,
+             script: str, *arguments: str) -> Case:
+        stock, subject = tools.luasocket(script, *arguments)
+        return Case(name, what, Working(stock, unit, peer),
+                    Working(subject, unit, peer), bound=at_least(floor))
+
+    return [
+        case("socket-lines", "receive('*l'), 200 MB of 64-byte lines", "B/s", 1.3,
+             tools.c_peer("source", lines), "receive.lua", "*l", lines),
+        case("socket-receive", "receive(8192), 500 MB", "B/s", 1.0,
+             tools.c_peer("source", large), "receive.lua", "8192", large),
+        case("socket-receive-all", "receive('*a'), 500 MB", "B/s", 5.0,
+             tools.c_peer("source", large), "receive.lua", "*a", large),
+        case("socket-send", "send in pieces of 8 KiB, 500 MB", "B/s", 1.0,
+             sink, "send.lua", "8192", large),
+        case("socket-ping-pong", "64-byte lines to an echo server and back, blocking", "msg/s", 1.0,
+             c_echo, "ping-pong.lua", "50000"),
+        case("socket-select", "select over 900 idle sockets and one in ping-pong", "msg/s", 2.0,
+             c_echo, "select.lua", "900", "5000"),
+        case("mime-b64", "mime.b64 of 1 MiB", "B/s", 4.0, None,
+             "mime.lua", "b64", "0.5"),
+        case("mime-unb64", "mime.unb64 of 1 MiB", "B/s", 4.0, None,
+             "mime.lua", "unb64", "0.5"),
+        case("mime-qp-text", "mime.qp of 1 MiB of text", "B/s", 2.0, None,
+             "mime.lua", "qp-text", "0.5"),
+        case("mime-qp-random", "mime.qp of 1 MiB of random bytes", "B/s", 2.0, None,
+             "mime.lua", "qp-random", "0.5"),
+    ]
 
 
 class Tools:
@@ -413,8 +520,14 @@ class Tools:
         self.options = options
 
     def c_echo(self) -> Program:
-        path = self.options.build / "bench-echo"
-        return Program("C echo", (str(path),), missing=unless_executable(path))
+        return self.built("C echo", "bench-echo")
+
+    def c_peer(self, *arguments: str) -> Program:
+        return self.built("C peer", "bench-peer", *arguments)
+
+    def built(self, label: str, name: str, *arguments: str) -> Program:
+        path = self.options.build / name
+        return Program(label, (str(path), *arguments), missing=unless_executable(path))
 
     def milonga(self, script: str, *arguments: str, takes_port: bool = False) -> Program:
         return self.milonga_command(str(SERVERS / script), *arguments, takes_port=takes_port)
@@ -423,6 +536,15 @@ class Tools:
         path = self.options.milonga
         missing = unless_executable(path)
         return Program("Milonga", (str(path), *arguments), takes_port=takes_port, missing=missing)
+
+    def luasocket(self, script: str, *arguments: str) -> tuple[Program, Program]:
+        """The same script on stock Lua and on Milonga."""
+        command = (str(LUASOCKET / script), *arguments)
+        missing = unless_loadable("lua5.4", ("socket", "mime"), None)
+        return (
+            Program("luasocket", ("lua5.4", *command), missing=missing),
+            self.milonga_command(*command),
+        )
 
     def command(self, name: str, *arguments: str) -> Program:
         missing = None if shutil.which(name) else f"{name} is not installed"
@@ -628,15 +750,17 @@ def figures(run: CaseRun, entry: Entry) -> tuple[str, ...]:
 def quantity(value: float, unit: str) -> str:
     if unit == "ms":
         return f"{value:.2f} ms"
+    if unit == "B/s":
+        return f"{value / 1e6:.0f} MB/s"
     return f"{value / 1e6:.2f} M/s" if value >= 1e6 else f"{value / 1e3:.1f} k/s"
 
 
 def busy(entry: Entry) -> str:
-    """How much of its core the server used, and the load of its own."""
+    """How much of its core the server or script used, and the load or peer of its own."""
     if "server_busy" not in entry.samples[0]:
         return ""
     server = median([sample["server_busy"] for sample in entry.samples])
-    load = median([sample["load"]["load_busy"] for sample in entry.samples])
+    load = median([sample["load_busy"] for sample in entry.samples])
     return f"{min(server, 1):.0%}/{min(load, 1):.0%}"
 
 
@@ -745,7 +869,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--copas", type=folder, metavar="PATH",
                         help="folder of Copas; measures it on stock Lua (LUA_PATH leads to its needs)")
     parser.add_argument("--build", type=folder, default=ROOT / "build", metavar="PATH",
-                        help="where bench-echo and bench-load are (default build)")
+                        help="where bench-echo, bench-load and bench-peer are (default build)")
     parser.add_argument("--json", type=Path, metavar="PATH",
                         help="file for the raw figures (default bench.json in the build folder)")
     options = parser.parse_args()

@@ -36,36 +36,66 @@ extension SocketLibrary {
       call.push("timeout")
       return .results(3)
     }
-    for table in 1...2 {
-      call.pushTable()
-      var position = 0
-      if table == 1 {
-        for element in selection.dirty { try add(call, element, of: table, &position) }
-      }
-      for element in selection.ready(of: table) { try add(call, element, of: table, &position) }
-    }
+    let (readable, writable) = selection.ready(count: count)
+    call.pushTable()
+    var position = 0
+    for element in selection.dirty { try add(call, element, of: 1, &position) }
+    for element in readable { try add(call, element, of: 1, &position) }
+    call.pushTable()
+    position = 0
+    for element in writable { try add(call, element, of: 2, &position) }
     return .results(2)
   }
 
   /// What a `select` waits for.
   private struct Selection {
     var polled: [pollfd] = []
-    /// What to look at after the wait: the table, the place in it, and the place in `polled`.
-    var watched: [(table: Int, element: Int, place: Int)] = []
-    var places: [Int32: Int] = [:]
+    /// For each of `polled` its place in the argument table.
+    var elements: [Int] = []
     /// Elements of the first table that have something in their buffers.
     var dirty: [Int] = []
 
-    /// The elements that are ready, as select(2) tells them: in the order of the descriptors, each
-    /// descriptor once.
-    func ready(of table: Int) -> [Int] {
-      let wanted = Int16(table == 1 ? POLLIN | POLLHUP | POLLERR : POLLOUT | POLLERR)
-      var elements: [Int32: Int] = [:]
-      for entry in watched
-      where entry.table == table && polled[entry.place].revents & wanted != 0 {
-        elements[polled[entry.place].fd] = entry.element
+    mutating func add(_ descriptor: Int32, _ table: Int, _ element: Int) {
+      let events = Int16(table == 1 ? POLLIN : POLLOUT)
+      polled.append(pollfd(fd: descriptor, events: events, revents: 0))
+      elements.append(element)
+    }
+
+    /// The elements of both tables that are ready.
+    ///
+    /// - Parameter count: how many of `polled` have something to tell.
+    func ready(count: Int32) -> (readable: [Int], writable: [Int]) {
+      var readable: [Int] = []
+      var writable: [Int] = []
+      var left = count
+      var place = 0
+      while left > 0, place < polled.count {
+        let polled = polled[place]
+        if polled.revents != 0 {
+          left -= 1
+          // What else poll(2) tells select(2) does not count.
+          if polled.events == Int16(POLLIN) {
+            if polled.revents & Int16(POLLIN | POLLHUP | POLLERR) != 0 { readable.append(place) }
+          } else {
+            if polled.revents & Int16(POLLOUT | POLLERR) != 0 { writable.append(place) }
+          }
+        }
+        place += 1
       }
-      return elements.sorted { $0.key < $1.key }.map(\.value)
+      return (inOrder(readable), inOrder(writable))
+    }
+
+    /// As select(2) tells them: in the order of the descriptors, each descriptor once.
+    private func inOrder(_ places: [Int]) -> [Int] {
+      guard places.count > 1 else { return places.map { elements[$0] } }
+      let sorted = places.sorted { (polled[$0].fd, $0) < (polled[$1].fd, $1) }
+      var result: [Int] = []
+      for (place, next) in zip(sorted, sorted.dropFirst())
+      where polled[place].fd != polled[next].fd {
+        result.append(elements[place])
+      }
+      result.append(elements[sorted[sorted.count - 1]])
+      return result
     }
   }
 
@@ -76,15 +106,9 @@ extension SocketLibrary {
     guard let descriptor = try descriptor(call) else { return }
     if table == 1, try isDirty(call) {
       selection.dirty.append(element)
-      return
+    } else {
+      selection.add(descriptor, table, element)
     }
-    let place = selection.places[descriptor] ?? selection.polled.count
-    if place == selection.polled.count {
-      selection.places[descriptor] = place
-      selection.polled.append(pollfd(fd: descriptor, events: 0, revents: 0))
-    }
-    selection.polled[place].events |= Int16(table == 1 ? POLLIN : POLLOUT)
-    selection.watched.append((table, element, place))
   }
 
   private func wait(
@@ -95,7 +119,8 @@ extension SocketLibrary {
         &polled, nfds_t(polled.count),
         MonotonicTime.milliseconds(until: deadline, from: MonotonicTime.now()))
       if count < 0, errno == EINTR { continue }
-      if count >= 0, !polled.contains(where: { $0.revents & Int16(POLLNVAL) != 0 }) {
+      if count == 0 { return 0 }
+      if count > 0, !polled.contains(where: { $0.revents & Int16(POLLNVAL) != 0 }) {
         return count
       }
       throw call.failure("select failed")
@@ -106,6 +131,11 @@ extension SocketLibrary {
   private func pushElement(
     _ call: LuaCall, of table: Int, _ element: Int
   ) throws(LuaFailure) -> Bool {
+    if lua_rawgeti(call.state, Int32(table), lua_Integer(element)) != LUA_TNIL { return true }
+    call.pop()
+    // Not there; but a metatable may know it.
+    guard lua_getmetatable(call.state, Int32(table)) != 0 else { return false }
+    call.pop()
     call.push(element)
     guard milonga_gettable(call.state, Int32(table)) == LUA_OK else { throw .raised }
     if call.type(at: -1) != .nil { return true }

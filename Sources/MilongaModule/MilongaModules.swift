@@ -25,6 +25,10 @@ public enum MilongaModules {
       SerialModule.open(call)
       return .results(1)
     }
+    call.setFunction("mime.core") { (call) throws(LuaFailure) in
+      MIMEModule.open(call)
+      return .results(1)
+    }
     call.setFunction("copas") { (call) throws(LuaFailure) in
       try CopasModule.open(call)
       return .results(1)
