@@ -27,6 +27,7 @@ extension SocketLibrary {
         willClose?(socket.pointee.descriptor)
       }
       socket.pointee.descriptor = descriptor
+      socket.pointee.isDrained = false
       return .results(0)
     }
     call.setFunction("dirty") { [self] (call) throws(LuaFailure) in

@@ -21,6 +21,8 @@ public struct SocketObject {
   public var buffer = ReceiveBuffer()
   /// Bytes at the start of the buffer known to hold no line end.
   private var scanned = 0
+  /// The last read outside a scheduler took all that the system had.
+  var isDrained = false
   /// Registered with a scheduler, which must be told before the descriptor is closed.
   public var isWatched = false
   var received = 0
@@ -167,6 +169,7 @@ public struct SocketObject {
   mutating func close(pool: BufferPool) {
     if descriptor >= 0 { socket.close() }
     descriptor = -1
+    isDrained = false
     buffer.release(to: pool)
     scanned = 0
   }

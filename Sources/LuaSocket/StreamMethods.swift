@@ -47,19 +47,21 @@ extension SocketLibrary {
     _ call: LuaCall
   ) throws(LuaFailure) -> (pattern: SocketObject.Pattern, prefix: Int) {
     let prefix = call.isNoneOrNil(at: 3) ? 0 : try call.bytes(at: 3).count
-    if let number = call.numberIfNumber(at: 2) {
-      guard number >= 0 else { throw call.argumentFailure(2, "invalid receive pattern") }
-      // What the prefix holds counts. When that is enough, 0 remain; 0 without a prefix waits for
-      // any byte, or the end.
-      return (.count(max(0, number.clampedToInt - prefix)), prefix)
-    }
-    guard !call.isNoneOrNil(at: 2) else { return (.line, prefix) }
-    let text = try call.bytes(at: 2)
-    if text.count >= 2, text[0] == UInt8(ascii: "*") {
+    if call.isNoneOrNil(at: 2) { return (.line, prefix) }
+    if call.type(at: 2) == .string, let text = call.bytesIfString(at: 2), text.count >= 2,
+      text[0] == UInt8(ascii: "*")
+    {
       if text[1] == UInt8(ascii: "l") { return (.line, prefix) }
       if text[1] == UInt8(ascii: "a") { return (.all, prefix) }
     }
-    throw call.argumentFailure(2, "invalid receive pattern")
+    guard let number = call.numberIfNumber(at: 2) else {
+      _ = try call.bytes(at: 2)
+      throw call.argumentFailure(2, "invalid receive pattern")
+    }
+    guard number >= 0 else { throw call.argumentFailure(2, "invalid receive pattern") }
+    // What the prefix holds counts. When that is enough, 0 remain; 0 without a prefix waits for
+    // any byte, or the end.
+    return (.count(max(0, number.clampedToInt - prefix)), prefix)
   }
 
   /// Pushes what was received, after the prefix at 3; with a failure, as LuaSocket does:
@@ -93,7 +95,17 @@ extension SocketLibrary {
     }
     var start: Int64?
     while true {
-      switch socket.pointee.receive(pattern, pool: pool) {
+      // A read that found less than it had room for emptied the socket: the next one begins with
+      // the wait. That saves a call of the system in each round of question and answer.
+      var isDrained = socket.pointee.isDrained && !socket.pointee.timeouts.isZero
+      let progress = socket.pointee.receive(
+        pattern, pool: pool, mayRead: !isDrained,
+        wasShort: {
+          isDrained = true
+          return false
+        })
+      socket.pointee.isDrained = isDrained
+      switch progress {
       case .done: return pushReceived(call, socket, pattern, prefix: prefix, failure: nil)
       case .failed(let failure):
         return pushReceived(call, socket, pattern, prefix: prefix, failure: failure)
@@ -101,6 +113,7 @@ extension SocketLibrary {
         if let failure = wait(socket, .readable, &start) {
           return pushReceived(call, socket, pattern, prefix: prefix, failure: failure)
         }
+        socket.pointee.isDrained = false
       }
     }
   }
