@@ -182,7 +182,7 @@ public final class CopasLoop {
     }
     if status == LUA_YIELD {
       if !scheduler.isRunning(task) {
-        lua_settop(coroutine, -results - 1)
+        if results > 0 { lua_settop(coroutine, -results - 1) }
         if tasks[index].isRemoved { end(task) }
         return
       }

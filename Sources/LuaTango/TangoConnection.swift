@@ -13,6 +13,7 @@ final class TangoConnection: TurnEndObserver {
   /// The socket's payload, inside the userdata that the owner keeps on its stack or in the registry.
   let socket: UnsafeMutablePointer<TCPSocket>
   let limits: RPCLimits
+  private let pool: BufferPool
   var writer = TangoTextWriter()
 
   init(
@@ -23,25 +24,30 @@ final class TangoConnection: TurnEndObserver {
     self.loop = loop
     self.socket = socket
     self.limits = limits
+    pool = sockets.pool
   }
 
   var isOpen: Bool { socket.pointee.descriptor >= 0 }
 
   /// What lies at the start of the receive buffer.
+  @inline(__always)
   var nextFrame: FrameResult {
-    LengthLineFraming.next(in: socket.pointee.buffer.bytes, maxBytes: limits.frameBytes)
+    guard !socket.pointee.buffer.isEmpty else { return .incomplete(needed: 1) }
+    return LengthLineFraming.next(in: socket.pointee.buffer.bytes, maxBytes: limits.frameBytes)
   }
 
   /// The body of a frame found by ``nextFrame``.
+  @inline(__always)
   func body(_ headerBytes: Int, _ bodyBytes: Int) -> UnsafeRawBufferPointer {
     UnsafeRawBufferPointer(
       rebasing: socket.pointee.buffer.bytes[headerBytes..<headerBytes + bodyBytes])
   }
 
   /// Removes a frame from the receive buffer.
+  @inline(__always)
   func consume(_ bytes: Int) {
     socket.pointee.buffer.consume(bytes)
-    socket.pointee.buffer.releaseIfEmpty(to: sockets.pool)
+    socket.pointee.buffer.releaseIfEmpty(to: pool)
   }
 
   /// Reads what is there.
@@ -50,7 +56,7 @@ final class TangoConnection: TurnEndObserver {
   func receive(needed: Int, mayRead: Bool) -> TCPSocket.Progress {
     let wanted = socket.pointee.buffer.count + needed
     let progress = socket.pointee.receive(
-      .count(wanted), pool: sockets.pool, mayRead: mayRead,
+      .count(wanted), pool: pool, mayRead: mayRead,
       wasShort: { [loop, socket] in loop.drained(socket) })
     if case .wait = progress, !socket.pointee.buffer.isEmpty {
       // Part of a frame. The peer may be holding the rest back until this part is acknowledged: the
@@ -110,7 +116,7 @@ final class TangoConnection: TurnEndObserver {
 
 /// Writes values of the stack as elements of a message.
 struct MessageWriter {
-  private var source: LuaStackSource
+  private let source: LuaStackSource
   private let limit: Int
   private let start: Int
 
@@ -120,7 +126,7 @@ struct MessageWriter {
     self.start = start
   }
 
-  mutating func element(
+  func element(
     _ position: Int, valueAt index: Int, to writer: inout TangoTextWriter
   ) throws(SerializationFailure) {
     writer.beginElement(position)

@@ -17,10 +17,7 @@ struct TangoServer {
     self.loop = loop
     sessions = LuaClass(
       call, name: "tango session",
-      finalize: {
-        $0.session?.releaseReferences()
-        $0.session = nil
-      })
+      finalize: { $0.release() })
   }
 
   /// Pushes the back end's table.
@@ -57,10 +54,10 @@ struct TangoServer {
     call.push(function: { (call) throws(LuaFailure) in
       if call.phase == .entered { try begin(call, configuration) }
       let holder = sessions.checkedBefore(call, at: TangoSession.Slot.session)
-      guard let session = holder.pointee.session else {
+      guard let outcome = holder.pointee.run(call) else {
         throw call.failure("tango: the session is gone")
       }
-      return try session.run(call)
+      return outcome
     })
   }
 
@@ -80,7 +77,7 @@ struct TangoServer {
     try? socket.pointee.socket.set(.noDelay, to: 1)
     let connection = TangoConnection(
       socket, sockets: sockets, loop: loop, limits: configuration.limits)
-    sessions.push(SessionHolder(session: TangoSession(configuration, connection)), onto: call)
+    sessions.push(SessionHolder(TangoSession(configuration, connection)), onto: call)
     call.pushRetained(configuration.namespace)
   }
 }
@@ -88,5 +85,17 @@ struct TangoServer {
 /// A session inside a userdata. Nothing is left in it once it is finalised, so that it can be looked
 /// at even then.
 private struct SessionHolder {
-  var session: TangoSession?
+  private var session: Unmanaged<TangoSession>?
+
+  init(_ session: TangoSession) { self.session = .passRetained(session) }
+
+  /// Runs the session, which needs no retaining: the userdata is on its coroutine's stack.
+  func run(_ call: LuaCall) -> LuaOutcome? { session?._withUnsafeGuaranteedRef { $0.run(call) } }
+
+  mutating func release() {
+    guard let session else { return }
+    self.session = nil
+    session.takeUnretainedValue().releaseReferences()
+    session.release()
+  }
 }
