@@ -11,11 +11,13 @@ import SystemPackage
 /// time has come.
 public final class CopasLoop {
   public let sockets: SocketLibrary
-  let scheduler = Scheduler()
+  @usableFromInline let scheduler = Scheduler()
   let readiness: ReadinessQueue
   let lookups: Lookups
   /// The main thread's stack, on which `copas.loop` runs.
   public let main: LuaCall
+  /// Where its limits are; nil when the state is another program's.
+  private let vm: UnsafeMutablePointer<milonga_vm>?
   /// The module's table in the registry: it holds settings (`autoclose`) and state (`running`).
   var moduleReference: Int32 = 0
   /// The function `copas.connect`, in the registry.
@@ -34,7 +36,7 @@ public final class CopasLoop {
 
   /// The coroutine whose turn it is.
   var current: TaskID?
-  var currentCoroutine: OpaquePointer?
+  @usableFromInline var currentCoroutine: OpaquePointer?
   private(set) var currentReason = WakeReason.woken
 
   /// Whether the dispatcher is at work: it is not entered again.
@@ -78,6 +80,7 @@ public final class CopasLoop {
     // The registry's main thread: `call` may be a coroutine that will be gone.
     lua_rawgeti(call.state, milonga_registryindex(), lua_Integer(LUA_RIDX_MAINTHREAD))
     main = LuaCall(lua_tothread(call.state, -1))
+    vm = milonga_vm_of(main.state)
     call.pop()
     sockets.willClose = { [unowned self] descriptor in forget(descriptor) }
   }
@@ -137,7 +140,7 @@ public final class CopasLoop {
 
   /// Ctrl-C while nothing runs: no Lua code would notice.
   private func raiseInterruption() throws(LuaFailure) {
-    guard let vm = milonga_vm_of(main.state), vm.pointee.interrupted != 0 else { return }
+    guard let vm, vm.pointee.interrupted != 0 else { return }
     vm.pointee.interrupted = 0
     lua_sethook(main.state, nil, 0, 0)
     throw main.failure("interrupted!")
@@ -174,7 +177,7 @@ public final class CopasLoop {
     currentCoroutine = coroutine
     currentReason = reason
     var results: Int32 = 0
-    let status = milonga_resume(coroutine, main.state, arguments, &results)
+    let status = milonga_resume(coroutine, main.state, vm, arguments, &results)
     (current, currentCoroutine) = outer
     if let observer = turnEndObserver {
       turnEndObserver = nil

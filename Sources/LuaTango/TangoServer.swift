@@ -54,10 +54,11 @@ struct TangoServer {
     call.push(function: { (call) throws(LuaFailure) in
       if call.phase == .entered { try begin(call, configuration) }
       let holder = sessions.checkedBefore(call, at: TangoSession.Slot.session)
-      guard let outcome = holder.pointee.run(call) else {
+      guard let session = holder.pointee.session else {
         throw call.failure("tango: the session is gone")
       }
-      return outcome
+      // The userdata, which is on this coroutine's stack, retains it.
+      return session._withUnsafeGuaranteedRef { $0.run(call) }
     })
   }
 
@@ -85,12 +86,9 @@ struct TangoServer {
 /// A session inside a userdata. Nothing is left in it once it is finalised, so that it can be looked
 /// at even then.
 private struct SessionHolder {
-  private var session: Unmanaged<TangoSession>?
+  private(set) var session: Unmanaged<TangoSession>?
 
   init(_ session: TangoSession) { self.session = .passRetained(session) }
-
-  /// Runs the session, which needs no retaining: the userdata is on its coroutine's stack.
-  func run(_ call: LuaCall) -> LuaOutcome? { session?._withUnsafeGuaranteedRef { $0.run(call) } }
 
   mutating func release() {
     guard let session else { return }

@@ -146,8 +146,12 @@ final class TangoSession {
 
   /// The answers to earlier requests must not wait for a function that takes its time: they leave
   /// when it waits for something, and every now and then while functions only compute.
+  @inline(__always)
   private func prepareToCall() {
-    guard !connection.writer.buffer.isEmpty else { return }
+    if !connection.writer.buffer.isEmpty { letAnswersLeave() }
+  }
+
+  private func letAnswersLeave() {
     loop.turnEndObserver = connection
     callsSinceFlush += 1
     guard callsSinceFlush & 15 == 0 else { return }
@@ -176,6 +180,7 @@ final class TangoSession {
     return dispatch(call, .call)
   }
 
+  @inline(__always)
   private func call(arguments: Int, results: Int? = nil, _ step: Step) -> LuaOutcome {
     prepareToCall()
     return .protectedCall(arguments: arguments, results: results, state: step.rawValue)
@@ -284,6 +289,7 @@ final class TangoSession {
   // MARK: After calls
 
   /// A Lua function returned. An outcome when another has to be called.
+  @inline(__always)
   private func returned(_ call: LuaCall, _ step: Step) -> LuaOutcome? {
     switch step {
     case .call: return respondResults(call)
