@@ -14,16 +14,18 @@ final class TangoConnection: TurnEndObserver {
   let socket: UnsafeMutablePointer<TCPSocket>
   let limits: RPCLimits
   private let pool: BufferPool
+  private let spare: SpareBuffer
   var writer = TangoTextWriter()
 
   init(
     _ socket: UnsafeMutablePointer<TCPSocket>, sockets: SocketLibrary, loop: CopasLoop,
-    limits: RPCLimits
+    spare: SpareBuffer, limits: RPCLimits
   ) {
     self.sockets = sockets
     self.loop = loop
     self.socket = socket
     self.limits = limits
+    self.spare = spare
     pool = sockets.pool
   }
 
@@ -72,7 +74,7 @@ final class TangoConnection: TurnEndObserver {
     var sent = 0
     let progress = writer.buffer.withUnsafeBytes { socket.pointee.send($0, from: &sent) }
     writer.buffer.removeFirst(sent)
-    if writer.buffer.isEmpty { writer.buffer.shrink(keeping: 4096) }
+    if writer.buffer.isEmpty { spare.giveBack(&writer.buffer) }
     return progress
   }
 
@@ -86,6 +88,7 @@ final class TangoConnection: TurnEndObserver {
   func collect(
     _ write: (inout TangoTextWriter) throws(SerializationFailure) -> Void
   ) throws(SerializationFailure) {
+    spare.lend(to: &writer.buffer)
     let start = writer.buffer.count
     let frame = LengthLineFraming.open(in: &writer.buffer)
     do throws(SerializationFailure) {
@@ -111,6 +114,29 @@ final class TangoConnection: TurnEndObserver {
   func close() {
     sockets.close(&socket.pointee)
     writer.buffer.release()
+  }
+}
+
+/// Memory for messages that are collected. Nearly always one connection after the other collects and
+/// sends, so all use the same memory, which is in the processor's cache, and idle ones hold none.
+final class SpareBuffer {
+  private static let mostKept = 4096
+  private var buffer = OutputBuffer()
+
+  /// Gives a buffer that has no memory ours.
+  @inline(__always)
+  func lend(to other: inout OutputBuffer) {
+    if other.capacity == 0 { other.takeMemory(of: &buffer) }
+  }
+
+  /// Takes the memory of an empty buffer.
+  @inline(__always)
+  func giveBack(_ other: inout OutputBuffer) {
+    if buffer.capacity == 0, other.capacity <= Self.mostKept {
+      buffer.takeMemory(of: &other)
+    } else {
+      other.release()
+    }
   }
 }
 

@@ -10,6 +10,7 @@ import RPC
 struct TangoServer {
   let sockets: SocketLibrary
   let loop: CopasLoop
+  private let spare = SpareBuffer()
   private let sessions: LuaClass<SessionHolder>
 
   init(_ call: LuaCall, loop: CopasLoop) {
@@ -77,7 +78,7 @@ struct TangoServer {
     let socket = try sockets.check(sockets.client, call)
     try? socket.pointee.socket.set(.noDelay, to: 1)
     let connection = TangoConnection(
-      socket, sockets: sockets, loop: loop, limits: configuration.limits)
+      socket, sockets: sockets, loop: loop, spare: spare, limits: configuration.limits)
     sessions.push(SessionHolder(TangoSession(configuration, connection)), onto: call)
     call.pushRetained(configuration.namespace)
   }
