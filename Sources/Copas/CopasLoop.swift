@@ -11,6 +11,10 @@ import SystemPackage
 /// time has come.
 public final class CopasLoop {
   public let sockets: SocketLibrary
+  /// That of `sockets`, whose properties are retained and released whenever they are used.
+  let client: LuaClass<TCPSocket>
+  /// That of `sockets`.
+  let pool: BufferPool
   @usableFromInline let scheduler = Scheduler()
   let readiness: ReadinessQueue
   let lookups: Lookups
@@ -75,6 +79,8 @@ public final class CopasLoop {
 
   private init(_ call: LuaCall, kind: ReadinessQueue.Kind) throws(Errno) {
     sockets = SocketLibrary.of(call)
+    client = sockets.client
+    pool = sockets.pool
     readiness = try ReadinessQueue(kind)
     lookups = Lookups(waker: readiness.waker)
     // The registry's main thread: `call` may be a coroutine that will be gone.
