@@ -23,8 +23,7 @@ int milonga_pcall(lua_State *L, int arguments, int results, int handler) {
   return status;
 }
 
-int milonga_resume(lua_State *co, lua_State *from, int arguments, int *results) {
-  milonga_vm *vm = milonga_vm_of(co);
+int milonga_resume(lua_State *co, lua_State *from, milonga_vm *vm, int arguments, int *results) {
   int frames = hide_swift_frames(vm);
   int status = lua_resume(co, from, arguments, results);
   restore_swift_frames(vm, frames);

@@ -32,7 +32,7 @@ extension CopasLoop {
     if call.phase == .entered {
       unwrapSelf(call)
       if call.count >= Slot.receiveDeadline { call.count = Slot.receiveDeadline - 1 }
-      socket = try sockets.check(sockets.tcp.client, call)
+      socket = try checkClient(call)
       (pattern, prefix) = try sockets.receiveArguments(call)
       if case .count(0) = pattern, prefix > 0 {
         return sockets.pushReceived(call, socket, pattern, prefix: prefix, failure: nil)
@@ -40,7 +40,7 @@ extension CopasLoop {
       try requireInside(call, "receive")
     } else {
       try requireInside(call, "receive")
-      socket = sockets.tcp.client.checkedBefore(call, at: 1)
+      socket = client.checkedBefore(call, at: 1)
       if let packed = SocketObject.Pattern(packed: call.step) {
         (pattern, prefix) = (packed, 0)
       } else {
@@ -56,7 +56,7 @@ extension CopasLoop {
     let progress =
       mayRead || !socket.pointee.buffer.isEmpty
       ? socket.pointee.receive(
-        pattern, pool: sockets.pool, mayRead: mayRead, wasShort: { drained(socket) })
+        pattern, pool: pool, mayRead: mayRead, wasShort: { drained(socket) })
       : .wait
     var failure: SocketFailure?
     switch progress {
@@ -89,7 +89,7 @@ extension CopasLoop {
       unwrapSelf(call)
       if call.count >= Slot.sendDeadline { call.count = Slot.sendDeadline - 1 }
     }
-    let socket = try sockets.check(sockets.tcp.client, call)
+    let socket = try checkClient(call)
     let (bytes, first) = try sockets.sendArguments(call)
     try requireInside(call, "send")
     if call.phase == .entered, let outcome = turnOver() { return outcome }
@@ -112,6 +112,14 @@ extension CopasLoop {
       }
     }
     return sockets.pushSent(call, last: offset + first - 1, failure: failure)
+  }
+
+  @inline(__always)
+  private func checkClient(
+    _ call: LuaCall
+  ) throws(LuaFailure) -> UnsafeMutablePointer<SocketObject> {
+    if let socket = client.payload(call, at: 1) { return socket }
+    return try sockets.check(client, call)
   }
 
   /// The operation's deadline: kept at `slot` of the stack from its first wait on.

@@ -7,6 +7,7 @@ import SystemPackage
 
 extension CopasLoop {
   /// Whether the running code is a coroutine of this dispatcher, which may wait.
+  @inlinable
   @inline(__always)
   public func isInside(_ call: LuaCall) -> Bool { call.state == currentCoroutine }
 
@@ -37,6 +38,7 @@ extension CopasLoop {
   var mayWait: Bool { currentCoroutine.map { lua_isyieldable($0) != 0 } ?? false }
 
   /// Whether it is worth asking the system.
+  @inlinable
   @inline(__always)
   public func isReady(
     _ socket: UnsafeMutablePointer<SocketObject>, _ direction: Direction
@@ -47,12 +49,14 @@ extension CopasLoop {
   /// A read got less than it asked for, so that the next one would block; unless the peer has hung up.
   ///
   /// - Returns: whether to read on.
+  @inlinable
   @inline(__always)
   public func drained(_ socket: UnsafeMutablePointer<SocketObject>) -> Bool {
     socket.pointee.isWatched ? scheduler.drained(socket.pointee.descriptor) : true
   }
 
   /// The system had less room than was asked for.
+  @inlinable
   @inline(__always)
   public func markUnready(
     _ socket: UnsafeMutablePointer<SocketObject>, _ direction: Direction
@@ -62,9 +66,15 @@ extension CopasLoop {
 
   /// Counts an operation of the running coroutine. When it has had its share, the outcome to return:
   /// it runs again after the others.
+  @inlinable
   @inline(__always)
   public func turnOver(state: Int = 0) -> LuaOutcome? {
-    if scheduler.mayOperate() || !mayWait { return nil }
+    scheduler.mayOperate() ? nil : giveUpTurn(state)
+  }
+
+  @usableFromInline
+  func giveUpTurn(_ state: Int) -> LuaOutcome? {
+    guard mayWait else { return nil }
     scheduler.yield(current!)
     return .yield(0, state: state)
   }

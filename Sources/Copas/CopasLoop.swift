@@ -11,11 +11,17 @@ import SystemPackage
 /// time has come.
 public final class CopasLoop {
   public let sockets: SocketLibrary
-  let scheduler = Scheduler()
+  /// That of `sockets`, whose properties are retained and released whenever they are used.
+  let client: LuaClass<SocketObject>
+  /// That of `sockets`.
+  let pool: BufferPool
+  @usableFromInline let scheduler = Scheduler()
   let readiness: ReadinessQueue
   let lookups: Lookups
   /// The main thread's stack, on which `copas.loop` runs.
   public let main: LuaCall
+  /// Where its limits are; nil when the state is another program's.
+  private let vm: UnsafeMutablePointer<milonga_vm>?
   /// The module's table in the registry: it holds settings (`autoclose`) and state (`running`).
   var moduleReference: Int32 = 0
   /// The function `copas.connect`, in the registry.
@@ -34,7 +40,7 @@ public final class CopasLoop {
 
   /// The coroutine whose turn it is.
   var current: TaskID?
-  var currentCoroutine: OpaquePointer?
+  @usableFromInline var currentCoroutine: OpaquePointer?
   private(set) var currentReason = WakeReason.woken
 
   /// Whether the dispatcher is at work: it is not entered again.
@@ -73,11 +79,14 @@ public final class CopasLoop {
 
   private init(_ call: LuaCall, kind: ReadinessQueue.Kind) throws(Errno) {
     sockets = SocketLibrary.of(call)
+    client = sockets.tcp.client
+    pool = sockets.pool
     readiness = try ReadinessQueue(kind)
     lookups = Lookups(waker: readiness.waker)
     // The registry's main thread: `call` may be a coroutine that will be gone.
     lua_rawgeti(call.state, milonga_registryindex(), lua_Integer(LUA_RIDX_MAINTHREAD))
     main = LuaCall(lua_tothread(call.state, -1))
+    vm = milonga_vm_of(main.state)
     call.pop()
     sockets.willClose = { [unowned self] descriptor in forget(descriptor) }
   }
@@ -137,7 +146,7 @@ public final class CopasLoop {
 
   /// Ctrl-C while nothing runs: no Lua code would notice.
   private func raiseInterruption() throws(LuaFailure) {
-    guard let vm = milonga_vm_of(main.state), vm.pointee.interrupted != 0 else { return }
+    guard let vm, vm.pointee.interrupted != 0 else { return }
     vm.pointee.interrupted = 0
     lua_sethook(main.state, nil, 0, 0)
     throw main.failure("interrupted!")
@@ -174,7 +183,7 @@ public final class CopasLoop {
     currentCoroutine = coroutine
     currentReason = reason
     var results: Int32 = 0
-    let status = milonga_resume(coroutine, main.state, arguments, &results)
+    let status = milonga_resume(coroutine, main.state, vm, arguments, &results)
     (current, currentCoroutine) = outer
     if let observer = turnEndObserver {
       turnEndObserver = nil
@@ -182,7 +191,7 @@ public final class CopasLoop {
     }
     if status == LUA_YIELD {
       if !scheduler.isRunning(task) {
-        lua_settop(coroutine, -results - 1)
+        if results > 0 { lua_settop(coroutine, -results - 1) }
         if tasks[index].isRemoved { end(task) }
         return
       }

@@ -8,11 +8,11 @@ public struct Readiness: OptionSet, Sendable {
   @inlinable
   public init(rawValue: UInt8) { self.rawValue = rawValue }
 
-  public static let readable = Readiness(rawValue: 1)
-  public static let writable = Readiness(rawValue: 2)
+  @inlinable public static var readable: Readiness { Readiness(rawValue: 1) }
+  @inlinable public static var writable: Readiness { Readiness(rawValue: 2) }
   /// The peer will send no more, or the descriptor failed: reads will not block any more. A peer that
   /// ended only its own direction is, with poll(2), told as ``readable`` alone.
-  public static let hangup = Readiness(rawValue: 4)
+  @inlinable public static var hangup: Readiness { Readiness(rawValue: 4) }
 }
 
 /// One descriptor that became ready.

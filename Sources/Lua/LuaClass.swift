@@ -3,8 +3,12 @@ import CShims
 
 /// A userdata type: Swift values of type `Payload` that live inside Lua's own memory.
 ///
-/// The payload is deinitialised when Lua collects the userdata or its state closes. Checking that an
-/// argument is of this class compares two pointers. A class belongs to one Lua state.
+/// The payload is deinitialised when Lua collects the userdata or its state closes. A class belongs to
+/// one Lua state.
+///
+/// A block of memory begins with the address of its class's metatable, and the payload follows. So an
+/// argument is checked by its size and one comparison; to ask Lua for the metatable takes five times as
+/// long.
 public final class LuaClass<Payload> {
   /// The `__name` of the metatable, used in error messages.
   public let name: String
@@ -58,7 +62,8 @@ public final class LuaClass<Payload> {
       guard let payload = Self.payload(call, at: 1, metatable: metatable) else {
         return .results(0)
       }
-      // Without its metatable the userdata is of no class: nothing can reach the dead payload.
+      // From now on the userdata is of no class: nothing can reach the dead payload.
+      Self.mark(payload, nil)
       call.pushNil()
       lua_setmetatable(call.state, 1)
       finalize(&payload.pointee)
@@ -83,9 +88,10 @@ public final class LuaClass<Payload> {
   public func push(
     _ payload: consuming Payload, onto call: LuaCall
   ) -> UnsafeMutablePointer<Payload> {
-    let block = milonga_newuserdata(call.state, MemoryLayout<Payload>.size, 0)!
-    let pointer = block.bindMemory(to: Payload.self, capacity: 1)
+    let block = milonga_newuserdata(call.state, Self.blockSize, 0)!
+    let pointer = (block + Self.headerSize).bindMemory(to: Payload.self, capacity: 1)
     pointer.initialize(to: payload)
+    Self.mark(pointer, metatable)
     pushMetatable(onto: call)
     lua_setmetatable(call.state, -2)
     return pointer
@@ -94,6 +100,7 @@ public final class LuaClass<Payload> {
   /// Makes the userdata at `index`, whose payload is of the same type, one of this class.
   public func adopt(_ call: LuaCall, at index: Int) {
     let index = lua_absindex(call.state, Int32(index))
+    Self.mark(checkedBefore(call, at: Int(index)), metatable)
     pushMetatable(onto: call)
     lua_setmetatable(call.state, index)
   }
@@ -122,12 +129,23 @@ public final class LuaClass<Payload> {
   static func payload(
     _ call: LuaCall, at index: Int, metatable: UnsafeRawPointer
   ) -> UnsafeMutablePointer<Payload>? {
-    guard let block = lua_touserdata(call.state, Int32(index)),
-      lua_getmetatable(call.state, Int32(index)) != 0
+    // Light userdata have no length, and what else has one is no userdata.
+    guard lua_rawlen(call.state, Int32(index)) == blockSize,
+      let block = lua_touserdata(call.state, Int32(index)),
+      block.load(as: UnsafeRawPointer?.self) == metatable
     else { return nil }
-    let found = lua_topointer(call.state, -1)
-    lua_settop(call.state, -2)
-    return found == metatable ? block.assumingMemoryBound(to: Payload.self) : nil
+    return (block + headerSize).assumingMemoryBound(to: Payload.self)
+  }
+
+  /// Keeps the payload aligned to 16 bytes, as Lua aligns the block.
+  @usableFromInline static var headerSize: Int { 16 }
+  @usableFromInline static var blockSize: Int { headerSize + MemoryLayout<Payload>.size }
+
+  /// Says of which class the userdata with this payload is.
+  @usableFromInline
+  static func mark(_ payload: UnsafeMutablePointer<Payload>, _ metatable: UnsafeRawPointer?) {
+    (UnsafeMutableRawPointer(payload) - headerSize).storeBytes(
+      of: metatable, as: UnsafeRawPointer?.self)
   }
 
   /// The payload of the userdata at `index`, which an earlier run of the same Lua function found to be
@@ -137,6 +155,7 @@ public final class LuaClass<Payload> {
   public func checkedBefore(
     _ call: LuaCall, at index: Int
   ) -> UnsafeMutablePointer<Payload> {
-    lua_touserdata(call.state, Int32(index))!.assumingMemoryBound(to: Payload.self)
+    (lua_touserdata(call.state, Int32(index))! + Self.headerSize)
+      .assumingMemoryBound(to: Payload.self)
   }
 }

@@ -1,5 +1,3 @@
-import CLua
-
 /// Several classes of one payload type, for functions that take an object of any of them.
 public struct LuaClassGroup<Payload> {
   /// What error messages call it.
@@ -23,13 +21,10 @@ public struct LuaClassGroup<Payload> {
 
   /// The payload of the userdata at `index`, nil when it is of none of the classes.
   public func payload(_ call: LuaCall, at index: Int) -> UnsafeMutablePointer<Payload>? {
-    guard let block = lua_touserdata(call.state, Int32(index)),
-      lua_getmetatable(call.state, Int32(index)) != 0
-    else { return nil }
-    let found = lua_topointer(call.state, -1)
-    lua_settop(call.state, -2)
-    for metatable in metatables where metatable == found {
-      return block.assumingMemoryBound(to: Payload.self)
+    for metatable in metatables {
+      if let payload = LuaClass<Payload>.payload(call, at: index, metatable: metatable) {
+        return payload
+      }
     }
     return nil
   }

@@ -13,7 +13,7 @@ public struct LuaStackSink: MessageSink {
   /// Elements for which the stack has room from the start.
   @usableFromInline static var roomAtStart: Int { 8 }
   /// Elements of the message so far, those that are nil included.
-  public private(set) var count = 0
+  @usableFromInline var count = 0
 
   /// Values go on top of the call's stack.
   @inlinable
@@ -49,20 +49,30 @@ public struct LuaStackSink: MessageSink {
 
   @inlinable public mutating func endTable() {}
 
+  @inlinable
   public mutating func endMessageElement(at index: Int) {
-    if index > Self.roomAtStart { lua_checkstack(state, 16) }
-    if index == count + 1 {
+    if index == count + 1, index <= Self.roomAtStart {
       count = index
-    } else if index <= count {
-      milonga_replace(state, base + Int32(truncatingIfNeeded: index))
     } else {
-      for _ in count + 1..<index {
-        lua_checkstack(state, 8)
-        lua_pushnil(state)
-        milonga_insert(state, -2)
-      }
-      count = index
+      placeElement(at: index)
     }
+  }
+
+  /// An element that needs more room, or does not follow the one before it.
+  @usableFromInline
+  mutating func placeElement(at index: Int) {
+    if index > Self.roomAtStart { lua_checkstack(state, 16) }
+    if index <= count {
+      milonga_replace(state, base + Int32(truncatingIfNeeded: index))
+      return
+    }
+    while count + 1 < index {
+      lua_checkstack(state, 8)
+      lua_pushnil(state)
+      milonga_insert(state, -2)
+      count += 1
+    }
+    count = index
   }
 
   public mutating func discardMessageEntry() { milonga_pop(state, 1) }

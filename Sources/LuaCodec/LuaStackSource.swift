@@ -26,11 +26,10 @@ public enum SerializationFailure: Error, Sendable, Equatable, CustomStringConver
 
 /// Sends values of the Lua stack to a sink. Tables are read raw: no metamethod runs.
 public struct LuaStackSource {
-  private let state: OpaquePointer
-  private let depthLimit: Int
-  /// The tables that are being written, outermost first.
-  private var ancestors: [UnsafeRawPointer] = []
+  @usableFromInline let state: OpaquePointer
+  @usableFromInline let depthLimit: Int
 
+  @inlinable
   public init(_ call: LuaCall, depthLimit: Int) {
     state = call.state
     self.depthLimit = depthLimit
@@ -41,33 +40,54 @@ public struct LuaStackSource {
   /// - Parameter isFull: asked now and then whether the sink has more than it may take; the limit
   ///   is given back in the error.
   @inlinable
-  public mutating func write<Sink: ValueSink & ~Copyable>(
+  public func write<Sink: ValueSink & ~Copyable>(
     _ index: Int, to sink: inout Sink, isFull: (borrowing Sink) -> Int? = { _ in nil }
   ) throws(SerializationFailure) {
     let index = Int32(truncatingIfNeeded: index)
-    switch lua_type(stack, index) {
+    if try writePlain(index, to: &sink) { return }
+    var ancestors: [UnsafeRawPointer] = []
+    try writeTable(index, inside: &ancestors, to: &sink, isFull: isFull)
+  }
+
+  /// Writes the value at `index` if it is not a table.
+  @inlinable
+  func writePlain<Sink: ValueSink & ~Copyable>(
+    _ index: Int32, to sink: inout Sink
+  ) throws(SerializationFailure) -> Bool {
+    switch lua_type(state, index) {
     case LUA_TNIL: sink.null()
-    case LUA_TBOOLEAN: sink.boolean(lua_toboolean(stack, index) != 0)
+    case LUA_TBOOLEAN: sink.boolean(lua_toboolean(state, index) != 0)
     case LUA_TNUMBER:
-      if lua_isinteger(stack, index) != 0 {
-        sink.integer(Int64(lua_tointegerx(stack, index, nil)))
+      if lua_isinteger(state, index) != 0 {
+        sink.integer(Int64(lua_tointegerx(state, index, nil)))
       } else {
-        sink.number(lua_tonumberx(stack, index, nil))
+        sink.number(lua_tonumberx(state, index, nil))
       }
     case LUA_TSTRING:
       var count = 0
-      let start = lua_tolstring(stack, index, &count)
+      let start = lua_tolstring(state, index, &count)
       sink.string(UnsafeRawBufferPointer(start: start, count: count))
-    case LUA_TTABLE: try writeTable(index, to: &sink, isFull: isFull)
-    case let type: throw .type(String(cString: lua_typename(stack, type)))
+    case LUA_TTABLE: return false
+    case let type: throw .type(String(cString: lua_typename(state, type)))
     }
+    return true
   }
 
-  @usableFromInline var stack: OpaquePointer { state }
+  /// Writes a value that is part of a table.
+  @inlinable
+  func writePart<Sink: ValueSink & ~Copyable>(
+    _ index: Int32, inside ancestors: inout [UnsafeRawPointer], to sink: inout Sink,
+    isFull: (borrowing Sink) -> Int?
+  ) throws(SerializationFailure) {
+    if try writePlain(index, to: &sink) { return }
+    try writeTable(index, inside: &ancestors, to: &sink, isFull: isFull)
+  }
 
-  @usableFromInline
-  mutating func writeTable<Sink: ValueSink & ~Copyable>(
-    _ index: Int32, to sink: inout Sink, isFull: (borrowing Sink) -> Int?
+  /// - Parameter ancestors: the tables that are being written, outermost first.
+  @inlinable
+  func writeTable<Sink: ValueSink & ~Copyable>(
+    _ index: Int32, inside ancestors: inout [UnsafeRawPointer], to sink: inout Sink,
+    isFull: (borrowing Sink) -> Int?
   ) throws(SerializationFailure) {
     let table = lua_absindex(state, index)
     let identity = lua_topointer(state, table)!
@@ -83,7 +103,7 @@ public struct LuaStackSource {
     var position: lua_Integer = 1
     while lua_rawgeti(state, table, position) != LUA_TNIL {
       sink.beginElement(Int(position))
-      try write(-1, to: &sink, isFull: isFull)
+      try writePart(-1, inside: &ancestors, to: &sink, isFull: isFull)
       sink.endElement(Int(position))
       milonga_pop(state, 1)
       if position & 1023 == 0, let limit = isFull(sink) { throw .size(limit: limit) }
@@ -96,9 +116,9 @@ public struct LuaStackSource {
       if lua_isinteger(state, -2) == 0 || !(1..<position ~= lua_tointegerx(state, -2, nil)) {
         if let limit = isFull(sink) { throw .size(limit: limit) }
         sink.beginKey()
-        try write(-2, to: &sink, isFull: isFull)
+        try writePart(-2, inside: &ancestors, to: &sink, isFull: isFull)
         sink.beginValue()
-        try write(-1, to: &sink, isFull: isFull)
+        try writePart(-1, inside: &ancestors, to: &sink, isFull: isFull)
         sink.endEntry()
       }
       milonga_pop(state, 1)

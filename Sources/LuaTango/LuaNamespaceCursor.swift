@@ -6,26 +6,59 @@ import RPC
 /// Walks a path through Lua tables. Reads raw: what is not in the table itself, but would come from
 /// a metatable, cannot be reached from outside.
 ///
-/// The table that holds the current value, and the value, are the two topmost values of the stack.
+/// The current value is on top of the stack. Below it is the table that holds it, unless that is the
+/// namespace itself.
 struct LuaNamespaceCursor: NamespaceCursor {
   private let state: OpaquePointer
-  private var hasParent = false
+  private let namespace: Int32
+  private let path: Int32
+  private let pathLength: Int
+  /// How many names led here.
+  private var depth = 0
   /// The last name, within the path's bytes.
-  private(set) var name = UnsafeRawBufferPointer(start: nil, count: 0)
+  private var name = UnsafeRawBufferPointer(start: nil, count: 0)
 
-  /// Starts at the table on top of the stack.
-  init(_ call: LuaCall) { state = call.state }
+  /// Starts at the table at `namespace`, for the path at `path`, a string of this length.
+  init(_ call: LuaCall, namespace: Int, path: Int, length: Int) {
+    state = call.state
+    self.namespace = Int32(namespace)
+    self.path = Int32(path)
+    pathLength = length
+  }
 
   mutating func descend(_ name: UnsafeRawBufferPointer) -> Bool {
-    guard lua_type(state, -1) == LUA_TTABLE else { return false }
-    if hasParent { milonga_remove(state, -2) }
-    hasParent = true
+    let isAtStart = depth == 0
+    guard lua_type(state, isAtStart ? namespace : -1) == LUA_TTABLE else { return false }
+    dropParent()
+    depth += 1
     self.name = name
-    _ = lua_pushlstring(
-      state, name.baseAddress?.assumingMemoryBound(to: CChar.self), name.count)
-    lua_rawget(state, -2)
+    pushName()
+    lua_rawget(state, isAtStart ? namespace : -2)
     return true
   }
 
   var isCallable: Bool { lua_type(state, -1) == LUA_TFUNCTION }
+
+  /// Leaves nothing but the current value.
+  func dropParent() {
+    if depth > 1 { milonga_remove(state, -2) }
+  }
+
+  /// Stores the value at `index` in the place of the current one.
+  func store(valueAt index: Int) {
+    let table = depth == 1 ? namespace : lua_absindex(state, -2)
+    pushName()
+    lua_pushvalue(state, Int32(index))
+    lua_rawset(state, table)
+  }
+
+  private func pushName() {
+    if name.count == pathLength {
+      // The name is the path, which is a string of Lua already.
+      lua_pushvalue(state, path)
+    } else {
+      _ = lua_pushlstring(
+        state, name.baseAddress?.assumingMemoryBound(to: CChar.self), name.count)
+    }
+  }
 }

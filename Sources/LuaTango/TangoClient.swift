@@ -10,6 +10,7 @@ import RPC
 struct TangoClient {
   private let sockets: SocketLibrary
   private let loop: CopasLoop
+  private let spare = SpareBuffer()
   private let calls: LuaClass<TangoClientConnection>
   private let proxies: TangoProxies
 
@@ -47,7 +48,7 @@ struct TangoClient {
     call.pushValue(at: 1)
     let reference = call.retainTop()
     let connection = TangoConnection(
-      socket, sockets: sockets, loop: loop, limits: configuration.limits)
+      socket, sockets: sockets, loop: loop, spare: spare, limits: configuration.limits)
     calls.push(
       TangoClientConnection(configuration, connection, socketReference: reference), onto: call)
     call.insert(at: Slot.connection)

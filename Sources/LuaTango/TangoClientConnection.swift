@@ -112,7 +112,7 @@ final class TangoClientConnection: RemovalObserver {
   private func collectRequest(_ call: LuaCall) throws(LuaFailure) {
     let top = call.count
     var index = 2
-    var message = MessageWriter(
+    let message = MessageWriter(
       call, configuration.limits, start: connection.writer.buffer.count)
     do throws(SerializationFailure) {
       try connection.collect { (writer: inout TangoTextWriter) throws(SerializationFailure) in

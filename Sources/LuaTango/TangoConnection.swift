@@ -13,35 +13,43 @@ final class TangoConnection: TurnEndObserver {
   /// The socket's payload, inside the userdata that the owner keeps on its stack or in the registry.
   let socket: UnsafeMutablePointer<SocketObject>
   let limits: RPCLimits
+  private let pool: BufferPool
+  private let spare: SpareBuffer
   var writer = TangoTextWriter()
 
   init(
     _ socket: UnsafeMutablePointer<SocketObject>, sockets: SocketLibrary, loop: CopasLoop,
-    limits: RPCLimits
+    spare: SpareBuffer, limits: RPCLimits
   ) {
     self.sockets = sockets
     self.loop = loop
     self.socket = socket
     self.limits = limits
+    self.spare = spare
+    pool = sockets.pool
   }
 
   var isOpen: Bool { socket.pointee.descriptor >= 0 }
 
   /// What lies at the start of the receive buffer.
+  @inline(__always)
   var nextFrame: FrameResult {
-    LengthLineFraming.next(in: socket.pointee.buffer.bytes, maxBytes: limits.frameBytes)
+    guard !socket.pointee.buffer.isEmpty else { return .incomplete(needed: 1) }
+    return LengthLineFraming.next(in: socket.pointee.buffer.bytes, maxBytes: limits.frameBytes)
   }
 
   /// The body of a frame found by ``nextFrame``.
+  @inline(__always)
   func body(_ headerBytes: Int, _ bodyBytes: Int) -> UnsafeRawBufferPointer {
     UnsafeRawBufferPointer(
       rebasing: socket.pointee.buffer.bytes[headerBytes..<headerBytes + bodyBytes])
   }
 
   /// Removes a frame from the receive buffer.
+  @inline(__always)
   func consume(_ bytes: Int) {
     socket.pointee.buffer.consume(bytes)
-    socket.pointee.buffer.releaseIfEmpty(to: sockets.pool)
+    socket.pointee.buffer.releaseIfEmpty(to: pool)
   }
 
   /// Reads what is there.
@@ -50,7 +58,7 @@ final class TangoConnection: TurnEndObserver {
   func receive(needed: Int, mayRead: Bool) -> SocketObject.Progress {
     let wanted = socket.pointee.buffer.count + needed
     let progress = socket.pointee.receive(
-      .count(wanted), pool: sockets.pool, mayRead: mayRead,
+      .count(wanted), pool: pool, mayRead: mayRead,
       wasShort: { [loop, socket] in loop.drained(socket) })
     if case .wait = progress, !socket.pointee.buffer.isEmpty {
       // Part of a frame. The peer may be holding the rest back until this part is acknowledged: the
@@ -66,7 +74,7 @@ final class TangoConnection: TurnEndObserver {
     var sent = 0
     let progress = writer.buffer.withUnsafeBytes { socket.pointee.send($0, from: &sent) }
     writer.buffer.removeFirst(sent)
-    if writer.buffer.isEmpty { writer.buffer.shrink(keeping: 4096) }
+    if writer.buffer.isEmpty { spare.giveBack(&writer.buffer) }
     return progress
   }
 
@@ -80,6 +88,7 @@ final class TangoConnection: TurnEndObserver {
   func collect(
     _ write: (inout TangoTextWriter) throws(SerializationFailure) -> Void
   ) throws(SerializationFailure) {
+    spare.lend(to: &writer.buffer)
     let start = writer.buffer.count
     let frame = LengthLineFraming.open(in: &writer.buffer)
     do throws(SerializationFailure) {
@@ -108,9 +117,32 @@ final class TangoConnection: TurnEndObserver {
   }
 }
 
+/// Memory for messages that are collected. Nearly always one connection after the other collects and
+/// sends, so all use the same memory, which is in the processor's cache, and idle ones hold none.
+final class SpareBuffer {
+  private static let mostKept = 4096
+  private var buffer = OutputBuffer()
+
+  /// Gives a buffer that has no memory ours.
+  @inline(__always)
+  func lend(to other: inout OutputBuffer) {
+    if other.capacity == 0 { other.takeMemory(of: &buffer) }
+  }
+
+  /// Takes the memory of an empty buffer.
+  @inline(__always)
+  func giveBack(_ other: inout OutputBuffer) {
+    if buffer.capacity == 0, other.capacity <= Self.mostKept {
+      buffer.takeMemory(of: &other)
+    } else {
+      other.release()
+    }
+  }
+}
+
 /// Writes values of the stack as elements of a message.
 struct MessageWriter {
-  private var source: LuaStackSource
+  private let source: LuaStackSource
   private let limit: Int
   private let start: Int
 
@@ -120,7 +152,7 @@ struct MessageWriter {
     self.start = start
   }
 
-  mutating func element(
+  func element(
     _ position: Int, valueAt index: Int, to writer: inout TangoTextWriter
   ) throws(SerializationFailure) {
     writer.beginElement(position)

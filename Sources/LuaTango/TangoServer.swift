@@ -10,6 +10,7 @@ import RPC
 struct TangoServer {
   let sockets: SocketLibrary
   let loop: CopasLoop
+  private let spare = SpareBuffer()
   private let sessions: LuaClass<SessionHolder>
 
   init(_ call: LuaCall, loop: CopasLoop) {
@@ -17,10 +18,7 @@ struct TangoServer {
     self.loop = loop
     sessions = LuaClass(
       call, name: "tango session",
-      finalize: {
-        $0.session?.releaseReferences()
-        $0.session = nil
-      })
+      finalize: { $0.release() })
   }
 
   /// Pushes the back end's table.
@@ -60,7 +58,8 @@ struct TangoServer {
       guard let session = holder.pointee.session else {
         throw call.failure("tango: the session is gone")
       }
-      return try session.run(call)
+      // The userdata, which is on this coroutine's stack, retains it.
+      return session._withUnsafeGuaranteedRef { $0.run(call) }
     })
   }
 
@@ -79,8 +78,8 @@ struct TangoServer {
     let socket = try sockets.check(sockets.tcp.client, call)
     try? socket.pointee.socket.set(.noDelay, to: 1)
     let connection = TangoConnection(
-      socket, sockets: sockets, loop: loop, limits: configuration.limits)
-    sessions.push(SessionHolder(session: TangoSession(configuration, connection)), onto: call)
+      socket, sockets: sockets, loop: loop, spare: spare, limits: configuration.limits)
+    sessions.push(SessionHolder(TangoSession(configuration, connection)), onto: call)
     call.pushRetained(configuration.namespace)
   }
 }
@@ -88,5 +87,14 @@ struct TangoServer {
 /// A session inside a userdata. Nothing is left in it once it is finalised, so that it can be looked
 /// at even then.
 private struct SessionHolder {
-  var session: TangoSession?
+  private(set) var session: Unmanaged<TangoSession>?
+
+  init(_ session: TangoSession) { self.session = .passRetained(session) }
+
+  mutating func release() {
+    guard let session else { return }
+    self.session = nil
+    session.takeUnretainedValue().releaseReferences()
+    session.release()
+  }
 }

@@ -63,7 +63,7 @@ final class TangoSession {
   // MARK: The loop
 
   /// Goes on from where the last run ended.
-  func run(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
+  func run(_ call: LuaCall) -> LuaOutcome {
     let outcome: LuaOutcome? =
       switch call.phase {
       case .entered, .resumed: nil
@@ -75,8 +75,8 @@ final class TangoSession {
 
   /// Handles requests until one has to call a Lua function, or nothing more is there.
   private func serve(_ call: LuaCall) -> LuaOutcome {
+    call.count = Slot.namespace
     while true {
-      call.count = Slot.namespace
       if isEnding { return flush(call) ?? finish(call) }
       switch connection.nextFrame {
       case .frame(let headerBytes, let bodyBytes):
@@ -85,14 +85,15 @@ final class TangoSession {
           return outcome
         }
         if let outcome = handle(call, headerBytes, bodyBytes) { return outcome }
+        call.count = Slot.namespace
       case .invalid(let error):
         disconnect(error.description)
       case .incomplete(let needed):
         if let outcome = flush(call) { return outcome }
         if isEnding { continue }
-        if let outcome = loop.turnOver() { return outcome }
         let mayRead = loop.isReady(socket, .read)
         if !mayRead, socket.pointee.buffer.isEmpty { return wait(call, for: .read) }
+        if let outcome = loop.turnOver() { return outcome }
         switch connection.receive(needed: needed, mayRead: mayRead) {
         case .done: continue
         case .wait: return wait(call, for: .read)
@@ -145,8 +146,12 @@ final class TangoSession {
 
   /// The answers to earlier requests must not wait for a function that takes its time: they leave
   /// when it waits for something, and every now and then while functions only compute.
+  @inline(__always)
   private func prepareToCall() {
-    guard !connection.writer.buffer.isEmpty else { return }
+    if !connection.writer.buffer.isEmpty { letAnswersLeave() }
+  }
+
+  private func letAnswersLeave() {
     loop.turnEndObserver = connection
     callsSinceFlush += 1
     guard callsSinceFlush & 15 == 0 else { return }
@@ -175,6 +180,7 @@ final class TangoSession {
     return dispatch(call, .call)
   }
 
+  @inline(__always)
   private func call(arguments: Int, results: Int? = nil, _ step: Step) -> LuaOutcome {
     prepareToCall()
     return .protectedCall(arguments: arguments, results: results, state: step.rawValue)
@@ -182,32 +188,31 @@ final class TangoSession {
 
   /// Carries out the request on the stack. An outcome when a Lua function is to be called.
   private func dispatch(_ call: LuaCall, _ step: Step) -> LuaOutcome? {
-    guard call.count >= Slot.request, call.type(at: Slot.request) == .string else {
+    guard lua_type(call.state, Int32(Slot.request)) == LUA_TSTRING,
+      let path = call.bytesIfString(at: Slot.request)
+    else {
       return respond(
         call, error: "tango server error: the request does not begin with the name of a function")
     }
-    let path = call.bytesIfString(at: Slot.request)!
-    let arguments = call.count - Slot.request
-    let hasNewValue = arguments > 0 && call.type(at: Slot.request + 1) != .nil
-    call.pushValue(at: Slot.namespace)
-    var cursor = LuaNamespaceCursor(call)
+    var cursor = LuaNamespaceCursor(
+      call, namespace: Slot.namespace, path: Slot.request, length: path.count)
     let action: Dispatcher.Action
     do throws(DispatchError) {
       action = try Dispatcher.resolve(
-        path, cursor: &cursor, hasNewValue: hasNewValue, access: configuration.access)
+        path, cursor: &cursor, hasNewValue: !call.isNoneOrNil(at: Slot.request + 1),
+        access: configuration.access)
     } catch {
       error.message.bytes.withUnsafeBytes { call.push($0) }
       return respondFailure(call)
     }
     switch action {
     case .call:
+      cursor.dropParent()
+      let arguments = call.count - Slot.request - 1
       call.insert(at: Slot.request + 1)
-      call.pop()
       return self.call(arguments: arguments, step)
     case .write:
-      call.push(cursor.name)
-      call.pushValue(at: Slot.request + 1)
-      lua_rawset(call.state, -4)
+      cursor.store(valueAt: Slot.request + 1)
       call.count = Slot.request
       return answer(call, step)
     case .read:
@@ -215,14 +220,12 @@ final class TangoSession {
       call.count = Slot.request + 1
       return answer(call, step)
     case .createReference:
-      call.count = Slot.request + arguments
       call.remove(at: Slot.request)
       guard step == .call else {
         return respond(call, error: "tango server error: tango.ref of tango.ref")
       }
       return dispatch(call, .createReference)
     case .callReference:
-      call.count = Slot.request + arguments
       return callReference(call)
     case .releaseReference:
       if let id = call.bytesIfString(at: Slot.request + 1), let object = references.remove(id) {
@@ -286,6 +289,7 @@ final class TangoSession {
   // MARK: After calls
 
   /// A Lua function returned. An outcome when another has to be called.
+  @inline(__always)
   private func returned(_ call: LuaCall, _ step: Step) -> LuaOutcome? {
     switch step {
     case .call: return respondResults(call)
@@ -390,7 +394,7 @@ final class TangoSession {
   private func write(
     _ call: LuaCall, status: Bool, from first: Int, to last: Int
   ) -> SerializationFailure? {
-    var message = MessageWriter(
+    let message = MessageWriter(
       call, configuration.limits, start: connection.writer.buffer.count)
     do throws(SerializationFailure) {
       try connection.collect { (writer: inout TangoTextWriter) throws(SerializationFailure) in

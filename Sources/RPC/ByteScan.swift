@@ -36,13 +36,14 @@ func firstSpecial(
 /// A word whose lowest set bit is in the first special byte of `word` as it lies in memory.
 ///
 /// `(x - 0x01...) & ~x & 0x80...` marks the zero bytes of x; subtracting 14 instead marks those
-/// below 14. A borrow may mark bytes after the first match too, never one before it.
+/// below 14. A borrow may mark bytes after the first match too, never one before it. All three
+/// differences have the high bits of `word`, because quote and backslash are ASCII, and share `~word`.
 @inlinable
+@inline(__always)
 func specialBytes(_ word: UInt64, _ quotes: UInt64) -> UInt64 {
   let word = UInt64(littleEndian: word)
-  let quote = word ^ quotes
-  let backslash = word ^ (everyByte &* UInt64(UInt8(ascii: "\\")))
-  return
-    ((quote &- everyByte) & ~quote | (backslash &- everyByte) & ~backslash
-    | (word &- everyByte &* 14) & ~word) & everyHighBit
+  let quote = (word ^ quotes) &- everyByte
+  let backslash = (word ^ (everyByte &* UInt64(UInt8(ascii: "\\")))) &- everyByte
+  let control = word &- everyByte &* 14
+  return (quote | backslash | control) & ~word & everyHighBit
 }

@@ -4,18 +4,23 @@
 /// the original's `gmatch('[%w_]+')` (tango/dispatcher.lua). A copy of the path starts where the
 /// path itself is.
 public struct DispatchPath: Sequence, IteratorProtocol {
-  @usableFromInline let bytes: UnsafeRawBufferPointer
-  @usableFromInline var index = 0
+  @usableFromInline let end: UnsafeRawPointer
+  @usableFromInline var position: UnsafeRawPointer
 
   /// The names in `bytes`, which must stay valid while the names are used.
-  @inlinable public init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+  @inlinable
+  public init(_ bytes: UnsafeRawBufferPointer) {
+    // An empty buffer may have no address; any will do, since nothing is loaded from it.
+    position = bytes.baseAddress ?? UnsafeRawPointer(bitPattern: 1).unsafelyUnwrapped
+    end = position + bytes.count
+  }
 
   /// The next name, or nil after the last one.
   @inlinable
   public mutating func next() -> UnsafeRawBufferPointer? {
-    while index < bytes.count && !isNamePart(bytes[index]) { index &+= 1 }
-    let first = index
-    while index < bytes.count && isNamePart(bytes[index]) { index &+= 1 }
-    return index == first ? nil : UnsafeRawBufferPointer(rebasing: bytes[first..<index])
+    while position < end && !isNamePart(position.load(as: UInt8.self)) { position += 1 }
+    let first = position
+    while position < end && isNamePart(position.load(as: UInt8.self)) { position += 1 }
+    return position == first ? nil : UnsafeRawBufferPointer(start: first, count: position - first)
   }
 }

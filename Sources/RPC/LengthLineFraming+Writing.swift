@@ -31,11 +31,12 @@ extension LengthLineFraming {
   @discardableResult
   public static func close(_ frame: OpenFrame, in buffer: inout OutputBuffer) -> Int {
     let body = buffer.count - frame.waiting - reservedBytes
-    let unused = reservedBytes - 1 - decimalDigits(UInt64(body))
+    var unused = 0
     buffer.withUnsafeMutableBytes { bytes in
-      let line = bytes.baseAddress.unsafelyUnwrapped + frame.waiting + reservedBytes - 1
-      writeDigits(UInt64(body), endingAt: line)
+      let room = bytes.baseAddress.unsafelyUnwrapped + frame.waiting
+      let line = room + reservedBytes - 1
       line.storeBytes(of: UInt8(ascii: "\n"), as: UInt8.self)
+      unused = writeDigits(UInt64(body), endingAt: line) - room
     }
     if frame.waiting == 0 {
       buffer.removeFirst(unused)

@@ -41,6 +41,7 @@ public enum LengthLineFraming {
 
   /// Checks the end of the line, after `digits` digits, and whether the body is complete.
   @inlinable
+  @inline(__always)
   static func afterDigits(
     _ digits: Int, _ length: Int, _ bytes: UnsafeRawBufferPointer
   ) -> FrameResult {

@@ -62,9 +62,12 @@ func decimalDigits(_ value: UInt64) -> Int {
   return digits
 }
 
-/// Writes the decimal digits of `value` right-aligned in front of `end`.
+/// Writes the decimal digits of `value` right-aligned in front of `end`, and returns where they start.
 @inlinable
-func writeDigits(_ value: UInt64, endingAt end: UnsafeMutableRawPointer) {
+@discardableResult
+func writeDigits(
+  _ value: UInt64, endingAt end: UnsafeMutableRawPointer
+) -> UnsafeMutableRawPointer {
   var rest = value
   var position = end
   repeat {
@@ -73,4 +76,5 @@ func writeDigits(_ value: UInt64, endingAt end: UnsafeMutableRawPointer) {
     position.storeBytes(of: UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: digit), as: UInt8.self)
     rest = quotient
   } while rest != 0
+  return position
 }

@@ -65,6 +65,13 @@ public struct OutputBuffer: ~Copyable {
     if isEmpty && capacity > bytes { release() }
   }
 
+  /// Takes over the memory of another empty buffer, which has none then. This one must have none.
+  public mutating func takeMemory(of other: inout OutputBuffer) {
+    assert(capacity == 0 && other.isEmpty)
+    (base, capacity) = (other.base, other.capacity)
+    (other.base, other.capacity) = (nil, 0)
+  }
+
   /// Frees all memory, dropping the bytes that wait.
   public mutating func release() {
     base?.deallocate()

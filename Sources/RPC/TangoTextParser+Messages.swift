@@ -1,6 +1,7 @@
 extension TangoTextParser {
   /// Reads the table of a message, whose elements go to the sink without the table.
   @inlinable
+  @inline(__always)
   mutating func message<Sink: MessageSink & ~Copyable>(into sink: inout Sink) throws(CodecError) {
     guard peek == UInt8(ascii: "{") else { throw unexpected(expecting: "a table") }
     try countValue()

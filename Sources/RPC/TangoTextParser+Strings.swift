@@ -10,7 +10,16 @@ extension TangoTextParser {
       sink.string(UnsafeRawBufferPointer(start: first, count: special - first))
       return
     }
-    let text = try quotedText(quote, scannedTo: special)
+    try escapedString(quote, scannedTo: special, into: &sink)
+  }
+
+  /// Reads a string that has escapes, or quotes and control characters that need none.
+  @inlinable
+  @inline(never)
+  mutating func escapedString<Sink: ValueSink & ~Copyable>(
+    _ quote: UInt8, scannedTo scanned: UnsafeRawPointer, into sink: inout Sink
+  ) throws(CodecError) {
+    let text = try quotedText(quote, scannedTo: scanned)
     if text.escapes == 0 {
       sink.string(text.raw)
       return

@@ -1,6 +1,7 @@
 extension TangoTextParser {
   /// value = constant | string | table | number
   @inlinable
+  @inline(__always)
   mutating func value<Sink: ValueSink & ~Copyable>(into sink: inout Sink) throws(CodecError) {
     switch peek {
     case UInt8(ascii: "\""), UInt8(ascii: "'"):

@@ -4,159 +4,179 @@ import DequeModule
 ///
 /// Nearly always one task reads and one writes, so each has a slot; further waiters queue behind them
 /// in a list that exists only while it is needed.
-final class DescriptorTable {
+@usableFromInline
+struct DescriptorTable: ~Copyable {
+  @usableFromInline
   struct Entry: BitwiseCopyable {
     var reader: TaskID?
     var writer: TaskID?
     var generation: UInt32 = 0
-    var flags: UInt8 = 0
+    @usableFromInline var flags: Flags = []
   }
 
-  private static let watched: UInt8 = 1
-  private static let readable: UInt8 = 2
-  private static let writable: UInt8 = 4
-  private static let hangup: UInt8 = 8
-  private static let overflowing: UInt8 = 16
+  @usableFromInline
+  struct Flags: OptionSet, BitwiseCopyable {
+    @usableFromInline let rawValue: UInt8
+    @inlinable init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    @inlinable static var watched: Flags { Flags(rawValue: 1) }
+    @inlinable static var readable: Flags { Flags(rawValue: 2) }
+    @inlinable static var writable: Flags { Flags(rawValue: 4) }
+    @inlinable static var hangup: Flags { Flags(rawValue: 8) }
+    /// More wait for it than there are slots.
+    @inlinable static var overflowing: Flags { Flags(rawValue: 16) }
+  }
 
   private struct OverflowKey: Hashable {
     let descriptor: Int32
     let direction: Direction
   }
 
-  private var entries = Slab<Entry>()
+  @usableFromInline var entries = Slab<Entry>()
   private var overflow: [OverflowKey: Deque<TaskID>] = [:]
 
-  deinit { entries.deallocate() }
+  /// Where the entry of a descriptor is that is watched; nil for others.
+  @inlinable
+  @inline(__always)
+  func watched(_ descriptor: Int32) -> UnsafeMutablePointer<Entry>? {
+    guard let entry = entries.place(descriptor), entry.pointee.flags.contains(.watched) else {
+      return nil
+    }
+    return entry
+  }
+
+  /// Makes an entry when there is none yet.
+  private mutating func entry(_ descriptor: Int32) -> UnsafeMutablePointer<Entry> {
+    while entries.count <= Int(descriptor) { entries.append(Entry()) }
+    return entries.place(descriptor)!
+  }
 
   /// Starts a new life of a descriptor: it counts as ready until somebody finds that it is not.
-  func watch(_ descriptor: Int32) -> UInt32 {
-    let index = Int(descriptor)
-    while entries.count <= index { entries.append(Entry()) }
-    entries[index].generation &+= 1
-    entries[index].flags &= Self.overflowing
-    entries[index].flags |= Self.watched | Self.readable | Self.writable
-    return entries[index].generation
+  mutating func watch(_ descriptor: Int32) -> UInt32 {
+    let entry = entry(descriptor)
+    entry.pointee.generation &+= 1
+    entry.pointee.flags.formIntersection(.overflowing)
+    entry.pointee.flags.formUnion([.watched, .readable, .writable])
+    return entry.pointee.generation
   }
 
   func unwatch(_ descriptor: Int32) {
-    guard isWatched(descriptor) else { return }
-    entries[Int(descriptor)].generation &+= 1
-    entries[Int(descriptor)].flags = 0
+    guard let entry = watched(descriptor) else { return }
+    entry.pointee.generation &+= 1
+    entry.pointee.flags = []
   }
 
-  @inline(__always)
-  func isWatched(_ descriptor: Int32) -> Bool {
-    descriptor >= 0 && Int(descriptor) < entries.count
-      && entries[Int(descriptor)].flags & Self.watched != 0
-  }
-
+  @inlinable
   @inline(__always)
   func isReady(_ descriptor: Int32, _ direction: Direction) -> Bool {
-    guard isWatched(descriptor) else { return true }
-    let flags = entries[Int(descriptor)].flags
-    return flags & (direction == .read ? Self.readable | Self.hangup : Self.writable) != 0
+    guard let entry = watched(descriptor) else { return true }
+    let ready: Flags = direction == .read ? [.readable, .hangup] : .writable
+    return !entry.pointee.flags.isDisjoint(with: ready)
   }
 
   /// False for an event of a former life.
+  @inline(__always)
   func markReady(
     _ descriptor: Int32, generation: UInt32, readable: Bool, writable: Bool, hangup: Bool
   ) -> Bool {
-    guard isWatched(descriptor), entries[Int(descriptor)].generation == generation else {
+    guard let entry = watched(descriptor), entry.pointee.generation == generation else {
       return false
     }
-    var flags = entries[Int(descriptor)].flags
-    if readable { flags |= Self.readable }
-    if writable { flags |= Self.writable }
-    if hangup { flags |= Self.hangup }
-    entries[Int(descriptor)].flags = flags
+    if readable { entry.pointee.flags.formUnion(.readable) }
+    if writable { entry.pointee.flags.formUnion(.writable) }
+    if hangup { entry.pointee.flags.formUnion(.hangup) }
     return true
   }
 
+  @inlinable
   @inline(__always)
   func markUnready(_ descriptor: Int32, _ direction: Direction) {
-    guard isWatched(descriptor) else { return }
-    entries[Int(descriptor)].flags &= ~(direction == .read ? Self.readable : Self.writable)
+    watched(descriptor)?.pointee.flags.subtract(direction == .read ? .readable : .writable)
+  }
+
+  @inlinable
+  @inline(__always)
+  func drained(_ descriptor: Int32) -> Bool {
+    guard let entry = watched(descriptor) else { return true }
+    entry.pointee.flags.subtract(.readable)
+    return entry.pointee.flags.contains(.hangup)
   }
 
   @inline(__always)
-  func drained(_ descriptor: Int32) -> Bool {
-    guard isWatched(descriptor) else { return true }
-    entries[Int(descriptor)].flags &= ~Self.readable
-    return entries[Int(descriptor)].flags & Self.hangup != 0
-  }
-
-  func addWaiter(_ task: TaskID, on descriptor: Int32, _ direction: Direction) {
-    let index = Int(descriptor)
-    while entries.count <= index { entries.append(Entry()) }
-    if entries[index].flags & Self.overflowing == 0 {
+  mutating func addWaiter(_ task: TaskID, on descriptor: Int32, _ direction: Direction) {
+    let entry = entries.place(descriptor) ?? entry(descriptor)
+    if !entry.pointee.flags.contains(.overflowing) {
       switch direction {
-      case .read where entries[index].reader == nil:
-        entries[index].reader = task
+      case .read where entry.pointee.reader == nil:
+        entry.pointee.reader = task
         return
-      case .write where entries[index].writer == nil:
-        entries[index].writer = task
+      case .write where entry.pointee.writer == nil:
+        entry.pointee.writer = task
         return
       default: break
       }
     }
-    entries[index].flags |= Self.overflowing
+    addToOverflow(task, of: descriptor, direction)
+  }
+
+  private mutating func addToOverflow(
+    _ task: TaskID, of descriptor: Int32, _ direction: Direction
+  ) {
+    entry(descriptor).pointee.flags.formUnion(.overflowing)
     overflow[OverflowKey(descriptor: descriptor, direction: direction), default: []].append(task)
   }
 
-  func removeWaiter(_ task: TaskID, on descriptor: Int32, _ direction: Direction) {
-    let index = Int(descriptor)
-    if direction == .read, entries[index].reader == task {
-      entries[index].reader = nil
-    } else if direction == .write, entries[index].writer == task {
-      entries[index].writer = nil
+  mutating func removeWaiter(_ task: TaskID, on descriptor: Int32, _ direction: Direction) {
+    guard let entry = entries.place(descriptor) else { return }
+    if direction == .read, entry.pointee.reader == task {
+      entry.pointee.reader = nil
+    } else if direction == .write, entry.pointee.writer == task {
+      entry.pointee.writer = nil
     } else {
       let key = OverflowKey(descriptor: descriptor, direction: direction)
       if let place = overflow[key]?.firstIndex(of: task) { overflow[key]?.remove(at: place) }
       if overflow[key]?.isEmpty == true { overflow[key] = nil }
     }
-    if entries[index].flags & Self.overflowing != 0,
+    if entry.pointee.flags.contains(.overflowing),
       overflow[OverflowKey(descriptor: descriptor, direction: .read)] == nil,
       overflow[OverflowKey(descriptor: descriptor, direction: .write)] == nil
     {
-      entries[index].flags &= ~Self.overflowing
+      entry.pointee.flags.subtract(.overflowing)
     }
-  }
-
-  /// Whether to ask for the first waiter. Also true when only the other direction overflows.
-  @inline(__always)
-  func mayHaveWaiter(_ descriptor: Int32, _ direction: Direction) -> Bool {
-    guard descriptor >= 0, Int(descriptor) < entries.count else { return false }
-    let entry = entries[Int(descriptor)]
-    return (direction == .read ? entry.reader : entry.writer) != nil
-      || entry.flags & Self.overflowing != 0
   }
 
   /// Who has waited longest, and waits no more.
   @inline(__always)
-  func takeFirstWaiter(on descriptor: Int32, _ direction: Direction) -> TaskID? {
-    let index = Int(descriptor)
-    if entries[index].flags & Self.overflowing == 0 {
-      switch direction {
-      case .read:
-        defer { entries[index].reader = nil }
-        return entries[index].reader
-      case .write:
-        defer { entries[index].writer = nil }
-        return entries[index].writer
-      }
+  mutating func takeFirstWaiter(on descriptor: Int32, _ direction: Direction) -> TaskID? {
+    guard let entry = entries.place(descriptor) else { return nil }
+    if entry.pointee.flags.contains(.overflowing) {
+      return takeFirstOfOverflowing(descriptor, direction)
     }
+    switch direction {
+    case .read:
+      guard let reader = entry.pointee.reader else { return nil }
+      entry.pointee.reader = nil
+      return reader
+    case .write:
+      guard let writer = entry.pointee.writer else { return nil }
+      entry.pointee.writer = nil
+      return writer
+    }
+  }
+
+  private mutating func takeFirstOfOverflowing(
+    _ descriptor: Int32, _ direction: Direction
+  ) -> TaskID? {
     guard let task = firstWaiter(on: descriptor, direction) else { return nil }
     removeWaiter(task, on: descriptor, direction)
     return task
   }
 
   /// Who has waited longest.
-  @inline(__always)
   func firstWaiter(on descriptor: Int32, _ direction: Direction) -> TaskID? {
-    guard descriptor >= 0, Int(descriptor) < entries.count else { return nil }
-    let entry = entries[Int(descriptor)]
+    guard let entry = entries.place(descriptor)?.pointee else { return nil }
     if let waiter = direction == .read ? entry.reader : entry.writer { return waiter }
-    guard entry.flags & Self.overflowing != 0 else { return nil }
+    guard entry.flags.contains(.overflowing) else { return nil }
     return overflow[OverflowKey(descriptor: descriptor, direction: direction)]?.first
   }
 }
@@ -173,11 +193,13 @@ extension Scheduler {
     descriptors.unwatch(descriptor)
   }
 
-  public func isWatched(_ descriptor: Int32) -> Bool { descriptors.isWatched(descriptor) }
+  public func isWatched(_ descriptor: Int32) -> Bool {
+    descriptors.watched(descriptor) != nil
+  }
 
   /// Whether it is worth trying: false only between ``markUnready(_:_:)`` and the next event.
   /// Descriptors that are not watched always count as ready.
-  @inline(__always)
+  @inlinable
   public func isReady(_ descriptor: Int32, _ direction: Direction) -> Bool {
     descriptors.isReady(descriptor, direction)
   }
@@ -185,10 +207,11 @@ extension Scheduler {
   /// A read got less than it asked for: the next one would block, unless the peer has hung up.
   ///
   /// - Returns: whether it would not.
+  @inlinable
   public func drained(_ descriptor: Int32) -> Bool { descriptors.drained(descriptor) }
 
   /// The system said "would block", or moved less than was asked for.
-  @inline(__always)
+  @inlinable
   public func markUnready(_ descriptor: Int32, _ direction: Direction) {
     descriptors.markUnready(descriptor, direction)
   }

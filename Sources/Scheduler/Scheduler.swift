@@ -1,5 +1,3 @@
-import DequeModule
-
 /// Decides who runs next. It knows tasks as numbers: what a task is, how it is resumed and how a
 /// descriptor is watched are its user's.
 ///
@@ -15,12 +13,18 @@ import DequeModule
 /// }
 /// ```
 public final class Scheduler {
+  @usableFromInline
   struct Task: BitwiseCopyable {
-    var generation: UInt32 = 0
-    var state = State.free
+    /// That of the task's ``TaskID``; another one from its end on.
+    @usableFromInline var generation: UInt32 = 0
+    @usableFromInline var state = State.free
     var direction = Direction.read
+    /// While ready: why.
+    var reason = WakeReason.woken
     /// The descriptor it waits for, or -1.
     var descriptor: Int32 = -1
+    /// While ready: who comes next, or -1.
+    var next: Int32 = -1
     /// Wakes it when passed.
     var deadline = Int64.max
     /// The time of its entry among the deadlines; never later than `deadline` while it waits.
@@ -29,30 +33,37 @@ public final class Scheduler {
     var entry: UInt64 = 0
   }
 
-  enum State: UInt8 {
+  @usableFromInline
+  enum State: UInt8, BitwiseCopyable {
     case free, running, ready, waiting
+    /// Gone before its turn came: its place is free when it leaves the list of those who are ready.
+    case gone
   }
+
+  private typealias Place = UnsafeMutablePointer<Task>
 
   /// Operations that a task may do in a row before it has to give others a turn.
   public static let operationsPerTurn = 64
 
-  private var tasks = Slab<Task>()
+  @usableFromInline var tasks = Slab<Task>()
   private var free: [Int32] = []
-  private var queue = Deque<Turn>()
+  /// Those who are ready are a list through their places, so that a turn takes no memory of its own.
+  private var firstReady: Int32 = -1
+  private var lastReady: Int32 = -1
   private(set) var deadlines = Deadlines()
-  let descriptors = DescriptorTable()
-  private var operationsLeft = operationsPerTurn
+  @usableFromInline var descriptors = DescriptorTable()
+  @usableFromInline var operationsLeft = operationsPerTurn
 
   /// Tasks that exist.
   public private(set) var taskCount = 0
+  /// Tasks whose turn comes; those that finished before it came are counted until then.
+  public private(set) var readyCount = 0
   /// Tasks that wait for a descriptor.
   public private(set) var waitingForDescriptor = 0
   /// Tasks that wait for a deadline and nothing else.
   public private(set) var sleeping = 0
 
   public init() {}
-
-  deinit { tasks.deallocate() }
 
   // MARK: Life of a task
 
@@ -65,86 +76,86 @@ public final class Scheduler {
       index = Int32(tasks.count)
       tasks.append(Task())
     }
-    tasks[Int(index)].state = .running
+    let task = tasks.place(index)!
+    task.pointee.state = .running
     taskCount += 1
-    return TaskID(index: index, generation: tasks[Int(index)].generation)
+    return TaskID(index: index, generation: task.pointee.generation)
   }
 
   /// The task is over, whatever its state; nothing it waited for concerns it any more.
-  public func finish(_ task: TaskID) {
-    guard let index = place(of: task) else { return }
-    if tasks[index].state == .waiting { stopWaiting(index, task) }
-    if tasks[index].armed != .max {
-      tasks[index].armed = .max
-      tasks[index].generation &+= 1
+  public func finish(_ id: TaskID) {
+    guard let task = place(of: id) else { return }
+    if task.pointee.state == .waiting { stopWaiting(task, id) }
+    task.pointee.generation &+= 1
+    if task.pointee.armed != .max {
+      task.pointee.armed = .max
       deadlines.abandon(isCurrent: isCurrent)
-    } else {
-      tasks[index].generation &+= 1
     }
-    tasks[index].state = .free
     taskCount -= 1
-    free.append(task.index)
+    if task.pointee.state == .ready {
+      task.pointee.state = .gone
+    } else {
+      task.pointee.state = .free
+      free.append(id.index)
+    }
   }
 
   /// Whether the task exists.
-  public func exists(_ task: TaskID) -> Bool { place(of: task) != nil }
+  public func exists(_ id: TaskID) -> Bool { place(of: id) != nil }
 
   /// Whether the task has its turn: it exists, is not ready and does not wait.
-  @inline(__always)
-  public func isRunning(_ task: TaskID) -> Bool {
-    place(of: task).map { tasks[$0].state == .running } ?? false
-  }
+  @inlinable
+  public func isRunning(_ id: TaskID) -> Bool { place(of: id)?.pointee.state == .running }
 
   // MARK: Waiting
 
   /// The running task gives others a turn and goes on after them.
-  public func yield(_ task: TaskID) {
-    guard let index = place(of: task), tasks[index].state == .running else { return }
-    enqueue(index, task, .woken)
+  public func yield(_ id: TaskID) {
+    guard let task = place(of: id), task.pointee.state == .running else { return }
+    enqueue(task, id, .woken)
   }
 
   /// The running task waits until `descriptor` is ready in `direction` or `deadline` has passed
   /// (`Int64.max`: for ever).
   public func park(
-    _ task: TaskID, on descriptor: Int32, _ direction: Direction, deadline: Int64 = .max
+    _ id: TaskID, on descriptor: Int32, _ direction: Direction, deadline: Int64 = .max
   ) {
-    guard let index = place(of: task), tasks[index].state == .running else { return }
-    tasks[index].state = .waiting
-    tasks[index].descriptor = descriptor
-    tasks[index].direction = direction
+    guard let task = place(of: id), task.pointee.state == .running else { return }
+    task.pointee.state = .waiting
+    task.pointee.descriptor = descriptor
+    task.pointee.direction = direction
     waitingForDescriptor += 1
-    descriptors.addWaiter(task, on: descriptor, direction)
-    setDeadline(index, task, deadline)
+    descriptors.addWaiter(id, on: descriptor, direction)
+    setDeadline(task, id, deadline)
   }
 
   /// The running task waits until `deadline` has passed (`Int64.max`: for ever) or it is woken.
-  public func sleep(_ task: TaskID, until deadline: Int64) {
-    guard let index = place(of: task), tasks[index].state == .running else { return }
-    tasks[index].state = .waiting
-    tasks[index].descriptor = -1
+  public func sleep(_ id: TaskID, until deadline: Int64) {
+    guard let task = place(of: id), task.pointee.state == .running else { return }
+    task.pointee.state = .waiting
+    task.pointee.descriptor = -1
     if deadline != .max { sleeping += 1 }
-    setDeadline(index, task, deadline)
+    setDeadline(task, id, deadline)
   }
 
   /// Ends the sleep of a task. False when it is not asleep (it waits for a descriptor, is ready, runs,
   /// or is gone).
   @discardableResult
-  public func wake(_ task: TaskID) -> Bool {
-    guard let index = place(of: task), tasks[index].state == .waiting,
-      tasks[index].descriptor < 0
+  public func wake(_ id: TaskID) -> Bool {
+    guard let task = place(of: id), task.pointee.state == .waiting, task.pointee.descriptor < 0
     else { return false }
-    stopWaiting(index, task)
-    enqueue(index, task, .woken)
+    stopWaiting(task, id)
+    enqueue(task, id, .woken)
     return true
   }
 
   /// Ends whatever the task waits for; it is resumed once more, to be told. False when it does not
   /// wait (it is ready, runs, or is gone).
   @discardableResult
-  public func cancel(_ task: TaskID) -> Bool {
-    guard let index = place(of: task), tasks[index].state == .waiting else { return false }
-    stopWaiting(index, task)
-    enqueue(index, task, .cancelled)
+  public func cancel(_ id: TaskID) -> Bool {
+    guard let task = place(of: id), task.pointee.state == .waiting else { return false }
+    stopWaiting(task, id)
+    enqueue(task, id, .cancelled)
     return true
   }
 
@@ -172,15 +183,15 @@ public final class Scheduler {
         deadlines.dropAbandoned()
         continue
       }
-      let index = Int(entry.task.index)
-      tasks[index].armed = .max
-      guard tasks[index].state == .waiting else { continue }
-      let deadline = tasks[index].deadline
+      let task = tasks.place(entry.task.index)!
+      task.pointee.armed = .max
+      guard task.pointee.state == .waiting else { continue }
+      let deadline = task.pointee.deadline
       if deadline == entry.time {
-        stopWaiting(index, entry.task)
-        enqueue(index, entry.task, .timeout)
+        stopWaiting(task, entry.task)
+        enqueue(task, entry.task, .timeout)
       } else if deadline != .max {
-        arm(index, entry.task, deadline)
+        arm(task, entry.task, deadline)
       }
     }
   }
@@ -190,9 +201,6 @@ public final class Scheduler {
   public var nextDeadline: Int64? { deadlines.earliest }
 
   // MARK: Turns
-
-  /// Tasks whose turn comes; those that finished before it came are counted until then.
-  public var readyCount: Int { queue.count }
 
   /// Gives each task that is ready now one turn. Tasks that become ready meanwhile wait for the next
   /// call, so that descriptors and deadlines are looked at in between.
@@ -206,17 +214,24 @@ public final class Scheduler {
   /// The next task whose turn it is; nil when it is gone.
   @usableFromInline
   func beginNextTurn() -> Turn? {
-    guard let turn = queue.popFirst(), let index = place(of: turn.task),
-      tasks[index].state == .ready
-    else { return nil }
-    tasks[index].state = .running
+    let index = firstReady
+    guard let task = tasks.place(index) else { return nil }
+    firstReady = task.pointee.next
+    readyCount -= 1
+    guard task.pointee.state == .ready else {
+      task.pointee.state = .free
+      free.append(index)
+      return nil
+    }
+    task.pointee.state = .running
     operationsLeft = Self.operationsPerTurn
-    return turn
+    return Turn(
+      task: TaskID(index: index, generation: task.pointee.generation), reason: task.pointee.reason)
   }
 
   /// Counts an operation of the running task. False when it has had its share: it should
   /// ``yield(_:)`` and do the operation in its next turn.
-  @inline(__always)
+  @inlinable
   public func mayOperate() -> Bool {
     operationsLeft -= 1
     return operationsLeft >= 0
@@ -227,62 +242,71 @@ public final class Scheduler {
 
   // MARK: Inside
 
+  @inlinable
   @inline(__always)
-  private func place(of task: TaskID) -> Int? {
-    let index = Int(task.index)
-    guard index < tasks.count, tasks[index].generation == task.generation,
-      tasks[index].state != .free
-    else { return nil }
-    return index
+  func place(of id: TaskID) -> UnsafeMutablePointer<Task>? {
+    guard let task = tasks.place(id.index), task.pointee.generation == id.generation else {
+      return nil
+    }
+    return task
   }
 
-  private func enqueue(_ index: Int, _ task: TaskID, _ reason: WakeReason) {
-    tasks[index].state = .ready
-    queue.append(Turn(task: task, reason: reason))
+  @inline(__always)
+  private func enqueue(_ task: Place, _ id: TaskID, _ reason: WakeReason) {
+    task.pointee.state = .ready
+    task.pointee.reason = reason
+    task.pointee.next = -1
+    if readyCount == 0 {
+      firstReady = id.index
+    } else {
+      tasks.place(lastReady)!.pointee.next = id.index
+    }
+    lastReady = id.index
+    readyCount += 1
   }
 
-  private func setDeadline(_ index: Int, _ task: TaskID, _ deadline: Int64) {
-    tasks[index].deadline = deadline
-    guard deadline < tasks[index].armed else { return }
-    let superseded = tasks[index].armed != .max
-    arm(index, task, deadline)
-    if superseded { deadlines.abandon(isCurrent: isCurrent) }
+  @inline(__always)
+  private func setDeadline(_ task: Place, _ id: TaskID, _ deadline: Int64) {
+    task.pointee.deadline = deadline
+    if deadline < task.pointee.armed { rearm(task, id, deadline) }
   }
 
-  private func arm(_ index: Int, _ task: TaskID, _ deadline: Int64) {
-    tasks[index].armed = deadline
-    tasks[index].entry = deadlines.insert(deadline, task)
+  private func rearm(_ task: Place, _ id: TaskID, _ deadline: Int64) {
+    let isSuperseded = task.pointee.armed != .max
+    arm(task, id, deadline)
+    if isSuperseded { deadlines.abandon(isCurrent: isCurrent) }
+  }
+
+  private func arm(_ task: Place, _ id: TaskID, _ deadline: Int64) {
+    task.pointee.armed = deadline
+    task.pointee.entry = deadlines.insert(deadline, id)
   }
 
   private func isCurrent(_ entry: Deadlines.Entry) -> Bool {
-    guard let index = place(of: entry.task) else { return false }
-    return tasks[index].entry == entry.number
+    place(of: entry.task)?.pointee.entry == entry.number
   }
 
-  private func stopWaiting(_ index: Int, _ task: TaskID) {
-    let descriptor = tasks[index].descriptor
+  private func stopWaiting(_ task: Place, _ id: TaskID) {
+    let descriptor = task.pointee.descriptor
     if descriptor >= 0 {
       waitingForDescriptor -= 1
-      descriptors.removeWaiter(task, on: descriptor, tasks[index].direction)
-      tasks[index].descriptor = -1
-    } else if tasks[index].deadline != .max {
+      descriptors.removeWaiter(id, on: descriptor, task.pointee.direction)
+      task.pointee.descriptor = -1
+    } else if task.pointee.deadline != .max {
       sleeping -= 1
     }
-    tasks[index].deadline = .max
+    task.pointee.deadline = .max
   }
 
+  /// Gives those who wait for the descriptor a turn.
   @inline(__always)
   func wakeWaiters(of descriptor: Int32, _ direction: Direction) {
-    if descriptors.mayHaveWaiter(descriptor, direction) { wakeAll(of: descriptor, direction) }
-  }
-
-  private func wakeAll(of descriptor: Int32, _ direction: Direction) {
-    while let task = descriptors.takeFirstWaiter(on: descriptor, direction) {
-      guard let index = place(of: task), tasks[index].state == .waiting else { return }
+    while let id = descriptors.takeFirstWaiter(on: descriptor, direction) {
+      guard let task = place(of: id), task.pointee.state == .waiting else { return }
       waitingForDescriptor -= 1
-      tasks[index].descriptor = -1
-      tasks[index].deadline = .max
-      enqueue(index, task, .ready)
+      task.pointee.descriptor = -1
+      task.pointee.deadline = .max
+      enqueue(task, id, .ready)
     }
   }
 }

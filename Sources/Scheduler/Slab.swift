@@ -1,14 +1,14 @@
-/// A growing table of plain values, owned by one object, which frees it.
+/// A growing table of plain values, owned by one object.
 ///
 /// An `Array` in its place would be retained, released and asked whether it is shared at every
 /// access, which is most of what the scheduler would then do for a message.
-struct Slab<Element: BitwiseCopyable> {
-  private var base = UnsafeMutablePointer<Element>.allocate(capacity: 16)
+@usableFromInline
+struct Slab<Element: BitwiseCopyable>: ~Copyable {
+  @usableFromInline private(set) var count = 0
   private var capacity = 16
-  private(set) var count = 0
+  @usableFromInline private(set) var base = UnsafeMutablePointer<Element>.allocate(capacity: 16)
 
-  /// To be called once, by the owner's `deinit`.
-  func deallocate() { base.deallocate() }
+  @inlinable deinit { base.deallocate() }
 
   mutating func append(_ element: Element) {
     if count == capacity {
@@ -22,15 +22,11 @@ struct Slab<Element: BitwiseCopyable> {
     count += 1
   }
 
+  /// Where the element is, until the next is appended; nil when there is none of this index.
+  @inlinable
   @inline(__always)
-  subscript(index: Int) -> Element {
-    unsafeAddress {
-      precondition(index >= 0 && index < count)
-      return UnsafePointer(base + index)
-    }
-    nonmutating unsafeMutableAddress {
-      precondition(index >= 0 && index < count)
-      return base + index
-    }
+  func place(_ index: Int32) -> UnsafeMutablePointer<Element>? {
+    // A negative index is a huge one without its sign.
+    UInt32(bitPattern: index) < count ? base + Int(index) : nil
   }
 }

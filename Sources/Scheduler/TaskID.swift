@@ -1,10 +1,10 @@
 /// Names one task of a ``Scheduler``. Never used again for another task, so a stale one is harmless.
 @frozen
 public struct TaskID: Hashable, Sendable, BitwiseCopyable {
-  /// The place of the task; given to another task when this one has finished. For tables beside the
-  /// scheduler's.
+  /// The place of the task; given to another task when this one has finished, and the turn that it was
+  /// ready for has passed. For tables beside the scheduler's.
   public let index: Int32
-  let generation: UInt32
+  @usableFromInline let generation: UInt32
 
   @inline(__always)
   init(index: Int32, generation: UInt32) {
@@ -14,7 +14,7 @@ public struct TaskID: Hashable, Sendable, BitwiseCopyable {
 }
 
 /// Why a task runs.
-public enum WakeReason: UInt8, Sendable {
+public enum WakeReason: UInt8, Sendable, BitwiseCopyable {
   /// It was made ready: spawned, yielded its turn, or woken.
   case woken
   /// The descriptor it waited for became ready, or nobody watches it any more.

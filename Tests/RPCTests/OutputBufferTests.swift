@@ -107,6 +107,17 @@ import Testing
     #expect(buffer.capacity == 0)
   }
 
+  @Test func `memory goes from one empty buffer to another`() {
+    var spare = OutputBuffer()
+    spare.reserve(1000)
+    var buffer = OutputBuffer()
+    buffer.takeMemory(of: &spare)
+    #expect(buffer.capacity >= 1000 && spare.capacity == 0)
+    buffer.append("hello")
+    spare.append("world")
+    #expect(buffer.contents == Array("hello".utf8) && spare.contents == Array("world".utf8))
+  }
+
   @Test func `release drops everything, and the buffer can be used again`() {
     var buffer = OutputBuffer()
     buffer.append("gone")

@@ -68,6 +68,8 @@ import Testing
     let generation = scheduler.watch(4)
     let old = task(doing)
     scheduler.finish(old)
+    // The place of one that is ready is free when its turn would have come.
+    if doing == .ready { #expect(scheduler.turns() == []) }
     let new = scheduler.spawn()
     #expect(new.index == old.index, "places are used again")
     #expect(new != old)

@@ -2,13 +2,16 @@
 #ifndef MILONGA_PROTECTED_H
 #define MILONGA_PROTECTED_H
 
+#include "milonga_vm.h"
+
 #include <lua.h>
 
 // lua_pcall; `handler` is the stack index of a message handler or 0.
 int milonga_pcall(lua_State *L, int arguments, int results, int handler);
 
-// lua_resume. `results` receives the number of values yielded or returned.
-int milonga_resume(lua_State *co, lua_State *from, int arguments, int *results);
+// lua_resume. `results` receives the number of values yielded or returned; `vm` is what milonga_vm_of
+// says, which whoever resumes often knows.
+int milonga_resume(lua_State *co, lua_State *from, milonga_vm *vm, int arguments, int *results);
 
 // luaL_loadbufferx: `mode` is "t", "b" or "bt".
 int milonga_load(lua_State *L, const char *bytes, size_t count, const char *name, const char *mode);
