@@ -23,7 +23,7 @@ extension CopasLoop {
       call.count = 3
     }
     guard let socket = sockets.tcp.any.payload(call, at: 1) else {
-      throw call.argumentFailure(1, "tcp{any} expected")
+      throw call.typeFailure(argument: 1, expected: sockets.tcp.any.name)
     }
     try requireInside(call, "connect")
     if call.phase == .entered {

@@ -50,7 +50,7 @@ extension CopasLoop {
   ) throws(LuaFailure) -> UnsafeMutablePointer<SocketObject> {
     unwrap(call, at: 1)
     guard let socket = sockets.tcp.any.payload(call, at: 1) else {
-      throw call.argumentFailure(1, "tcp{any} expected")
+      throw call.typeFailure(argument: 1, expected: sockets.tcp.any.name)
     }
     return socket
   }

@@ -37,10 +37,13 @@ extension SocketLibrary {
     call.setFunction("settimeout") { [self] (call) throws(LuaFailure) in
       let socket = try check(sockets, call)
       let seconds = try call.number(at: 2, default: -1)
-      switch try call.string(at: 3, default: "b").utf8.first {
+      let mode = try call.string(at: 3, default: "b")
+      switch mode.utf8.first {
       case UInt8(ascii: "b"): socket.pointee.timeouts.block = seconds
       case UInt8(ascii: "r"), UInt8(ascii: "t"): socket.pointee.timeouts.total = seconds
-      default: throw call.argumentFailure(3, "invalid timeout mode")
+      default:
+        throw call.argumentFailure(
+          3, "invalid timeout mode, got '\(mode.prefix(40))': 'b', 't' or 'r'")
       }
       call.push(1.0)
       return .results(1)

@@ -155,8 +155,9 @@ extension SocketLibrary {
       let (on, seconds) = try lingerArgument(call)
       return { (socket) throws(Errno) in try socket.setLinger(on: on, seconds: seconds) }
     case .multicastInterface:
-      guard let interface = in_addr(interface: try call.string(at: 3)) else {
-        throw call.argumentFailure(3, "ip expected")
+      let digits = try call.string(at: 3)
+      guard let interface = in_addr(interface: digits) else {
+        throw call.argumentFailure(3, "ip expected, got '\(digits.prefix(40))'")
       }
       return { (socket) throws(Errno) in try socket.setMulticastInterface(interface) }
     case .membership(let membership):

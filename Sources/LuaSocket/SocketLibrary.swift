@@ -71,7 +71,7 @@ public final class SocketLibrary {
     _ sockets: LuaClass<SocketObject>, _ call: LuaCall
   ) throws(LuaFailure) -> UnsafeMutablePointer<SocketObject> {
     guard let socket = sockets.payload(call, at: 1) else {
-      throw call.argumentFailure(1, "\(sockets.name) expected")
+      throw call.typeFailure(argument: 1, expected: sockets.name)
     }
     return socket
   }
@@ -80,7 +80,7 @@ public final class SocketLibrary {
     _ sockets: LuaClassGroup<SocketObject>, _ call: LuaCall
   ) throws(LuaFailure) -> UnsafeMutablePointer<SocketObject> {
     guard let socket = sockets.payload(call, at: 1) else {
-      throw call.argumentFailure(1, "\(sockets.name) expected")
+      throw call.typeFailure(argument: 1, expected: sockets.name)
     }
     return socket
   }

@@ -56,12 +56,18 @@ extension SocketLibrary {
     }
     guard let number = call.numberIfNumber(at: 2) else {
       _ = try call.bytes(at: 2)
-      throw call.argumentFailure(2, "invalid receive pattern")
+      throw invalidPattern(call)
     }
-    guard number >= 0 else { throw call.argumentFailure(2, "invalid receive pattern") }
+    guard number >= 0 else { throw invalidPattern(call) }
     // What the prefix holds counts. When that is enough, 0 remain; 0 without a prefix waits for
     // any byte, or the end.
     return (.count(max(0, number.clampedToInt - prefix)), prefix)
+  }
+
+  private func invalidPattern(_ call: LuaCall) -> LuaFailure {
+    let pattern = (call.stringIfString(at: 2) ?? "").prefix(40)
+    return call.argumentFailure(
+      2, "invalid receive pattern, got '\(pattern)': '*l', '*a' or a number of bytes")
   }
 
   /// Pushes what was received, after the prefix at 3; with a failure, as LuaSocket does:

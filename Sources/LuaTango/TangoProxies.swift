@@ -75,12 +75,12 @@ final class TangoProxies {
   /// `proxy(...)`: the proxy at 1 makes way for its connection and its path.
   private func prepareCall(_ call: LuaCall) throws(LuaFailure) {
     guard call.type(at: 1) == .table, call.reserve(8) else {
-      throw call.argumentFailure(1, "tango proxy expected")
+      throw call.typeFailure(argument: 1, expected: "tango proxy")
     }
     call.pushField(Self.connectionKey, of: 1)
     call.pushField(Self.pathKey, of: 1)
     guard call.type(at: -2) == .userdata else {
-      throw call.argumentFailure(1, "tango proxy expected")
+      throw call.typeFailure(argument: 1, expected: "tango proxy")
     }
     guard call.type(at: -1) == .string else {
       throw call.failure(

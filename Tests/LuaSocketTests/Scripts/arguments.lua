@@ -56,7 +56,7 @@ local function result(name, label, body, ...)
   if results[1] then
     t.show(label, table.unpack(results, 2, results.n))
   else
-    print(label .. " ! " .. tostring(results[2]))
+    print(label .. " ! " .. t.common(tostring(results[2])))
   end
 end
 

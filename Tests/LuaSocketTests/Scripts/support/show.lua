@@ -10,6 +10,12 @@ function M.port(number, name)
   return number
 end
 
+-- Milonga's messages say what they got, where LuaSocket's do not.
+function M.common(message)
+  message = message:gsub("({%a+} expected), got [^)]*", "%1")
+  return (message:gsub("(invalid %a+ %a+), got [^)]*", "%1"):gsub("(ip expected), got [^)]*", "%1"))
+end
+
 local function text(string)
   if #string <= 60 then return string.format("%q", string) end
   local sum = 0
@@ -19,7 +25,7 @@ end
 
 local function value(v, seen)
   local kind = type(v)
-  if kind == "string" then return text(v) end
+  if kind == "string" then return text(M.common(v)) end
   if kind == "number" then
     local whole = math.tointeger(v)
     if whole and ports[whole] then return "<" .. ports[whole] .. ">" end
@@ -64,7 +70,7 @@ function M.try(label, body, ...)
   if results[1] then
     M.show(label, table.unpack(results, 2, results.n))
   else
-    print(label .. " ! " .. tostring(results[2]):gsub("0x%x+", "<address>"))
+    print(label .. " ! " .. M.common(tostring(results[2])):gsub("0x%x+", "<address>"))
   end
   return table.unpack(results, 2, results.n)
 end
