@@ -20,7 +20,7 @@ public enum SocketModule {
     call.setField("BLOCKSIZE", of: -2)
     call.push(8192)
     call.setField("_DATAGRAMSIZE", of: -2)
-    call.push(1024)
+    call.push(mostDescriptors())
     call.setField("_SETSIZE", of: -2)
     call.push(-1)
     call.setField("_SOCKETINVALID", of: -2)
@@ -29,6 +29,13 @@ public enum SocketModule {
       call.setField("_DEBUG", of: -2)
     }
   }
+}
+
+/// How many sockets `select` can handle: as many as the process may have.
+private func mostDescriptors() -> Int {
+  var limit = rlimit()
+  guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 1024 }
+  return Int(clamping: min(limit.rlim_cur, rlim_t(Int32.max)))
 }
 
 extension SocketLibrary {

@@ -1,7 +1,7 @@
 local socket = require "socket"
 local t = require "show"
 
-t.show("constants", socket.BLOCKSIZE, socket._SETSIZE, socket._SOCKETINVALID)
+t.show("constants", socket.BLOCKSIZE, math.type(socket._SETSIZE), socket._SOCKETINVALID)
 
 for _, name in ipairs {"tcp", "tcp4", "tcp6"} do
   local s = t.try(name, socket[name])
