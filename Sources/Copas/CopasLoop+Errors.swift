@@ -42,8 +42,8 @@ extension CopasLoop {
   /// message is at `message`, coroutine and socket behind it.
   func pushTraceback(_ call: LuaCall, message: Int) {
     let text = call.isNoneOrNil(at: message) ? "" : describe(call, at: message)
-    let coroutine = describe(call, at: message + 1)
-    let socket = describe(call, at: message + 2)
+    let coroutine = threadName(call, at: message + 1)
+    let socket = socketName(call, at: message + 2)
     let report =
       (text.isEmpty ? "" : text + " ") + "(coroutine: \(coroutine), socket: \(socket))"
     if let thread = lua_tothread(call.state, Int32(message + 1)) {
@@ -53,7 +53,7 @@ extension CopasLoop {
     }
   }
 
-  private func describe(_ call: LuaCall, at index: Int) -> String {
+  func describe(_ call: LuaCall, at index: Int) -> String {
     _ = milonga_tostring(call.state, Int32(index))
     defer { call.pop() }
     return call.stringIfString(at: -1) ?? ""

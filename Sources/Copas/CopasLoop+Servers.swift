@@ -31,8 +31,13 @@ extension CopasLoop {
     let reference = call.retainTop()
     call.pushValue(at: 2)
     let handler = call.retainTop()
+    var record = CopasTask(kind: .server, reference: reference, handler: handler)
+    if let name = call.isNoneOrNil(at: 4) ? nil : call.stringIfString(at: 4) {
+      setName(call, of: 1, name)
+    }
+    record.origin.server = serverNames.number(of: socketName(call, at: 1))
     let task = scheduler.spawn()
-    store(CopasTask(kind: .server, reference: reference, handler: handler), for: task)
+    store(record, for: task)
     servers[descriptor] = task
     // Connections may be there already.
     scheduler.yield(task)
@@ -90,7 +95,8 @@ extension CopasLoop {
           wait(task, server: descriptor)
           return
         }
-        serve(connection, of: server, handler: record.handler)
+        tasks[Int(task.index)].origin.number += 1
+        serve(connection, of: server, tasks[Int(task.index)])
         // The handler may have removed the server.
         guard scheduler.isRunning(task) else { return }
       } catch {
@@ -114,13 +120,14 @@ extension CopasLoop {
   }
 
   private func serve(
-    _ connection: Socket, of server: UnsafeMutablePointer<SocketObject>, handler: Int32
+    _ connection: Socket, of server: UnsafeMutablePointer<SocketObject>, _ record: CopasTask
   ) {
     isOutOfDescriptors = false
-    main.pushRetained(handler)
+    main.pushRetained(record.handler)
     let socket = sockets.pushClient(connection, family: server.pointee.family, onto: main)
     socket.pointee.timeouts.block = 0
     socket.pointee.copasTimeouts = server.pointee.copasTimeouts
+    socket.pointee.origin = (record.origin.server, record.origin.number)
     var reference: Int32 = 0
     if closesAutomatically {
       main.pushValue(at: -1)
@@ -129,6 +136,7 @@ extension CopasLoop {
     let task = spawnCoroutine(main, arguments: 1)
     main.pop()
     tasks[Int(task.index)].connection = reference
+    tasks[Int(task.index)].origin = record.origin
     scheduler.beginTurn()
     resume(task, .woken)
   }

@@ -27,6 +27,9 @@ public final class CopasLoop {
   /// The function `copas.connect`, in the registry.
   var connectReference: Int32 = 0
   var defaultErrorHandler: Int32?
+  /// Names that the program gave to sockets and threads: a weak table in the registry, 0 for none yet.
+  var namesReference: Int32 = 0
+  var serverNames = ServerNames()
 
   /// What the scheduler's tasks are, by their index.
   var tasks: [CopasTask] = []

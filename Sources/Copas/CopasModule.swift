@@ -34,6 +34,7 @@ public enum CopasModule {
     loop.addTime(call)
     loop.addTransfers(call)
     loop.addErrors(call)
+    loop.addNames(call)
 
     call.pushTable(fields: 1)
     call.setFunction("__call") { (call) throws(LuaFailure) in
@@ -101,6 +102,7 @@ extension CopasLoop {
       timeout = try call.number(at: 2, default: .infinity)
       call.pushValue(at: 1)
       scheduler.yield(spawnCoroutine(call, arguments: 0))
+      setName(call, of: -1, "copas_initializer")
     } else {
       timeout = try call.number(at: call.isNoneOrNil(at: 1) ? 2 : 1, default: .infinity)
     }
@@ -132,14 +134,18 @@ extension CopasLoop {
       return try addThread(call)
     }
     call.setFunction("addnamedthread") { [self] (call) throws(LuaFailure) in
-      // Copas 2 had the function first; both orders are in use.
-      if call.type(at: 1) == .function {
-        call.remove(at: 2)
-      } else {
-        try call.check(2, is: .function)
+      // Earlier versions had the function first; both orders are in use.
+      if call.type(at: 1) == .function, call.type(at: 2) == .string {
+        call.pushValue(at: 1)
         call.remove(at: 1)
+        call.insert(at: 2)
       }
-      return try addThread(call)
+      try call.check(2, is: .function)
+      let name = call.isNoneOrNil(at: 1) ? nil : try call.string(at: 1)
+      call.remove(at: 1)
+      let outcome = try addThread(call)
+      if let name { setName(call, of: -1, name) }
+      return outcome
     }
     call.setFunction("removethread") { [self] (call) throws(LuaFailure) in
       if let task = task(call, at: 1) { removeThread(task) }

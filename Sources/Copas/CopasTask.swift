@@ -21,6 +21,8 @@ struct CopasTask {
   var handler: Int32 = 0
   /// The connection that is closed when the coroutine ends, in the registry; 0 for none.
   var connection: Int32 = 0
+  /// For a connection's coroutine. For a server `number` counts its connections.
+  var origin = ConnectionOrigin()
   /// It removed itself: its next wait is its end.
   var isRemoved = false
 }

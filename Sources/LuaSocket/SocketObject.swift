@@ -25,6 +25,8 @@ public struct SocketObject {
   var isDrained = false
   /// Registered with a scheduler, which must be told before the descriptor is closed.
   public var isWatched = false
+  /// Which server of a scheduler accepted it, 0 for none, and as which connection.
+  public var origin: (server: UInt32, number: UInt32) = (0, 0)
   var received = 0
   var sent = 0
   var birthday = WallClock.now()
