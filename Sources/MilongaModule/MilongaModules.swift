@@ -13,7 +13,8 @@ public enum MilongaModules {
   public static func preload(call: LuaCall) {
     guard call.pushPreloadTable() else { return }
     defer { call.pop() }
-    call.setFunction("socket") { (call) throws(LuaFailure) in
+    SocketModule.preloadFiles(call)
+    call.setFunction("socket.core") { (call) throws(LuaFailure) in
       SocketModule.open(call)
       return .results(1)
     }

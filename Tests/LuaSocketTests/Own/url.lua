@@ -1,0 +1,11 @@
+-- socket.url where it does something else than LuaSocket, which is said after the name.
+local url = require "socket.url"
+local case = require("calls").case
+
+case("absolute, nothing: stock raises an error", url.absolute)
+case("absolute, host of a table: stock drops it", url.absolute,
+  { scheme = "http", host = "h", path = "/a/b" }, "c")
+case("absolute, base above the root: stock takes the host for a directory", url.absolute,
+  "http://good/../evil/", "")
+case("absolute, relative above the root: stock takes the host for a directory", url.absolute, "http://a/b",
+  "//good/../evil")
