@@ -3,8 +3,8 @@ local ltn12 = require "ltn12"
 local mime = require "mime"
 local socket = require "socket"
 
--- What is a matter of the version, or not in both.
-local skipped = { _VERSION = true, USERAGENT = true, _DEBUG = true, udp = true, udp4 = true, udp6 = true }
+-- What is a matter of the version.
+local skipped = { _VERSION = true, USERAGENT = true }
 
 local function sorted(t)
   local keys = {}

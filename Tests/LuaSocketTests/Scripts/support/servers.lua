@@ -1,4 +1,4 @@
--- Small servers for HTTP, FTP and SMTP. `lua5.4 servers.lua kind` prints the port and serves one
+-- Small servers for HTTP, HTTPS, FTP and SMTP. `lua5.4 servers.lua kind` prints the port and serves one
 -- connection after the other, until it is asked to quit or nobody comes; what it has to tell goes to
 -- its output. Required as a module, it starts them.
 
@@ -14,9 +14,13 @@ function M.start(kind)
   local output = assert(io.popen(("exec lua5.4 '%s' %s"):format(path, kind)))
   local port = assert(output:read "n")
   return port, function()
-    local quit = assert(require("socket").connect("127.0.0.1", port))
-    quit:send "quit\r\n"
-    quit:close()
+    if kind == "https" then
+      require("ssl.https").request(("https://127.0.0.1:%d/quit"):format(port))
+    else
+      local quit = assert(require("socket").connect("127.0.0.1", port))
+      quit:send "quit\r\n"
+      quit:close()
+    end
     local text = output:read "a"
     output:close()
     return text
@@ -30,8 +34,8 @@ if not (arg and arg[0] and arg[0]:find "servers%.lua$") then return M end
 local socket = require "socket"
 
 -- Calls `serve` with each connection and its first line; a protocol in which the server speaks first
--- has a greeting.
-local function loop(greeting, serve)
+-- has a greeting. `secure` makes a TLS connection of another.
+local function loop(greeting, serve, secure)
   local listener = assert(socket.bind("127.0.0.1", 0))
   listener:settimeout(IDLE)
   print((select(2, listener:getsockname())))
@@ -40,9 +44,10 @@ local function loop(greeting, serve)
     local c = listener:accept()
     if not c then return end
     c:settimeout(IDLE)
+    if secure then c = secure(c) end
     if greeting then c:send(greeting) end
     local line = c:receive()
-    if line == "quit" then return end
+    if line == "quit" or line == "GET /quit HTTP/1.1" then return end
     if line then serve(c, line) end
     c:close()
   end
@@ -99,6 +104,12 @@ local pages = {
   end,
   ["/truncated"] = function(c) c:send "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort" end,
   ["/silent"] = function(c) c:receive "*a" end,
+  ["/secure"] = function(c)
+    c:send "HTTP/1.1 302 Found\r\nLocation: https://localhost:1/\r\nContent-Length: 0\r\n\r\n"
+  end,
+  ["/insecure"] = function(c)
+    c:send "HTTP/1.1 302 Found\r\nLocation: http://localhost:1/\r\nContent-Length: 0\r\n\r\n"
+  end,
   ["/nothing"] = function(c) text(c, "not here", "404 Not Found") end,
   ["/empty"] = function(c) c:send "HTTP/1.1 204 No Content\r\n\r\n" end,
 }
@@ -229,9 +240,30 @@ function smtp.DATA(c)
   c:send "250 taken\r\n"
 end
 
+-- Makes TLS connections, with a certificate that nobody has signed.
+local function tls()
+  local folder = os.tmpname()
+  os.remove(folder)
+  assert(os.execute(("mkdir '%s' && cd '%s' && openssl req -x509 -newkey ec -nodes -days 1 "
+    .. "-pkeyopt ec_paramgen_curve:prime256v1 -subj /CN=localhost -keyout key -out certificate 2>errors"
+  ):format(folder, folder)))
+  local ssl = require "ssl"
+  local context = assert(ssl.newcontext {
+    mode = "server", protocol = "any", key = folder .. "/key", certificate = folder .. "/certificate",
+  })
+  os.execute(("rm -r '%s'"):format(folder))
+  return function(c)
+    local secured = assert(ssl.wrap(c, context))
+    secured:settimeout(IDLE)
+    secured:dohandshake()
+    return secured
+  end
+end
+
 local kinds = {
   http = { nil, http },
+  https = { nil, http, arg[1] == "https" and tls() or nil },
   ftp = { "220-hello\r\n220 ready\r\n", session(ftp, "502 unknown\r\n") },
   smtp = { "220 ready\r\n", session(smtp, "502 unknown\r\n") },
 }
-loop(table.unpack(kinds[arg[1]], 1, 2))
+loop(table.unpack(kinds[arg[1]], 1, 3))
