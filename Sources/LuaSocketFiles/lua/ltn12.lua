@@ -306,15 +306,15 @@ function sink.chain(first, ...)
   local transform = count == 1 and first or filter.chain(first, table.unpack({ ... }, 1, count - 1))
   return function(chunk, err)
     if chunk == "" then return 1 end
-    local rest = chunk and "" -- what the filter is asked with, and answers, when it has no more
-    local output = transform(chunk)
-    while true do
-      if output == nil and chunk then error(INAPPROPRIATE_NIL, 2) end
+    local spent = chunk and "" -- what the filter is asked with, and answers, when it has no more
+    repeat
+      local output = transform(chunk)
+      if output == nil and spent then error(INAPPROPRIATE_NIL, 2) end
       local ok, failure = target(output, err)
       if not ok then return nil, failure end
-      if output == rest then return 1 end
-      output = transform(rest)
-    end
+      chunk = spent
+    until output == spent
+    return 1
   end
 end
 

@@ -8,6 +8,7 @@ local socket = require "socket"
 local url = require "socket.url"
 local ltn12 = require "ltn12"
 local tp = require "socket.tp"
+local wire = require "socket.wire"
 
 local ftp = {
   TIMEOUT = 60,                           -- seconds for connections and for every wait
@@ -154,9 +155,8 @@ end
 
 ---Connects to where the server listens.
 function Session:pasvconnect()
-  self.data = self.try(socket.tcp())
-  self.try(self.data:settimeout(ftp.TIMEOUT))
-  self.try(self.data:connect(self.pasvt.address, self.pasvt.port))
+  local address, port = self.pasvt.address, self.pasvt.port
+  self.data = self.try(wire.connect(address, port, ftp.TIMEOUT))
   return 1
 end
 
@@ -347,20 +347,25 @@ local function override(transfer)
   return fields
 end
 
+local function needhost(request)
+  if not request.host or request.host == "" then socket.try(nil, "missing hostname") end
+end
+
 -- Opens a session and gives it to a function, which does the work.
 local function insession(request, work)
-  if not request.host or request.host == "" then socket.try(nil, "missing hostname") end
+  needhost(request)
   local session = ftp.open(request.host, request.port, request.create)
   session:greet()
   session:login(request.user, request.password)
-  if request.type then session:type(request.type) end
   local result = work(session)
   session:quit()
   session:close()
   return result
 end
 
+-- Agrees with the server on the type of data and on who connects to whom.
 local function opentransfer(session, transfer)
+  if transfer.type then session:type(transfer.type) end
   if transfer.active then active(session) else passive(session) end
 end
 
@@ -423,7 +428,7 @@ end
 ftp.command = socket.protect(function(request)
   if type(request) == "string" then request = { url = request } end
   request = override(request)
-  if not request.host or request.host == "" then socket.try(nil, "missing hostname") end
+  needhost(request)
   needfield(request, "command")
   return insession(request, function(session)
     if type(request.command) == "table" then

@@ -1,8 +1,8 @@
 -- socket.http: the client side of HTTP/1.1.
 --
--- A request goes through three steps: `prepare` makes a plan of it (where to connect, what
--- to ask for, which header fields), `exchange` carries the plan out on one connection, and
--- `redirection` says whether the answer leads to another request.
+-- A request goes through these steps: `prepare` makes a plan of it (where to connect, what to ask
+-- for, which header fields), `send` and `receivehead` carry it out on one connection, and
+-- `redirecttarget` says whether the answer leads to another request.
 
 local socket = require "socket"
 local url = require "socket.url"
@@ -183,12 +183,16 @@ local meta = { __index = Connection }
 ---@param create? fun(): table?, string? called instead of `socket.tcp`
 ---@return socket.http.connection
 function http.open(host, port, create)
-  local sock = socket.try((create or socket.tcp)())
-  local self = setmetatable({ c = sock }, meta)
+  port = port or http.schemes.http.port
+  local self = setmetatable({}, meta)
+  self.c = socket.try(wire.connect(host, port, http.TIMEOUT, create))
   self.try = socket.newtry(function() self:close() end)
-  self.try(sock:settimeout(http.TIMEOUT))
-  self.try(sock:connect(host, port or http.schemes.http.port))
   return self
+end
+
+-- Moves a body.
+local function transfer(self, source, sink, step)
+  return self.try(ltn12.pump.all(source, sink or ltn12.sink.null(), step))
 end
 
 ---The request line. It is sent together with the header fields.
@@ -216,8 +220,7 @@ end
 ---@param step? ltn12.step
 function Connection:sendbody(fields, source, step)
   local mode = fields["content-length"] and "keep-open" or "http-chunked"
-  local sink = socket.sink(mode, self.c)
-  return self.try(ltn12.pump.all(source or ltn12.source.empty(), sink, step or ltn12.pump.step))
+  return transfer(self, source or ltn12.source.empty(), socket.sink(mode, self.c), step)
 end
 
 ---@return integer? code nil if the server speaks HTTP/0.9
@@ -255,8 +258,7 @@ end
 ---@param sink? ltn12.sink
 ---@param step? ltn12.step
 function Connection:receivebody(fields, sink, step)
-  local source = bodysource(self, fields)
-  return self.try(ltn12.pump.all(source, sink or ltn12.sink.null(), step or ltn12.pump.step))
+  return transfer(self, bodysource(self, fields), sink, step)
 end
 
 ---Receives a body of HTTP/0.9, whose first bytes came in place of a status line.
@@ -264,9 +266,8 @@ end
 ---@param sink? ltn12.sink
 ---@param step? ltn12.step
 function Connection:receive09body(start, sink, step)
-  local source = ltn12.source.rewind(socket.source("until-closed", self.c))
-  source(start)
-  return self.try(ltn12.pump.all(source, sink or ltn12.sink.null(), step or ltn12.pump.step))
+  local source = ltn12.source.cat(ltn12.source.string(start), socket.source("until-closed", self.c))
+  return transfer(self, source, sink, step)
 end
 
 ---Closes the connection.
@@ -344,7 +345,7 @@ local function requestfields(request, plan, scheme, proxy)
   return fields
 end
 
--- Everything that `exchange` needs to know about a request.
+-- Everything that one needs to know about a request.
 local function prepare(request)
   local text = request.url ~= "" and request.url or "//"
   local plan = url.parse(text, DEFAULTS) --[[@as table]]
@@ -376,19 +377,25 @@ local function hasbody(plan, code)
   return plan.method ~= "HEAD" and not informational(code) and code ~= 204 and code ~= 304
 end
 
--- Carries out a plan up to the body of the answer. Without fields it is an answer of HTTP/0.9.
--- After an informational reply another one follows, unless the protocol changes.
-local function exchange(plan)
+-- Sends all of a request on a new connection.
+local function send(plan)
   local connection = http.open(plan.address.host, plan.address.port, plan.create)
+  local fields = plan.headers
   connection:sendrequestline(plan.method, plan.uri)
-  connection:sendheaders(plan.headers)
-  if plan.source then connection:sendbody(plan.headers, plan.source, plan.step) end
-  while true do
+  connection:sendheaders(fields)
+  if plan.source then connection:sendbody(fields, plan.source, plan.step) end
+  return connection
+end
+
+-- The head of the answer; without fields it is one of HTTP/0.9. After an informational reply
+-- another one follows, unless the protocol changes.
+local function receivehead(connection)
+  repeat
     local code, status = connection:receivestatusline()
-    if not code then return connection, nil, status end
+    if not code then return nil, status end
     local fields = connection:receiveheaders()
-    if not informational(code) or code == 101 then return connection, code, status, fields end
-  end
+    if not informational(code) or code == 101 then return code, status, fields end
+  until false
 end
 
 ---------------------------------------------------------------- redirection
@@ -458,7 +465,8 @@ local function perform(request)
   local followed -- the location that the last hop came from
   while true do
     local plan = prepare(request)
-    local connection, code, status, fields = exchange(plan)
+    local connection = send(plan)
+    local code, status, fields = receivehead(connection)
     if not code then
       connection:receive09body(status, plan.sink, plan.step)
       connection:close()

@@ -125,16 +125,9 @@ end
 ---@return socket.tp.connection?
 ---@return string? err
 function tp.connect(host, port, timeout, create)
-  create = create or socket.tcp
-  local sock, err = create()
-  if not sock then return nil, err end
-  local self = setmetatable({ c = sock, timeout = timeout or tp.TIMEOUT }, meta)
-  sock:settimeout(self.timeout)
-  local connected
-  connected, err = sock:connect(host, port)
-  if connected then return self end
-  sock:close()
-  return nil, err
+  timeout = timeout or tp.TIMEOUT
+  local sock, err = wire.connect(host, port, timeout, create)
+  return sock and setmetatable({ c = sock, timeout = timeout }, meta), err
 end
 
 socket.tp = tp

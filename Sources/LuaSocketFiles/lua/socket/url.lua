@@ -83,7 +83,7 @@ function url.parse(text, default)
   end
 
   cut("^(%w[%w+.-]*):(.*)$", "scheme")
-  cut("^//([^/]*)(.*)$", "authority")
+  cut("^//([^/?#]*)(.*)$", "authority")
   cutend("#", "fragment")
   cutend("%?", "query")
   cutend(";", "params")

@@ -1,10 +1,30 @@
--- socket.wire: what http, ftp and smtp have in common on the wire: the lines of a reply,
--- read within limits, and header fields, written safely. Not part of LuaSocket's interface.
+-- socket.wire: what http, ftp and smtp have in common: connecting, the lines of a reply, read within
+-- limits, and header fields, written safely. Not part of LuaSocket's interface.
 
 local socket = require "socket"
 local headers = require "socket.headers"
 
 local wire = {}
+
+---------------------------------------------------------------- connecting
+
+---A connected socket.
+---@param host string
+---@param port integer|string
+---@param timeout? number seconds, for connecting and for every wait after that
+---@param create? fun(): table?, string? called instead of `socket.tcp`
+---@return table?
+---@return string? err
+function wire.connect(host, port, timeout, create)
+  create = create or socket.tcp
+  local sock, err = create()
+  if not sock then return nil, err end
+  sock:settimeout(timeout)
+  local connected, reason = sock:connect(host, port)
+  if connected then return sock end
+  sock:close()
+  return nil, reason
+end
 
 ---------------------------------------------------------------- reading lines
 
