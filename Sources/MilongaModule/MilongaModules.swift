@@ -18,6 +18,10 @@ public enum MilongaModules {
       SocketModule.open(call)
       return .results(1)
     }
+    call.setFunction("socket.buffered") { (call) throws(LuaFailure) in
+      SocketModule.openBuffered(call)
+      return .results(1)
+    }
     call.setFunction("socket.unix") { (call) throws(LuaFailure) in
       UnixModule.open(call)
       return .results(1)

@@ -228,7 +228,11 @@ end
 function Connection:receivestatusline()
   local start = self.try(self.c:receive(5))
   if start ~= "HTTP/" then return nil, start end
-  self.lines = self.lines or wire.reader(self.c, HEAD_LIMITS, http.TIMEOUT)
+  if self.lines then
+    self.lines:restart()
+  else
+    self.lines = wire.reader(self.c, HEAD_LIMITS, http.TIMEOUT)
+  end
   local status = start .. self.try(self.lines:next())
   local code = status:match("^HTTP/%d*%.%d* (%d%d%d)")
   if not code then self.try(nil, ("malformed status line '%s'"):format(wire.show(status))) end

@@ -3,8 +3,11 @@
 
 local socket = require "socket"
 local headers = require "socket.headers"
+local buffered = require "socket.buffered"
 
 local wire = {}
+
+local NEWLINE = ("\n"):byte()
 
 ---------------------------------------------------------------- connecting
 
@@ -61,16 +64,24 @@ function Reader:expired()
   return now > self.deadline
 end
 
--- The bytes up to the next line end, if there are no more of them than `most`. They come one by
--- one: receiving a line has no limit, and what follows the line is not ours to take.
+---The next line begins another reply: the limits go on, the time begins again.
+function Reader:restart()
+  self.deadline = nil
+end
+
+-- The bytes up to the next line end, which is included, if there are no more of them than `most`.
+-- Receiving a line has no limit, and what follows the line is not ours to take: so it is one byte,
+-- which may have to be waited for, and then what has come with it, as far as the socket tells.
 function Reader:receive(most)
-  local bytes = {}
-  for count = 1, most do
-    local byte, err = self.sock:receive(1)
-    if not byte then return nil, err end
-    if byte == "\n" then return table.concat(bytes), count end
-    bytes[count] = byte ~= "\r" and byte or ""
+  local pieces, count = {}, 0
+  while count < most do
+    local piece, err = self.sock:receive(1)
+    if not piece then return nil, err end
     if self:expired() then return nil, "timeout" end
+    if piece ~= "\n" then piece = piece .. (buffered(self.sock, most - count - 1) or "") end
+    pieces[#pieces + 1] = piece
+    count = count + #piece
+    if piece:byte(-1) == NEWLINE then return table.concat(pieces) end
   end
   return nil, most < self.line and "reply too long" or "line too long"
 end
@@ -80,11 +91,11 @@ end
 ---@return string? err "line too long", "reply too long", "timeout", "closed", ...
 function Reader:next()
   if self.lines == 0 or self.bytes <= 0 then return nil, "reply too long" end
-  local line, size = self:receive(math.min(self.line, self.bytes))
-  if not line then return nil, size --[[@as string]] end
+  local line, err = self:receive(math.min(self.line, self.bytes))
+  if not line then return nil, err end
   self.lines = self.lines - 1
-  self.bytes = self.bytes - size
-  return line
+  self.bytes = self.bytes - #line
+  return (line:gsub("[\r\n]", ""))
 end
 
 ---------------------------------------------------------------- header fields
