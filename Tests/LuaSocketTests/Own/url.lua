@@ -9,7 +9,7 @@ case("absolute, base above the root: stock takes the host for a directory", url.
   "http://good/../evil/", "")
 case("absolute, relative above the root: stock takes the host for a directory", url.absolute, "http://a/b",
   "//good/../evil")
-for _, text in ipairs { "http://host?query", "http://host#@other/x", "//good?@evil/" } do
+for _, text in ipairs { "http://host?query", "http://host#fragment/x" } do
   case("authority of " .. text .. ": stock's ends at a slash only", function()
     local parsed = url.parse(text)
     return parsed.host, parsed.query, parsed.fragment, parsed.path

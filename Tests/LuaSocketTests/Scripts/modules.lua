@@ -3,8 +3,8 @@ local ltn12 = require "ltn12"
 local mime = require "mime"
 local socket = require "socket"
 
--- What is a matter of the version.
-local skipped = { _VERSION = true, USERAGENT = true }
+-- What is a matter of the version, or different on purpose.
+local skipped = { _VERSION = true, USERAGENT = true, _SETSIZE = true }
 
 local function sorted(t)
   local keys = {}

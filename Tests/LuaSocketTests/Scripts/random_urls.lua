@@ -15,7 +15,8 @@ end
 
 -- Whether a query or fragment follows the authority, which it belongs to in stock.
 local function odd(text)
-  return text:gsub("^%w[%w+.-]*:", "", 1):find "^//[^/]*[?#]"
+  local authority = text:gsub("^%w[%w+.-]*:", "", 1):match "^//([^/]*)"
+  return authority and authority:find "[?#]" and not authority:find "@"
 end
 
 print "== parse and build"
