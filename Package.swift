@@ -32,7 +32,8 @@ let package = Package(
         .product(name: "HeapModule", package: "swift-collections"),
       ]),
     .target(name: "RPC"),
-    .target(name: "LuaSocket", dependencies: ["IO", "Lua"]),
+    .target(name: "LuaSocket", dependencies: ["CLua", "CShims", "IO", "Lua", "LuaSocketFiles"]),
+    .target(name: "LuaSocketFiles", exclude: ["lua"]),
     .target(name: "Copas", dependencies: ["IO", "Lua", "LuaSocket", "Scheduler"]),
     .target(name: "LuaCodec", dependencies: ["Lua", "RPC"]),
     .target(
@@ -59,7 +60,7 @@ let package = Package(
         "IO", "Lua", "LuaSocket", "milonga", "TestSupport",
         .product(name: "SystemPackage", package: "swift-system"),
       ],
-      exclude: ["Scripts"]),
+      exclude: ["Own", "Scripts"]),
     .testTarget(
       name: "LuaTangoTests", dependencies: ["milonga", "TestSupport"], exclude: ["Scripts"]),
     .testTarget(name: "LuaTests", dependencies: ["Lua"]),

@@ -36,6 +36,7 @@ extension CopasLoop {
         try receive(call, enough: .timeout)
       }
     }
+    sockets.wrapperMetatable = wrapper.metatable
   }
 
   private func close(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {

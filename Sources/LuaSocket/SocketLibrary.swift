@@ -14,6 +14,8 @@ public final class SocketLibrary {
   var serial: LuaClass<SocketObject>?
   /// All classes made so far.
   public internal(set) var any: LuaClassGroup<SocketObject>
+  /// The metatable of Copas' sockets: tables with a field `socket`.
+  public var wrapperMetatable: UnsafeRawPointer?
   /// Told before a descriptor that is watched is closed.
   public var willClose: ((Int32) -> Void)?
   /// `send` and `receive` return the elapsed seconds as an additional last value.

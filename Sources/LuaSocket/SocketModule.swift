@@ -5,12 +5,22 @@ import SystemPackage
 
 /// The Lua module `socket`.
 public enum SocketModule {
-  /// Pushes the module's table: what `require 'socket'` returns.
+  /// The module's table: there is one, however often and under whatever name it is required.
+  private static let key = LuaRegistryKey()
+
+  /// Pushes the module's table: what `require 'socket.core'` returns. `socket` is the same table, when
+  /// `socket.lua` has added to it what is made of Lua closures.
   public static func open(_ call: LuaCall) {
+    call.pushRegistry(key)
+    if call.type(at: -1) == .table { return }
+    call.pop()
     let library = SocketLibrary.of(call)
-    call.pushTable(fields: 24)
+    call.pushTable(fields: 36)
+    call.pushValue(at: -1)
+    call.setRegistry(key)
     library.addConstructors(call)
     library.addTimeFunctions(call)
+    addExceptions(call)
     call.setFunction("select") { (call) throws(LuaFailure) in try library.select(call) }
     library.pushDNS(call)
     call.setField("dns", of: -2)

@@ -13,8 +13,13 @@ public enum MilongaModules {
   public static func preload(call: LuaCall) {
     guard call.pushPreloadTable() else { return }
     defer { call.pop() }
-    call.setFunction("socket") { (call) throws(LuaFailure) in
+    SocketModule.preloadFiles(call)
+    call.setFunction("socket.core") { (call) throws(LuaFailure) in
       SocketModule.open(call)
+      return .results(1)
+    }
+    call.setFunction("socket.buffered") { (call) throws(LuaFailure) in
+      SocketModule.openBuffered(call)
       return .results(1)
     }
     call.setFunction("socket.unix") { (call) throws(LuaFailure) in

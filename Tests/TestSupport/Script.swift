@@ -1,6 +1,6 @@
 import Foundation
 
-/// A Lua script of a test target's `Scripts` folder.
+/// A Lua script of a test target.
 public struct Script: Sendable, CustomStringConvertible {
   public let path: String
 
@@ -11,13 +11,14 @@ public struct Script: Sendable, CustomStringConvertible {
 
   /// What the program needs to find the modules in `Scripts/support`.
   public var environment: [String: String] {
-    let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
-    return ["LUA_PATH": "\(folder)/support/?.lua;;"]
+    let target = URL(fileURLWithPath: path).deletingLastPathComponent().deletingLastPathComponent()
+    return ["LUA_PATH": "\(target.path)/Scripts/support/?.lua;;"]
   }
 
-  /// All scripts beside the source file of a test, by name.
-  public static func all(besides file: String = #filePath) -> [Script] {
-    let folder = URL(fileURLWithPath: file).deletingLastPathComponent().path + "/Scripts"
+  /// All scripts of a folder beside the source file of a test, by name.
+  public static func all(besides file: String = #filePath, in name: String = "Scripts") -> [Script]
+  {
+    let folder = URL(fileURLWithPath: file).deletingLastPathComponent().path + "/" + name
     let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
     return names.filter { $0.hasSuffix(".lua") }.sorted().map { Script(path: folder + "/" + $0) }
   }

@@ -1,0 +1,17 @@
+// The part of LuaSocket that is written in Lua, inside the binary.
+#ifndef MILONGA_LUASOCKETFILES_H
+#define MILONGA_LUASOCKETFILES_H
+
+#include <stddef.h>
+
+typedef struct milonga_luafile {
+  const char *module; // what `require` calls it
+  const char *chunk;  // what error messages and tracebacks call it
+  const char *text;
+  size_t count;
+} milonga_luafile;
+
+// All files; behind the last one is one without a module.
+const milonga_luafile *milonga_luafiles(void);
+
+#endif

@@ -1,0 +1,142 @@
+-- socket.wire: what http, ftp and smtp have in common: connecting, the lines of a reply, read within
+-- limits, and header fields, written safely. Not part of LuaSocket's interface.
+
+local socket = require "socket"
+local headers = require "socket.headers"
+local buffered = require "socket.buffered"
+
+local wire = {}
+
+local NEWLINE = ("\n"):byte()
+
+---------------------------------------------------------------- connecting
+
+---A connected socket.
+---@param host string
+---@param port integer|string
+---@param timeout? number seconds, for connecting and for every wait after that
+---@param create? fun(): table?, string? called instead of `socket.tcp`
+---@return table?
+---@return string? err
+function wire.connect(host, port, timeout, create)
+  create = create or socket.tcp
+  local sock, err = create()
+  if not sock then return nil, err end
+  sock:settimeout(timeout)
+  local connected, reason = sock:connect(host, port)
+  if connected then return sock end
+  sock:close()
+  return nil, reason
+end
+
+---------------------------------------------------------------- reading lines
+
+---What a peer may send as one reply. The time begins with the reply's first line.
+---@class socket.wire.limits
+---@field line integer bytes in a line
+---@field total integer bytes in all lines
+---@field lines integer how many lines
+
+---@class socket.wire.reader
+local Reader = {}
+Reader.__index = Reader
+
+---Reads the lines of one reply.
+---@param sock table an object with `receive`
+---@param limits socket.wire.limits
+---@param timeout? number seconds for the whole reply after its first byte
+---@return socket.wire.reader
+function wire.reader(sock, limits, timeout)
+  return setmetatable({
+    sock = sock,
+    line = limits.line,
+    bytes = limits.total,
+    lines = limits.lines,
+    timeout = timeout and timeout >= 0 and timeout or nil,
+  }, Reader)
+end
+
+-- Whether the time for this reply is over. The first call starts it.
+function Reader:expired()
+  if not self.timeout then return false end
+  local now = socket.gettime()
+  self.deadline = self.deadline or now + self.timeout
+  return now > self.deadline
+end
+
+---The next line begins another reply: the limits go on, the time begins again.
+function Reader:restart()
+  self.deadline = nil
+end
+
+-- The bytes up to the next line end, which is included, if there are no more of them than `most`.
+-- Receiving a line has no limit, and what follows the line is not ours to take: so it is one byte,
+-- which may have to be waited for, and then what has come with it, as far as the socket tells.
+function Reader:receive(most)
+  local pieces, count = {}, 0
+  while count < most do
+    local piece, err = self.sock:receive(1)
+    if not piece then return nil, err end
+    if self:expired() then return nil, "timeout" end
+    if piece ~= "\n" then piece = piece .. (buffered(self.sock, most - count - 1) or "") end
+    pieces[#pieces + 1] = piece
+    count = count + #piece
+    if piece:byte(-1) == NEWLINE then return table.concat(pieces) end
+  end
+  return nil, most < self.line and "reply too long" or "line too long"
+end
+
+---The next line, without its end.
+---@return string? line
+---@return string? err "line too long", "reply too long", "timeout", "closed", ...
+function Reader:next()
+  if self.lines == 0 or self.bytes <= 0 then return nil, "reply too long" end
+  local line, err = self:receive(math.min(self.line, self.bytes))
+  if not line then return nil, err end
+  self.lines = self.lines - 1
+  self.bytes = self.bytes - #line
+  return (line:gsub("[\r\n]", ""))
+end
+
+---------------------------------------------------------------- header fields
+
+---A copy of the fields with lowercase names.
+---@param fields? table<string, any>
+---@return table<string, any>
+function wire.lowercase(fields)
+  local lower = {}
+  for name, value in pairs(fields or lower) do lower[name:lower()] = value end
+  return lower
+end
+
+-- A line end may be in a value only where it continues the value on the next line.
+local function broken(name, value)
+  return name:find("[\r\n%z]") or value:gsub("\r?\n[ \t]", ""):find("[\r\n%z]")
+end
+
+---The fields as text, in alphabetical order, with names as in `headers.canonic`.
+---@param fields table<string, any>
+---@return string? text
+---@return string? err
+function wire.format(fields)
+  local lines = {}
+  for name, value in pairs(fields) do
+    value = tostring(value)
+    if broken(name, value) then
+      return nil, ("invalid header field '%s'"):format(wire.show(name))
+    end
+    lines[#lines + 1] = (headers.canonic[name] or name) .. ": " .. value .. "\r\n"
+  end
+  table.sort(lines)
+  return table.concat(lines)
+end
+
+---Peer's or program's text for a message: short, on one line, without control characters.
+---@param text string
+---@return string
+function wire.show(text)
+  if #text > 80 then text = text:sub(1, 77) .. "..." end
+  return (text:gsub("%c", "?"))
+end
+
+return wire
