@@ -93,7 +93,7 @@ text = check.printed(function()
   end)
 end)
 check.ok("a failing handler's connection is closed, the others' not", text:find("handler failed (coroutine: ", 1, true), text)
-check.ok("the report names the socket", text:find("socket: tcp{client}: 0x", 1, true), text)
+check.ok("the report names the socket", text:find("socket: tcp{server}: 0x", 1, true), text)
 
 -- the default handler
 local errors = {}
