@@ -36,6 +36,13 @@ public final class CopasLoop {
   /// Finds the task of a coroutine that a program names.
   var tasksByCoroutine: [OpaquePointer: TaskID] = [:]
   var servers: [Int32: TaskID] = [:]
+  /// The timers set with `copas.timeout`, by their coroutines.
+  var timeouts: [OpaquePointer: TaskID] = [:]
+  var exit = ExitState()
+  /// The loop has taken over SIGINT and SIGTERM.
+  var catchesSignals = false
+  /// nil while nobody wants them.
+  var statistics: StepStatistics?
   /// The metatable of wrapped sockets; made with the module.
   var wrapper: CopasWrapper!
   /// Whether the process ran out of descriptors, and that was said.
@@ -101,10 +108,18 @@ public final class CopasLoop {
 
   // MARK: Running
 
-  /// Nothing waits for a descriptor or a deadline, and nobody is ready.
+  /// Nothing waits for a descriptor or a deadline, and nobody is ready. A timeout is nothing to wait
+  /// for, unless there is somebody asleep whom its callback could wake.
   var isFinished: Bool {
-    scheduler.readyCount == 0 && scheduler.waitingForDescriptor == 0 && scheduler.sleeping == 0
-      && lookups.isEmpty
+    scheduler.readyCount == 0 && scheduler.waitingForDescriptor == 0
+      && scheduler.sleeping == timeouts.count && lookups.isEmpty
+      && (timeouts.isEmpty || asleepForEver == 0)
+  }
+
+  /// Threads that only `copas.wakeup` gets up.
+  var asleepForEver: Int {
+    scheduler.taskCount - scheduler.readyCount - scheduler.waitingForDescriptor
+      - scheduler.sleeping - (current == nil ? 0 : 1)
   }
 
   /// Waits for something to happen, at most until `deadline`, and gives everybody whom it concerns a
@@ -137,6 +152,8 @@ public final class CopasLoop {
     } catch {
       throw main.failure("waiting for descriptors failed: \(error)")
     }
+    let begin = statistics == nil ? 0 : MonotonicTime.now()
+    defer { if begin != 0 { statistics?.add(MonotonicTime.now() - begin) } }
     try raiseInterruption()
     lookups.deliver {
       scheduler.wake($0)
@@ -159,6 +176,7 @@ public final class CopasLoop {
     switch tasks[Int(turn.task.index)].kind {
     case .server: accept(turn.task)
     case .coroutine: resume(turn.task, turn.reason)
+    case .timeout: fireTimeout(turn.task)
     case .none: scheduler.finish(turn.task)
     }
   }

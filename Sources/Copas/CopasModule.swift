@@ -35,6 +35,9 @@ public enum CopasModule {
     loop.addTransfers(call)
     loop.addErrors(call)
     loop.addNames(call)
+    loop.addExit(call)
+    loop.addTimeouts(call)
+    loop.addStatus(call)
 
     call.pushTable(fields: 1)
     call.setFunction("__call") { (call) throws(LuaFailure) in
@@ -106,11 +109,20 @@ extension CopasLoop {
     } else {
       timeout = try call.number(at: call.isNoneOrNil(at: 1) ? 2 : 1, default: .infinity)
     }
+    exit = ExitState()
     setRunning(true)
-    defer { setRunning(false) }
-    while !isFinished {
+    catchesSignals = readiness.waker.catchTermination()
+    defer {
+      if catchesSignals { readiness.waker.releaseTermination() }
+      catchesSignals = false
+      setRunning(false)
+    }
+    while !mustEnd {
       let now = timeout == .infinity ? 0 : MonotonicTime.now()
-      _ = try step(until: MonotonicTime.deadline(after: timeout, from: now))
+      if !isFinished { _ = try step(until: MonotonicTime.deadline(after: timeout, from: now)) }
+      guard isFinished else { continue }
+      if exit.isExiting { break }
+      announceExit()
     }
     return .results(0)
   }
@@ -232,10 +244,36 @@ extension CopasLoop {
       setErrorHandler(reference, isDefault: isDefault)
       return .results(0)
     }
+    call.pushField("seterrorhandler", of: -1)
+    call.setField("setErrorHandler", of: -2)
+    call.setFunction("geterrorhandler") { [self] (call) throws(LuaFailure) in
+      pushErrorHandler(call)
+      return .results(1)
+    }
     call.setFunction("gettraceback") { [self] (call) throws(LuaFailure) in
       call.count = 3
       pushTraceback(call, message: 1)
       return .results(1)
+    }
+  }
+
+  /// Pushes the error handler of the coroutine at 1, or of the running one.
+  private func pushErrorHandler(_ call: LuaCall) {
+    let named = call.isNoneOrNil(at: 1) ? current : task(call, at: 1)
+    if let named, tasks[Int(named.index)].handler != 0 {
+      call.pushRetained(tasks[Int(named.index)].handler)
+    } else if let defaultErrorHandler {
+      call.pushRetained(defaultErrorHandler)
+    } else {
+      call.push { [self] (call) throws(LuaFailure) in
+        guard call.phase == .entered else { return .results(0) }
+        call.count = 3
+        pushTraceback(call, message: 1)
+        milonga_pushglobaltable(call.state)
+        call.pushField("print", of: -1)
+        call.pushValue(at: 4)
+        return .call(arguments: 1, results: 0, state: 1)
+      }
     }
   }
 

@@ -8,6 +8,8 @@ import Scheduler
 struct CopasTask {
   enum Kind {
     case none, coroutine, server
+    /// A timer set with `copas.timeout`: `reference` is the coroutine, `handler` the callback.
+    case timeout
   }
 
   var kind = Kind.none
@@ -66,7 +68,7 @@ extension CopasLoop {
     let record = tasks[Int(task.index)]
     tasks[Int(task.index)] = CopasTask()
     scheduler.finish(task)
-    if let coroutine = record.coroutine {
+    if record.kind == .coroutine, let coroutine = record.coroutine {
       tasksByCoroutine[coroutine] = nil
       let isWaiting = lua_status(coroutine) == LUA_YIELD
       close(coroutine, of: record)

@@ -115,6 +115,19 @@ public final class ReadinessQueue {
   public struct Waker: Sendable {
     let descriptor: Int32
 
+    /// From now on the first SIGINT or SIGTERM ends the wait instead of the process, and is told by
+    /// ``terminationSignal``; a second one ends the process.
+    ///
+    /// - Returns: whether ``releaseTermination()`` has to follow: false when another loop has the
+    ///   signals.
+    public func catchTermination() -> Bool { milonga_catch_termination(descriptor) != 0 }
+
+    /// The signals do again what they did before.
+    public func releaseTermination() { milonga_release_termination() }
+
+    /// The signal that came, 0 for none.
+    public var terminationSignal: Int32 { milonga_termination_signal() }
+
     /// Ends the wait that is under way, or the next one.
     public func wake() {
       var one: UInt64 = 1

@@ -107,6 +107,25 @@ public final class Scheduler {
   @inlinable
   public func isRunning(_ id: TaskID) -> Bool { place(of: id)?.pointee.state == .running }
 
+  /// The task that has this place; nil when it is free.
+  public func task(at index: Int32) -> TaskID? {
+    guard let task = tasks.place(index), task.pointee.state != .free, task.pointee.state != .gone
+    else { return nil }
+    return TaskID(index: index, generation: task.pointee.generation)
+  }
+
+  /// How many wait for a descriptor, by direction. Looks at every task.
+  public var waitingCounts: (read: Int, write: Int) {
+    var counts = (read: 0, write: 0)
+    for index in 0..<tasks.count {
+      guard let task = tasks.place(Int32(index)), task.pointee.state == .waiting,
+        task.pointee.descriptor >= 0
+      else { continue }
+      if task.pointee.direction == .read { counts.read += 1 } else { counts.write += 1 }
+    }
+    return counts
+  }
+
   // MARK: Waiting
 
   /// The running task gives others a turn and goes on after them.
