@@ -23,7 +23,7 @@ extension CopasLoop {
       call.count = 3
     }
     guard let socket = sockets.tcp.any.payload(call, at: 1) else {
-      throw call.typeFailure(argument: 1, expected: sockets.tcp.any.name)
+      return try transfer(call, .connect)
     }
     try requireInside(call, "connect")
     if call.phase == .entered {

@@ -12,10 +12,16 @@ private let acceptBurst = 64
 private let descriptorPause: Int64 = 100_000_000
 
 extension CopasLoop {
-  /// Serves the listening socket at 1: each connection runs the function at 2 in a coroutine.
+  /// Serves the socket at 1. If it listens, each connection runs the function at 2 in a coroutine; a datagram
+  /// socket has one coroutine for all.
   public func addServer(_ call: LuaCall) throws(LuaFailure) {
-    let socket = try checkServer(call)
     try call.check(2, is: .function)
+    unwrap(call, at: 1)
+    if let socket = sockets.any.payload(call, at: 1), socket.pointee.kind == .datagram {
+      addDatagramServer(call, socket)
+      return
+    }
+    let socket = try checkServer(call)
     if let seconds = call.numberIfNumber(at: 3) {
       socket.pointee.copasTimeouts = .init(all: seconds)
     }
@@ -43,10 +49,37 @@ extension CopasLoop {
     scheduler.yield(task)
   }
 
+  private func addDatagramServer(
+    _ call: LuaCall, _ socket: UnsafeMutablePointer<SocketObject>
+  ) {
+    if let seconds = call.numberIfNumber(at: 3) {
+      socket.pointee.copasTimeouts = .init(all: seconds)
+    }
+    socket.pointee.timeouts.block = 0
+    if let name = call.isNoneOrNil(at: 4) ? nil : call.stringIfString(at: 4) {
+      setName(call, of: 1, name)
+    }
+    let name = socketName(call, at: 1)
+    call.pushValue(at: 2)
+    call.pushValue(at: 1)
+    let task = spawnCoroutine(call, arguments: 1)
+    setName(call, of: -1, "\(name):handler")
+    call.pop()
+    if socket.pointee.descriptor >= 0 { servers[socket.pointee.descriptor] = task }
+    scheduler.yield(task)
+  }
+
   /// Stops serving the socket at 1, and closes it unless told otherwise.
   func removeServer(_ call: LuaCall, keepOpen: Bool) throws(LuaFailure) {
-    let socket = try checkServer(call)
-    if let task = servers.removeValue(forKey: socket.pointee.descriptor) { removeTask(task) }
+    unwrap(call, at: 1)
+    let datagrams = sockets.any.payload(call, at: 1)
+    let socket =
+      if let datagrams, datagrams.pointee.kind == .datagram { datagrams } else {
+        try checkServer(call)
+      }
+    if let task = servers.removeValue(forKey: socket.pointee.descriptor), task != current {
+      removeTask(task)
+    }
     if !keepOpen { sockets.close(&socket.pointee) }
   }
 

@@ -32,13 +32,17 @@ extension CopasLoop {
     if call.phase == .entered {
       unwrapSelf(call)
       if call.count >= Slot.receiveDeadline { call.count = Slot.receiveDeadline - 1 }
-      socket = try checkClient(call)
+      guard let own = client.payload(call, at: 1) else {
+        return try receiveFromOther(call, enough)
+      }
+      socket = own
       (pattern, prefix) = try sockets.receiveArguments(call)
       if case .count(0) = pattern, prefix > 0 {
         return sockets.pushReceived(call, socket, pattern, prefix: prefix, failure: nil)
       }
       try requireInside(call, "receive")
     } else {
+      if call.isOtherTransfer { return try transfer(call, .receive(enough)) }
       try requireInside(call, "receive")
       socket = client.checkedBefore(call, at: 1)
       if let packed = SocketObject.Pattern(packed: call.step) {
@@ -89,7 +93,8 @@ extension CopasLoop {
       unwrapSelf(call)
       if call.count >= Slot.sendDeadline { call.count = Slot.sendDeadline - 1 }
     }
-    let socket = try checkClient(call)
+    if call.isOtherTransfer { return try transfer(call, .send) }
+    guard let socket = client.payload(call, at: 1) else { return try transfer(call, .send) }
     let (bytes, first) = try sockets.sendArguments(call)
     try requireInside(call, "send")
     if call.phase == .entered, let outcome = turnOver() { return outcome }
@@ -114,12 +119,15 @@ extension CopasLoop {
     return sockets.pushSent(call, last: offset + first - 1, failure: failure)
   }
 
-  @inline(__always)
-  private func checkClient(
-    _ call: LuaCall
-  ) throws(LuaFailure) -> UnsafeMutablePointer<SocketObject> {
-    if let socket = client.payload(call, at: 1) { return socket }
-    return try sockets.check(client, call)
+  private func receiveFromOther(
+    _ call: LuaCall, _ enough: Enough
+  ) throws(LuaFailure) -> LuaOutcome {
+    call.count = 3
+    if call.isNoneOrNil(at: 2) {
+      call.push("*l")
+      call.replace(at: 2)
+    }
+    return try transfer(call, .receive(enough))
   }
 
   /// The operation's deadline: kept at `slot` of the stack from its first wait on.
@@ -152,4 +160,10 @@ extension SocketObject.Pattern {
     default: self = .count(packed)
     }
   }
+}
+
+extension LuaCall {
+  /// The function runs again in the middle of a transfer of a socket that is not our own.
+  @inline(__always)
+  fileprivate var isOtherTransfer: Bool { step < 0 && OtherStep(rawValue: step) != nil }
 }

@@ -27,6 +27,11 @@ public final class CopasLoop {
   /// The function `copas.connect`, in the registry.
   var connectReference: Int32 = 0
   var defaultErrorHandler: Int32?
+  /// The timeouts of sockets of other libraries: a weak table in the registry, 0 for none yet.
+  var foreignTimeoutsReference: Int32 = 0
+  let foreignTimeouts: LuaClass<SocketObject.CopasTimeouts>
+  /// What `copas/tls.lua` returns, in the registry; 0 before it is loaded.
+  var tlsReference: Int32 = 0
   /// Names that the program gave to sockets and threads: a weak table in the registry, 0 for none yet.
   var namesReference: Int32 = 0
   var serverNames = ServerNames()
@@ -43,8 +48,9 @@ public final class CopasLoop {
   var catchesSignals = false
   /// nil while nobody wants them.
   var statistics: StepStatistics?
-  /// The metatable of wrapped sockets; made with the module.
+  /// The metatables of wrapped sockets; made with the module.
   var wrapper: CopasWrapper!
+  var datagramWrapper: CopasWrapper!
   /// Whether the process ran out of descriptors, and that was said.
   var isOutOfDescriptors = false
 
@@ -91,6 +97,7 @@ public final class CopasLoop {
     sockets = SocketLibrary.of(call)
     client = sockets.tcp.client
     pool = sockets.pool
+    foreignTimeouts = LuaClass(call, name: "copas timeouts")
     readiness = try ReadinessQueue(kind)
     lookups = Lookups(waker: readiness.waker)
     // The registry's main thread: `call` may be a coroutine that will be gone.
@@ -266,7 +273,7 @@ public final class CopasLoop {
     socket.pointee.isWatched = true
   }
 
-  private func forget(_ descriptor: Int32) {
+  func forget(_ descriptor: Int32) {
     readiness.remove(descriptor)
     scheduler.unwatch(descriptor)
   }

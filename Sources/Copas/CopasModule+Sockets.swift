@@ -1,4 +1,5 @@
 import CLua
+import CShims
 import Lua
 import LuaSocket
 
@@ -16,7 +17,7 @@ extension CopasLoop {
       call.setFunction("receivepartial", upvalue: "socket") { (call) throws(LuaFailure) in
         try self.receive(call, enough: .anything)
       }
-      call.setFunction("connect") { (call) throws(LuaFailure) in try self.connect(call, pending) }
+      call.setFunction("receivefrom") { (call) throws(LuaFailure) in try self.receiveFrom(call) }
       call.setFunction("close") { (call) throws(LuaFailure) in try self.close(call) }
       call.setFunction("flush") { (_) throws(LuaFailure) in .results(0) }
       call.setFunction("settimeout") { (call) throws(LuaFailure) in try self.setTimeout(call) }
@@ -25,52 +26,109 @@ extension CopasLoop {
     addOperations(call)
     call.pushField("receivepartial", of: -1)
     call.setField("receivePartial", of: -2)
-
+    call.setFunction("sendto", CopasWrapper.forward("sendto"))
+    call.setFunction("connect") { (call) throws(LuaFailure) in try self.connect(call, pending) }
+    call.setFunction("dohandshake") { [self] (call) throws(LuaFailure) in
+      try callTLS(call, "dohandshake")
+    }
+    call.setFunction("useSocketTimeoutErrors") { [self] (call) throws(LuaFailure) in
+      try requireInside(call, "useSocketTimeoutErrors")
+      tasks[Int(current!.index)].tellsSocketTimeouts = call.boolean(at: 1)
+      return .results(0)
+    }
     call.pushField("connect", of: -1)
     connectReference = call.retainTop()
 
-    wrapper = CopasWrapper(call, loop: self) { call in
+    wrapper = CopasWrapper(call) { call in
       addOperations(call)
       // A wrapped socket with a receive timeout of 0 takes what is there.
       call.setFunction("receive", upvalue: "socket") { [self] (call) throws(LuaFailure) in
         try receive(call, enough: .timeout)
       }
+      call.setFunction("connect") { [self] (call) throws(LuaFailure) in
+        if call.phase == .entered ? hasTLSParameters(call) : call.step == tlsStep {
+          return try callTLS(call, "connect")
+        }
+        return try connect(call, pending)
+      }
+      addTLSMethods(call)
     }
     sockets.wrapperMetatable = wrapper.metatable
-  }
-
-  private func close(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
-    let socket = try checkSocket(call)
-    sockets.close(&socket.pointee)
-    call.push(1.0)
-    return .results(1)
-  }
-
-  private func checkSocket(
-    _ call: LuaCall
-  ) throws(LuaFailure) -> UnsafeMutablePointer<SocketObject> {
-    unwrap(call, at: 1)
-    guard let socket = sockets.tcp.any.payload(call, at: 1) else {
-      throw call.typeFailure(argument: 1, expected: sockets.tcp.any.name)
+    datagramWrapper = CopasWrapper(call) { call in
+      addOperations(call)
+      call.setFunction("receive", upvalue: "socket") { [self] (call) throws(LuaFailure) in
+        if call.phase == .entered { setDefaultSize(call) }
+        return try receive(call)
+      }
+      for name: StaticString in ["send", "sendto", "setpeername", "setsockname", "connect"] {
+        call.setFunction(name, CopasWrapper.forward(name))
+      }
+      // The handlers of a datagram server share its socket.
+      call.setFunction("close") { (call) throws(LuaFailure) in
+        call.push(true)
+        return .results(1)
+      }
     }
-    return socket
+  }
+
+  /// The number of bytes to receive, at 2, is LuaSocket's datagram size unless it is given.
+  private func setDefaultSize(_ call: LuaCall) {
+    if call.count < 2 { call.count = 2 }
+    guard call.isNoneOrNil(at: 2) else { return }
+    call.push(SocketLibrary.defaultDatagramSize)
+    call.replace(at: 2)
+  }
+
+  private func receiveFrom(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
+    if call.phase == .entered {
+      unwrap(call, at: 1)
+      setDefaultSize(call)
+    }
+    return try transfer(call, .receiveFrom)
+  }
+
+  /// Closes the socket; whoever waits for it goes on, with an error.
+  private func close(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
+    guard call.phase == .entered else { return .results(call.count) }
+    unwrap(call, at: 1)
+    if let socket = sockets.any.payload(call, at: 1) {
+      sockets.close(&socket.pointee)
+      call.push(1.0)
+      return .results(1)
+    }
+    if let descriptor = descriptorOfForeign(call, at: 1), descriptor >= 0 { forget(descriptor) }
+    call.push("close")
+    guard milonga_gettable(call.state, 1) == LUA_OK else { throw .raised }
+    call.insert(at: 1)
+    return .call(arguments: call.count - 1, state: 1)
   }
 
   private func setTimeout(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
-    let socket = try checkSocket(call)
+    try checkSocket(call)
     guard let seconds = seconds(call, at: 2) else {
       call.pushNil()
       call.push("timeout must be 'nil' or a number")
       return .results(2)
     }
-    socket.pointee.copasTimeouts = .init(all: seconds ?? -1)
+    setCopasTimeouts(call, at: 1, .init(all: seconds ?? -1))
     call.push(true)
     return .results(1)
   }
 
+  /// Puts the socket in the place of its wrapper, at 1.
+  func checkSocket(_ call: LuaCall) throws(LuaFailure) {
+    unwrap(call, at: 1)
+    let type = call.type(at: 1)
+    guard type == .userdata || type == .table else {
+      throw call.typeFailure(argument: 1, expected: "socket")
+    }
+  }
+
   /// Negative is for ever, nil leaves the timeout as it is.
   private func setTimeouts(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
-    let socket = try checkSocket(call)
+    try checkSocket(call)
+    var timeouts = copasTimeouts(call, at: 1)
+    defer { setCopasTimeouts(call, at: 1, timeouts) }
     let phases: [(String, WritableKeyPath<SocketObject.CopasTimeouts, Double>)] = [
       ("connect", \.connect), ("send", \.send), ("read", \.receive),
     ]
@@ -81,7 +139,7 @@ extension CopasLoop {
         return .results(2)
       }
       guard let seconds else { continue }
-      socket.pointee.copasTimeouts[keyPath: timeout] = seconds < 0 ? .infinity : seconds
+      timeouts[keyPath: timeout] = seconds < 0 ? .infinity : seconds
     }
     call.push(true)
     return .results(1)

@@ -73,8 +73,9 @@ extension CopasLoop {
       return .results(1)
     }
     call.setFunction("handler") { [self] (call) throws(LuaFailure) in
+      guard call.phase == .entered else { return .results(call.count) }
       try call.check(1, is: .function)
-      guard call.isNoneOrNil(at: 2) else { throw unsupportedTLS(call, argument: 2) }
+      guard call.isNoneOrNil(at: 2) else { return try callTLS(call, "handler") }
       call.count = 1
       call.push(upvalues: 1) { [self] (call) throws(LuaFailure) in
         guard call.phase == .entered else { return .results(call.count) }
@@ -87,14 +88,12 @@ extension CopasLoop {
       return .results(1)
     }
     call.setFunction("wrap") { [self] (call) throws(LuaFailure) in
-      guard call.isNoneOrNil(at: 2) else { throw unsupportedTLS(call, argument: 2) }
+      guard call.phase == .entered else { return .results(call.count) }
+      let isNew = !isWrapped(call, at: 1)
+      if isNew, !call.isNoneOrNil(at: 2) { return try callTLS(call, "wrap") }
       try pushWrapped(call, at: 1)
       return .results(1)
     }
-  }
-
-  private func unsupportedTLS(_ call: LuaCall, argument: Int) -> LuaFailure {
-    call.argumentFailure(argument, "TLS parameters are not supported yet")
   }
 
   /// `loop([initializer] [, timeout])`: runs until nothing is left to do.

@@ -25,6 +25,8 @@ struct CopasTask {
   var connection: Int32 = 0
   /// For a connection's coroutine. For a server `number` counts its connections.
   var origin = ConnectionOrigin()
+  /// Timeouts tell what exactly the socket waited for.
+  var tellsSocketTimeouts = false
   /// It removed itself: its next wait is its end.
   var isRemoved = false
 }

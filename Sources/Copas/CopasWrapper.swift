@@ -16,12 +16,12 @@ final class CopasWrapper {
     "getoption", "shutdown",
   ]
 
-  init(_ call: LuaCall, loop: CopasLoop, methods: (LuaCall) -> Void) {
+  init(_ call: LuaCall, methods: (LuaCall) -> Void) {
     call.pushTable(fields: 2)
     metatable = call.identity(at: -1)!
     call.pushTable(fields: 24)
-    methods(call)
     for name in Self.forwarded { call.setFunction(name, Self.forward(name)) }
+    methods(call)
     call.setField("__index", of: -2)
     call.setFunction("__tostring") { (call) throws(LuaFailure) in
       call.pushField("socket", of: 1)
@@ -33,15 +33,21 @@ final class CopasWrapper {
     reference = call.retainTop()
   }
 
-  /// Calls the method `name` of the wrapped socket with the same arguments.
-  private static func forward(_ name: StaticString) -> LuaBody {
+  /// Calls the method `name` of the wrapped (or plain) socket with the same arguments.
+  static func forward(_ name: StaticString) -> LuaBody {
     { (call) throws(LuaFailure) in
       guard call.phase == .entered else { return .results(call.count) }
-      try call.check(1, is: .table)
-      call.pushField("socket", of: 1)
-      call.replace(at: 1)
+      if call.type(at: 1) == .table {
+        call.pushField("socket", of: 1)
+        if call.type(at: -1) == .nil { call.pop() } else { call.replace(at: 1) }
+      }
       call.push(name)
       guard milonga_gettable(call.state, 1) == LUA_OK else { throw .raised }
+      guard call.type(at: -1) != .nil else {
+        call.pushNil()
+        call.push("not implemented by LuaSec")
+        return .results(2)
+      }
       call.insert(at: 1)
       return .call(arguments: call.count - 1, state: 1)
     }
@@ -68,9 +74,13 @@ final class CopasWrapper {
 extension CopasLoop {
   /// Puts the socket in the place of its wrapper.
   func unwrap(_ call: LuaCall, at index: Int) {
-    guard call.type(at: index) == .table else { return }
+    guard isWrapped(call, at: index) else { return }
     call.pushField("socket", of: index)
     call.replace(at: index)
+  }
+
+  func isWrapped(_ call: LuaCall, at index: Int) -> Bool {
+    wrapper.isWrapped(call, at: index) || datagramWrapper.isWrapped(call, at: index)
   }
 
   /// The same for the first argument of a function whose upvalue is the string `socket`, which then
@@ -80,20 +90,42 @@ extension CopasLoop {
     guard lua_type(call.state, 1) == LUA_TTABLE else { return }
     call.pushUpvalue(1)
     lua_rawget(call.state, 1)
-    call.replace(at: 1)
+    // Objects of other libraries may be tables, too.
+    if lua_type(call.state, -1) == LUA_TNIL { call.pop() } else { call.replace(at: 1) }
   }
 
   /// `wrap(socket)`: pushes the wrapper of the value at `index`, which may be one already.
   func pushWrapped(_ call: LuaCall, at index: Int) throws(LuaFailure) {
-    if wrapper.isWrapped(call, at: index) {
+    if isWrapped(call, at: index) {
       call.pushValue(at: index)
       return
     }
-    guard let socket = sockets.tcp.any.payload(call, at: index) else {
-      throw call.argumentFailure(index, "tcp{any} expected: a socket, as socket.tcp returns it")
+    let isStream: Bool
+    if let socket = sockets.any.payload(call, at: index) {
+      socket.pointee.timeouts.block = 0
+      isStream = socket.pointee.kind != .datagram
+    } else {
+      try stopBlocking(call, at: index)
+      let name = describe(call, at: index)
+      isStream = name.hasPrefix("SSL") || name.hasPrefix("tcp")
     }
-    socket.pointee.timeouts.block = 0
     call.pushValue(at: index)
-    wrapper.wrapTop(call)
+    (isStream ? wrapper : datagramWrapper)!.wrapTop(call)
+  }
+
+  /// Calls `settimeout(0)` of an object of another library.
+  private func stopBlocking(_ call: LuaCall, at index: Int) throws(LuaFailure) {
+    let top = call.count
+    call.pushValue(at: index)
+    let type = call.type(at: -1)
+    guard type == .userdata || type == .table else {
+      throw call.typeFailure(argument: index, expected: "socket")
+    }
+    call.push("settimeout")
+    guard milonga_gettable(call.state, -2) == LUA_OK else { throw .raised }
+    call.insert(at: -2)
+    call.push(0)
+    guard milonga_pcall(call.state, 2, 0, 0) == LUA_OK else { throw .raised }
+    call.count = top
   }
 }

@@ -141,6 +141,14 @@ public struct LuaCall {
     return isNumber != 0 ? number : nil
   }
 
+  /// The integer, or a float or string that stands for one exactly; nil for others.
+  @inlinable
+  public func integerIfInteger(at index: Int) -> Int? {
+    var isInteger: Int32 = 0
+    let integer = lua_tointegerx(state, Int32(index), &isInteger)
+    return isInteger != 0 ? Int(integer) : nil
+  }
+
   /// The text of a string or number, nil for others. Bytes that are not UTF-8 are repaired.
   public func stringIfString(at index: Int) -> String? {
     bytesIfString(at: index).map { String(decoding: $0, as: UTF8.self) }
@@ -174,15 +182,13 @@ public struct LuaCall {
   /// The integer, or a float or string that stands for one exactly.
   @inlinable
   public func integer(at index: Int) throws(LuaFailure) -> Int {
-    var isInteger: Int32 = 0
-    let integer = lua_tointegerx(state, Int32(index), &isInteger)
-    guard isInteger != 0 else {
+    guard let integer = integerIfInteger(at: index) else {
       if lua_isnumber(state, Int32(index)) != 0 {
         throw argumentFailure(index, "number has no integer representation")
       }
       throw typeFailure(argument: index, expected: "number")
     }
-    return Int(integer)
+    return integer
   }
 
   @inlinable

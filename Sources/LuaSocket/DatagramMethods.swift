@@ -5,6 +5,9 @@ import SystemPackage
 
 // Datagrams, for UDP and Unix sockets. Failures have texts of their own: see `datagramText`.
 extension SocketLibrary {
+  /// LuaSocket's `_DATAGRAMSIZE`: bytes that `receive` takes when the program does not say.
+  public static let defaultDatagramSize = 8192
+
   /// Sets `send` and `receive` in the table on top of the stack.
   func addDatagramMethods(_ call: LuaCall, of sockets: DatagramClasses) {
     call.setFunction("send") { [self] (call) throws(LuaFailure) in
@@ -45,7 +48,7 @@ extension SocketLibrary {
     _ call: LuaCall, _ socket: UnsafeMutablePointer<SocketObject>,
     by receive: (Socket, UnsafeMutableRawBufferPointer) -> Transfer
   ) throws(LuaFailure) -> LuaOutcome? {
-    let wanted = try call.number(at: 2, default: Double(defaultDatagramSize)).clampedToInt
+    let wanted = try call.number(at: 2, default: Double(Self.defaultDatagramSize)).clampedToInt
     guard wanted >= 0 else {
       throw call.argumentFailure(2, "number of bytes expected, got \(wanted)")
     }
@@ -95,6 +98,3 @@ extension LuaCall {
     return .results(2)
   }
 }
-
-/// LuaSocket's `_DATAGRAMSIZE`: bytes that `receive` takes when the program does not say.
-let defaultDatagramSize = 8192

@@ -1,4 +1,5 @@
 import CShims
+import Glibc
 import Lua
 import LuaSocketFiles
 
@@ -9,9 +10,32 @@ extension SocketModule {
     var next = milonga_luafiles()!
     while let module = next.pointee.module {
       let file = next.pointee
+      defer { next += 1 }
+      if file.is_internal != 0 { continue }
       call.push { (call) throws(LuaFailure) in try load(file, call) }
       call.setField(String(cString: module), of: -2)
+    }
+  }
+
+  /// Pushes the function that an internal file is.
+  public static func pushFile(_ module: StaticString, onto call: LuaCall) throws(LuaFailure) {
+    var next = milonga_luafiles()!
+    while let name = next.pointee.module {
+      let isWanted = module.withUTF8Buffer {
+        strcmp(name, UnsafeRawPointer($0.baseAddress!).assumingMemoryBound(to: CChar.self)) == 0
+      }
+      if isWanted {
+        try parse(next.pointee, call)
+        return
+      }
       next += 1
+    }
+    preconditionFailure("there is no file for \(module)")
+  }
+
+  private static func parse(_ file: milonga_luafile, _ call: LuaCall) throws(LuaFailure) {
+    guard milonga_load(call.state, file.text, file.count, file.chunk, "t") == 0 else {
+      throw .raised
     }
   }
 
@@ -21,9 +45,7 @@ extension SocketModule {
   ) throws(LuaFailure) -> LuaOutcome {
     guard call.phase == .entered else { return .results(1) }
     let arguments = call.count
-    guard milonga_load(call.state, file.text, file.count, file.chunk, "t") == 0 else {
-      throw .raised
-    }
+    try parse(file, call)
     call.insert(at: 1)
     return .call(arguments: arguments, results: 1, state: 0)
   }

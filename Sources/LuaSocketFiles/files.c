@@ -41,20 +41,25 @@ static const char wire[] = {
 #embed "lua/socket/wire.lua"
 };
 
+static const char copas_tls[] = {
+#embed "lua/copas/tls.lua"
+};
+
 static const milonga_luafile files[] = {
-    {"socket", "=milonga/socket.lua", socket, sizeof socket},
-    {"ltn12", "=milonga/ltn12.lua", ltn12, sizeof ltn12},
-    {"mime", "=milonga/mime.lua", mime, sizeof mime},
-    {"socket.choose", "=milonga/socket/choose.lua", choose, sizeof choose},
-    {"socket.ftp", "=milonga/socket/ftp.lua", ftp, sizeof ftp},
-    {"socket.headers", "=milonga/socket/headers.lua", headers, sizeof headers},
-    {"socket.http", "=milonga/socket/http.lua", http, sizeof http},
-    {"socket.smtp", "=milonga/socket/smtp.lua", smtp, sizeof smtp},
-    {"socket.streams", "=milonga/socket/streams.lua", streams, sizeof streams},
-    {"socket.tp", "=milonga/socket/tp.lua", tp, sizeof tp},
-    {"socket.url", "=milonga/socket/url.lua", url, sizeof url},
-    {"socket.wire", "=milonga/socket/wire.lua", wire, sizeof wire},
-    {NULL, NULL, NULL, 0},
+    {"socket", "=milonga/socket.lua", socket, sizeof socket, 0},
+    {"ltn12", "=milonga/ltn12.lua", ltn12, sizeof ltn12, 0},
+    {"mime", "=milonga/mime.lua", mime, sizeof mime, 0},
+    {"socket.choose", "=milonga/socket/choose.lua", choose, sizeof choose, 0},
+    {"socket.ftp", "=milonga/socket/ftp.lua", ftp, sizeof ftp, 0},
+    {"socket.headers", "=milonga/socket/headers.lua", headers, sizeof headers, 0},
+    {"socket.http", "=milonga/socket/http.lua", http, sizeof http, 0},
+    {"socket.smtp", "=milonga/socket/smtp.lua", smtp, sizeof smtp, 0},
+    {"socket.streams", "=milonga/socket/streams.lua", streams, sizeof streams, 0},
+    {"socket.tp", "=milonga/socket/tp.lua", tp, sizeof tp, 0},
+    {"socket.url", "=milonga/socket/url.lua", url, sizeof url, 0},
+    {"socket.wire", "=milonga/socket/wire.lua", wire, sizeof wire, 0},
+    {"copas.tls", "=milonga/copas/tls.lua", copas_tls, sizeof copas_tls, 1},
+    {NULL, NULL, NULL, 0, 0},
 };
 
 const milonga_luafile *milonga_luafiles(void) { return files; }

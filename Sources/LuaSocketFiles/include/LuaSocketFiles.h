@@ -1,14 +1,15 @@
-// The part of LuaSocket that is written in Lua, inside the binary.
+// The parts of LuaSocket and Copas that are written in Lua, inside the binary.
 #ifndef MILONGA_LUASOCKETFILES_H
 #define MILONGA_LUASOCKETFILES_H
 
 #include <stddef.h>
 
 typedef struct milonga_luafile {
-  const char *module; // what `require` calls it
+  const char *module; // what `require` calls it, if it is one that `require` finds
   const char *chunk;  // what error messages and tracebacks call it
   const char *text;
   size_t count;
+  int is_internal; // `require` does not find it
 } milonga_luafile;
 
 // All files; behind the last one is one without a module.
