@@ -52,7 +52,7 @@ extension CopasLoop {
       guard let answer = lookups.takeAnswer(ticket) else {
         guard hasTimedOut else { return sleep(until: state.pointee.deadline) }
         lookups.abandon(ticket)
-        return call.pushFailure(.timeout)
+        return pushConnectTimeout(call)
       }
       state.pointee.ticket = nil
       switch answer {
@@ -60,7 +60,7 @@ extension CopasLoop {
       case .success(let addresses): state.pointee.attempt = ConnectAttempt(addresses)
       }
     } else if call.phase == .resumed, hasTimedOut {
-      return call.pushFailure(.timeout)
+      return pushConnectTimeout(call)
     }
     let progress = state.pointee.attempt!.proceed(
       socket, replace: { sockets.open(socket, family: $0) })
@@ -77,5 +77,9 @@ extension CopasLoop {
         return call.pushFailure(.system(error))
       }
     }
+  }
+
+  private func pushConnectTimeout(_ call: LuaCall) -> LuaOutcome {
+    call.pushFailure(tellsSocketTimeouts ? .system(.alreadyInProcess) : .timeout)
   }
 }

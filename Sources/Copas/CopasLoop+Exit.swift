@@ -62,10 +62,11 @@ extension CopasLoop {
   private func cancelAll() {
     for (index, record) in tasks.enumerated() where record.kind != .none {
       guard let task = scheduler.task(at: Int32(index)), task != current else { continue }
-      if record.kind == .server { closeServer(record) }
+      if record.kind == .server { closeServer(record) } else { holdAgain(task) }
       end(task)
     }
     servers = [:]
+    timeouts = [:]
     announceExit()
   }
 

@@ -80,6 +80,8 @@ extension CopasLoop {
     case .entered:
       try checkSocket(call)
       try requireInside(call, operation.method)
+      // Its method must not wait by itself.
+      sockets.any.payload(call, at: Slot.socket)?.pointee.timeouts.block = 0
       call.count = Slot.lastArgument
       let seconds = copasTimeouts(call, at: Slot.socket).seconds(for: operation.phase)
       call.push(

@@ -27,6 +27,9 @@ public final class CopasLoop {
   /// The function `copas.connect`, in the registry.
   var connectReference: Int32 = 0
   var defaultErrorHandler: Int32?
+  /// What tells of collected coroutines: a weak table in the registry, 0 for none yet.
+  var sentinelsReference: Int32 = 0
+  private(set) var sentinels: LuaClass<CollectionSentinel>!
   /// The timeouts of sockets of other libraries: a weak table in the registry, 0 for none yet.
   var foreignTimeoutsReference: Int32 = 0
   let foreignTimeouts: LuaClass<SocketObject.CopasTimeouts>
@@ -44,6 +47,7 @@ public final class CopasLoop {
   /// The timers set with `copas.timeout`, by their coroutines.
   var timeouts: [OpaquePointer: TaskID] = [:]
   var exit = ExitState()
+  private var idleCollection = IdleCollection()
   /// The loop has taken over SIGINT and SIGTERM.
   var catchesSignals = false
   /// nil while nobody wants them.
@@ -105,6 +109,8 @@ public final class CopasLoop {
     main = LuaCall(lua_tothread(call.state, -1))
     vm = milonga_vm_of(main.state)
     call.pop()
+    sentinels = LuaClass(
+      call, name: "copas sentinel", finalize: { [weak self] in self?.collected($0) })
     sockets.willClose = { [unowned self] descriptor in forget(descriptor) }
   }
 
@@ -145,6 +151,9 @@ public final class CopasLoop {
       } else {
         milliseconds = MonotonicTime.milliseconds(until: wake, from: MonotonicTime.now())
       }
+      if idleCollection.isDue, !(0...IdleCollection.delay ~= milliseconds) {
+        milliseconds = IdleCollection.delay
+      }
     }
     do throws(Errno) {
       try readiness.wait(milliseconds: milliseconds) { event in
@@ -167,7 +176,12 @@ public final class CopasLoop {
       return scheduler.exists($0)
     }
     if scheduler.nextDeadline != nil { scheduler.expire(MonotonicTime.now()) }
-    scheduler.runTurns(run)
+    if scheduler.readyCount > 0 {
+      idleCollection.isDue = true
+      scheduler.runTurns(run)
+    } else if !handled {
+      idleCollection.run { milonga_collect(main.state) }
+    }
     return handled
   }
 

@@ -11,8 +11,15 @@ private let mostArguments = 500_000
 /// The Lua module `copas`.
 public enum CopasModule {
   /// Pushes the module's table: what `require 'copas'` returns.
-  public static func open(_ call: LuaCall) throws(LuaFailure) {
+  ///
+  /// - Parameter isReloaded: programs clear `package.loaded.copas` and require it again to get back
+  ///   to the default error handler.
+  public static func open(_ call: LuaCall, isReloaded: Bool = false) throws(LuaFailure) {
     let loop = try CopasLoop.of(call)
+    if isReloaded, let handler = loop.defaultErrorHandler {
+      call.release(handler)
+      loop.defaultErrorHandler = nil
+    }
     if loop.moduleReference != 0 {
       call.pushRetained(loop.moduleReference)
       return
@@ -163,7 +170,7 @@ extension CopasLoop {
       return .results(0)
     }
     call.setFunction("wakeup") { [self] (call) throws(LuaFailure) in
-      if let task = task(call, at: 1) { scheduler.wake(task) }
+      if let task = task(call, at: 1), scheduler.wake(task) { holdAgain(task) }
       return .results(0)
     }
   }
@@ -176,11 +183,12 @@ extension CopasLoop {
   }
 
   private func removeThread(_ task: TaskID) {
-    if task == current {
+    guard task != current else {
       tasks[Int(task.index)].isRemoved = true
-    } else if !scheduler.cancel(task) {
-      end(task)
+      return
     }
+    holdAgain(task)
+    if !scheduler.cancel(task) { end(task) }
   }
 
   func addTime(_ call: LuaCall) {
@@ -192,7 +200,7 @@ extension CopasLoop {
       guard call.phase == .entered else { return .results(0) }
       try requireInside(call, "sleep")
       let seconds = try call.number(at: 1, default: 0)
-      return sleep(seconds < 0 ? .infinity : seconds)
+      return seconds < 0 ? sleepForEver(call) : sleep(seconds)
     }
     call.setFunction("pause") { [self] (call) throws(LuaFailure) in
       guard call.phase == .entered else { return pushElapsed(call) }
@@ -207,7 +215,7 @@ extension CopasLoop {
       try requireInside(call, "pauseforever")
       call.count = 0
       call.push(WallClock.now())
-      return sleep(.infinity)
+      return sleepForEver(call)
     }
   }
 

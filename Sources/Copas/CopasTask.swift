@@ -15,7 +15,8 @@ struct CopasTask {
   var kind = Kind.none
   /// The coroutine's stack.
   var coroutine: OpaquePointer?
-  /// The coroutine, or the server's socket, in the registry.
+  /// The coroutine, or the server's socket, in the registry; 0 while a coroutine sleeps until somebody
+  /// wakes it.
   var reference: Int32 = 0
   /// Arguments on the coroutine's stack that its first resume takes.
   var arguments: Int32 = 0
@@ -81,7 +82,7 @@ extension CopasLoop {
       closeConnection(main)
       main.release(record.connection)
     }
-    main.release(record.reference)
+    if record.reference != 0 { main.release(record.reference) }
     if record.handler != 0 { main.release(record.handler) }
   }
 

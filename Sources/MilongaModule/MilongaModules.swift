@@ -35,7 +35,7 @@ public enum MilongaModules {
       return .results(1)
     }
     call.setFunction("copas") { (call) throws(LuaFailure) in
-      try CopasModule.open(call)
+      try CopasModule.open(call, isReloaded: true)
       return .results(1)
     }
     call.setFunction("tango") { (call) throws(LuaFailure) in

@@ -26,7 +26,7 @@ local function values()
 end
 
 -- Those that wait for ever, or end the test, are left out.
-local skipped = {loop = true, step = true, seterrorhandler = true}
+local skipped = {loop = true, step = true, seterrorhandler = true, setErrorHandler = true, cancelall = true}
 local functions = {}
 for name, f in pairs(copas) do
   if type(f) == "function" and not skipped[name] then functions[#functions + 1] = f end

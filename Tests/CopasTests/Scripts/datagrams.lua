@@ -1,0 +1,79 @@
+-- oks: 24
+local copas = require "copas"
+local socket = require "socket"
+local check = require "check"
+
+local function bound(host)
+  local u = assert(socket.udp())
+  assert(u:setsockname(host or "127.0.0.1", 0))
+  return u, (select(2, u:getsockname()))
+end
+
+-- A server: one coroutine for all datagrams.
+local server, port = bound()
+local names = {}
+copas.addserver(server, function(skt)
+  names[1], names[2] = copas.getthreadname(), copas.getsocketname(skt)
+  skt = copas.wrap(skt)
+  check.ok("wrapped", tostring(skt):find "^udp{unconnected}.*copas wrapped")
+  while true do
+    local data, host, from = skt:receivefrom(65536)
+    if not data then return end
+    skt:sendto(data:upper(), host, from)
+  end
+end, nil, "upper")
+
+check.run(function()
+  local c = copas.wrap(socket.udp())
+  check.equal("peer", c:setpeername("127.0.0.1", port), 1)
+  c:settimeout(5)
+  check.equal("send", c:send "hello", 5)
+  check.equal("answer", c:receive(), "HELLO")
+  check.equal("names", table.concat(names, " "), "upper:handler upper")
+  check.equal("cut", c:send "0123456789" and c:receive(4), "0123")
+  check.equal("large", c:send(("x"):rep(60000)) and #c:receive(65536), 60000)
+  check.equal("default size", c:send(("x"):rep(60000)) and #c:receive(), 8192)
+  check.equal("empty", c:send "" and c:receive(), "")
+
+  local started = copas.gettime()
+  c:settimeout(0.05)
+  local data, message = c:receive()
+  check.ok("timeout", data == nil and message == "timeout", data, message)
+  check.ok("in time", copas.gettime() - started >= 0.05 and copas.gettime() - started < 2)
+  check.equal("close is for servers", c:close(), true)
+  check.ok("still open", c:getsockname())
+
+  -- plain functions
+  local plain = bound()
+  copas.settimeout(plain, 5)
+  check.equal("sendto", copas.sendto(plain, "plain", "127.0.0.1", port), 5)
+  local text, host, from = copas.receivefrom(plain)
+  check.ok("receivefrom", text == "PLAIN" and host == "127.0.0.1" and from == port, text, host, from)
+  check.equal("sendto", copas.sendto(plain, "again", "127.0.0.1", port), 5)
+  check.equal("receive", copas.receive(plain, 100), "AGAIN")
+  check.ok("receive needs a size", not pcall(copas.receive, plain))
+
+  -- two wait on one socket; others run meanwhile
+  local shared, sharedPort = bound()
+  local got, ticks = {}, 0
+  for i = 1, 2 do copas.addthread(function() got[i] = copas.receivefrom(shared) end) end
+  local ticker = copas.addthread(function() while true do ticks = ticks + 1 copas.pause(0.001) end end)
+  copas.pause(0.02)
+  for i = 1, 2 do copas.sendto(plain, tostring(i), "127.0.0.1", sharedPort) copas.pause(0.01) end
+  table.sort(got)
+  check.equal("two readers", table.concat(got), "12")
+  check.ok("others run", ticks > 3, ticks)
+  copas.removethread(ticker)
+
+  -- closing wakes who waits
+  local reason
+  copas.addthread(function() reason = select(2, copas.receivefrom(shared)) end)
+  copas.pause(0.01)
+  copas.close(shared)
+  copas.pause(0.01)
+  check.equal("closed", reason, "closed")
+
+  check.equal("keep open", copas.removeserver(server, true), true)
+  check.ok("not served", c:send "hello" and c:receive() == nil)
+  check.equal("remove", copas.removeserver(server), 1)
+end)
