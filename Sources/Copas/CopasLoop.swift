@@ -65,8 +65,13 @@ public final class CopasLoop {
   /// Told once, when the turn of the running coroutine ends.
   public var turnEndObserver: (any TurnEndObserver)?
 
-  /// Told about every coroutine that is removed while it waits.
-  private var removalObservers: [ObjectIdentifier: any RemovalObserver] = [:]
+  /// By their numbers, from 1.
+  private var observers: [(any ThreadObserver)?] = []
+  private var freeObservers: [Int32] = []
+  /// What threads wait for in the scheduler's lines, by the index of the line.
+  var lineOwners: [(any LineOwner)?] = []
+  /// The modules `copas.lock` and so on that were asked for, in the registry.
+  var submoduleReferences: [String: Int32] = [:]
 
   private static let key = LuaRegistryKey()
 
@@ -106,6 +111,7 @@ public final class CopasLoop {
     vm = milonga_vm_of(main.state)
     call.pop()
     sockets.willClose = { [unowned self] descriptor in forget(descriptor) }
+    scheduler.lineObserver = self
   }
 
   deinit {
@@ -239,19 +245,33 @@ public final class CopasLoop {
       && lua_gettop(coroutine) == arguments + 1
   }
 
-  // MARK: Removed coroutines
+  // MARK: Observed coroutines
 
-  /// Tells `observer`, until it is removed, about coroutines that are removed while they wait.
-  public func addRemovalObserver(_ observer: some RemovalObserver) {
-    removalObservers[ObjectIdentifier(observer)] = observer
+  /// Gives an observer a number other than 0, for ``observeRemoval(by:)``. It is kept alive until
+  /// ``removeObserver(_:)``.
+  public func addObserver(_ observer: some ThreadObserver) -> Int32 {
+    if let number = freeObservers.popLast() {
+      observers[Int(number) - 1] = observer
+      return number
+    }
+    observers.append(observer)
+    return Int32(observers.count)
   }
 
-  public func removeRemovalObserver(_ observer: some RemovalObserver) {
-    removalObservers[ObjectIdentifier(observer)] = nil
+  public func removeObserver(_ number: Int32) {
+    observers[Int(number) - 1] = nil
+    freeObservers.append(number)
   }
 
-  func tellRemoval(of task: TaskID) {
-    for observer in removalObservers.values { observer.removed(task) }
+  /// From now on the observer is told when the running coroutine is removed while it waits; 0 is nobody.
+  /// A number that was given up does no harm.
+  @inline(__always)
+  public func observeRemoval(by number: Int32) {
+    if let current { tasks[Int(current.index)].removalObserver = number }
+  }
+
+  func tell(_ number: Int32, endOf task: TaskID) {
+    if number != 0 { observers[Int(number) - 1]?.ended(task) }
   }
 
   // MARK: Descriptors
@@ -285,7 +305,7 @@ public protocol TurnEndObserver: AnyObject {
   func turnEnded()
 }
 
-/// Somebody for whom coroutines wait in a line, so that one that is removed has to be taken out.
-public protocol RemovalObserver: AnyObject {
-  func removed(_ task: TaskID)
+/// Somebody who has something to do when a coroutine has ended.
+public protocol ThreadObserver: AnyObject {
+  func ended(_ task: TaskID)
 }

@@ -12,7 +12,14 @@ struct CopasTask {
     case timeout
   }
 
+  // What is small comes first, so that nothing is lost between the fields: there may be a million.
   var kind = Kind.none
+  /// It removed itself: its next wait is its end.
+  var isRemoved = false
+  /// Timeouts tell what exactly the socket waited for.
+  var tellsSocketTimeouts = false
+  /// Told when it is removed while it waits; 0 for nobody.
+  var removalObserver: Int32 = 0
   /// The coroutine's stack.
   var coroutine: OpaquePointer?
   /// The coroutine, or the server's socket, in the registry.
@@ -25,10 +32,8 @@ struct CopasTask {
   var connection: Int32 = 0
   /// For a connection's coroutine. For a server `number` counts its connections.
   var origin = ConnectionOrigin()
-  /// Timeouts tell what exactly the socket waited for.
-  var tellsSocketTimeouts = false
-  /// It removed itself: its next wait is its end.
-  var isRemoved = false
+  /// Told when it has ended; 0 for nobody.
+  var endObserver: Int32 = 0
 }
 
 extension CopasLoop {
@@ -68,13 +73,15 @@ extension CopasLoop {
   func end(_ task: TaskID) {
     guard scheduler.exists(task) else { return }
     let record = tasks[Int(task.index)]
-    tasks[Int(task.index)] = CopasTask()
+    // A line that it waited in looks at the record once more.
     scheduler.finish(task)
+    tasks[Int(task.index)] = CopasTask()
     if record.kind == .coroutine, let coroutine = record.coroutine {
       tasksByCoroutine[coroutine] = nil
       let isWaiting = lua_status(coroutine) == LUA_YIELD
       close(coroutine, of: record)
-      if isWaiting { tellRemoval(of: task) }
+      if isWaiting { tell(record.removalObserver, endOf: task) }
+      tell(record.endObserver, endOf: task)
     }
     if record.connection != 0 {
       main.pushRetained(record.connection)

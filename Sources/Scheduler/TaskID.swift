@@ -17,7 +17,7 @@ public struct TaskID: Hashable, Sendable, BitwiseCopyable {
 public enum WakeReason: UInt8, Sendable, BitwiseCopyable {
   /// It was made ready: spawned, yielded its turn, or woken.
   case woken
-  /// The descriptor it waited for became ready, or nobody watches it any more.
+  /// The descriptor it waited for became ready, or nobody watches it any more; or it was admitted.
   case ready
   /// Its deadline passed.
   case timeout
