@@ -38,8 +38,8 @@ public final class CopasLoop {
 
   /// What the scheduler's tasks are, by their index.
   var tasks: [CopasTask] = []
-  /// Finds the task of a coroutine that a program names.
-  var tasksByCoroutine: [OpaquePointer: TaskID] = [:]
+  /// The tasks of coroutines that cannot know them by themselves: see ``task(of:)``.
+  private var tasksByCoroutine: [OpaquePointer: TaskID] = [:]
   var servers: [Int32: TaskID] = [:]
   /// The timers set with `copas.timeout`, by their coroutines.
   var timeouts: [OpaquePointer: TaskID] = [:]
@@ -115,6 +115,7 @@ public final class CopasLoop {
   }
 
   deinit {
+    scheduler.lineObserver = nil
     sockets.willClose = nil
     lookups.close()
   }
@@ -152,6 +153,25 @@ public final class CopasLoop {
         milliseconds = MonotonicTime.milliseconds(until: wake, from: MonotonicTime.now())
       }
     }
+    // Threads that only hand things to each other need no system call for every turn.
+    if milliseconds != 0 || scheduler.waitingForDescriptor > 0 || !lookups.isEmpty {
+      handled = try look(milliseconds: milliseconds)
+    }
+    let begin = statistics == nil ? 0 : MonotonicTime.now()
+    defer { if begin != 0 { statistics?.add(MonotonicTime.now() - begin) } }
+    try raiseInterruption()
+    lookups.deliver {
+      scheduler.wake($0)
+      return scheduler.exists($0)
+    }
+    if scheduler.nextDeadline != nil { scheduler.expire(MonotonicTime.now()) }
+    scheduler.runTurns(run)
+    return handled
+  }
+
+  /// Waits for descriptors; whether one became ready.
+  private func look(milliseconds: Int32) throws(LuaFailure) -> Bool {
+    var handled = false
     do throws(Errno) {
       try readiness.wait(milliseconds: milliseconds) { event in
         handled = true
@@ -165,15 +185,6 @@ public final class CopasLoop {
     } catch {
       throw main.failure("waiting for descriptors failed: \(error)")
     }
-    let begin = statistics == nil ? 0 : MonotonicTime.now()
-    defer { if begin != 0 { statistics?.add(MonotonicTime.now() - begin) } }
-    try raiseInterruption()
-    lookups.deliver {
-      scheduler.wake($0)
-      return scheduler.exists($0)
-    }
-    if scheduler.nextDeadline != nil { scheduler.expire(MonotonicTime.now()) }
-    scheduler.runTurns(run)
     return handled
   }
 
@@ -243,6 +254,26 @@ public final class CopasLoop {
     var frame = lua_Debug()
     return lua_status(coroutine) == LUA_OK && lua_getstack(coroutine, 0, &frame) == 0
       && lua_gettop(coroutine) == arguments + 1
+  }
+
+  // MARK: Coroutines
+
+  /// The task of a coroutine, nil when it is none of ours. In a state of our own every coroutine has it
+  /// in the space that Lua leaves in front of it; the coroutines of others may use that for something
+  /// else.
+  func task(of coroutine: OpaquePointer) -> TaskID? {
+    guard vm != nil else { return tasksByCoroutine[coroutine] }
+    let bits = milonga_extraspace(coroutine).pointee
+    return bits == 0 ? nil : TaskID(bits: ~bits)
+  }
+
+  /// Remembers the task of a coroutine that is alive, or forgets it.
+  func setTask(_ task: TaskID?, of coroutine: OpaquePointer) {
+    if vm == nil {
+      tasksByCoroutine[coroutine] = task
+    } else {
+      milonga_extraspace(coroutine).pointee = task.map { ~$0.bits } ?? 0
+    }
   }
 
   // MARK: Observed coroutines

@@ -53,7 +53,7 @@ extension CopasLoop {
       CopasTask(
         kind: .coroutine, coroutine: coroutine, reference: reference,
         arguments: Int32(arguments)), for: task)
-    tasksByCoroutine[coroutine] = task
+    setTask(task, of: coroutine)
     return task
   }
 
@@ -65,7 +65,7 @@ extension CopasLoop {
 
   /// The task of the coroutine at `index`, nil when it is none of ours.
   func task(_ call: LuaCall, at index: Int) -> TaskID? {
-    lua_tothread(call.state, Int32(index)).flatMap { tasksByCoroutine[$0] }
+    lua_tothread(call.state, Int32(index)).flatMap { task(of: $0) }
   }
 
   /// Frees what the task holds. A coroutine that has not ended is closed, with its pending
@@ -77,7 +77,7 @@ extension CopasLoop {
     scheduler.finish(task)
     tasks[Int(task.index)] = CopasTask()
     if record.kind == .coroutine, let coroutine = record.coroutine {
-      tasksByCoroutine[coroutine] = nil
+      setTask(nil, of: coroutine)
       let isWaiting = lua_status(coroutine) == LUA_YIELD
       close(coroutine, of: record)
       if isWaiting { tell(record.removalObserver, endOf: task) }

@@ -57,7 +57,9 @@ public final class Scheduler {
   var lines = Slab<Line>()
   var freeLines: [Int32] = []
   /// Told about tasks that leave their line by themselves.
-  public weak var lineObserver: (any LineObserver)?
+  ///
+  /// Not weak: retaining and releasing an object is slower as soon as a weak reference to it exists.
+  public unowned var lineObserver: (any LineObserver)?
   @usableFromInline var operationsLeft = operationsPerTurn
 
   /// Tasks that exist.

@@ -11,6 +11,15 @@ public struct TaskID: Hashable, Sendable, BitwiseCopyable {
     self.index = index
     self.generation = generation
   }
+
+  /// The name as a number, for places that hold nothing else; never with all bits set.
+  public var bits: UInt64 { UInt64(generation) << 32 | UInt64(UInt32(bitPattern: index)) }
+
+  /// The task of which ``bits`` made the number.
+  public init(bits: UInt64) {
+    self.init(
+      index: Int32(truncatingIfNeeded: bits), generation: UInt32(truncatingIfNeeded: bits >> 32))
+  }
 }
 
 /// Why a task runs.

@@ -71,7 +71,8 @@ final class CopasLock: LineOwner {
       call.push(0)
       return .results(1)
     }
-    guard let deadline = try loop.deadline(call, timeoutAt: 2, default: timeout) else {
+    let now = MonotonicTime.now()
+    guard let deadline = try loop.deadline(call, timeoutAt: 2, default: timeout, now: now) else {
       _ = call.refuse("timeout")
       call.push(0)
       return .results(3)
@@ -79,7 +80,7 @@ final class CopasLock: LineOwner {
     try loop.requireInside(call, "lock.get")
     if line == nil { line = loop.makeLine(for: self) }
     call.count = Self.startSlot - 1
-    call.push(Int(MonotonicTime.now()))
+    call.push(Int(now))
     return loop.wait(in: line!, until: deadline)
   }
 

@@ -53,14 +53,15 @@ extension CopasLoop: LineObserver {
   /// For a function that runs again after a wait in a line. A coroutine that somebody else has resumed
   /// leaves the line.
   func requireStillInside(_ call: LuaCall, _ function: StaticString) throws(LuaFailure) {
-    if !isInside(call), let task = tasksByCoroutine[call.state] { scheduler.cancel(task) }
+    if !isInside(call), let task = task(of: call.state) { scheduler.cancel(task) }
     try requireInside(call, function)
   }
 
   /// The deadline for a timeout given as the argument at `index`, or for `fallback`; nil for 0, which
   /// is not to wait.
   func deadline(
-    _ call: LuaCall, timeoutAt index: Int, default fallback: Double
+    _ call: LuaCall, timeoutAt index: Int, default fallback: Double,
+    now: @autoclosure () -> Int64 = MonotonicTime.now()
   ) throws(LuaFailure) -> Int64? {
     let seconds = call.boolean(at: index) ? try call.number(at: index) : fallback
     if seconds == 0 { return nil }
@@ -69,8 +70,7 @@ extension CopasLoop: LineObserver {
         "timeout value must be greater than or equal to 0, got: \(describe(call, at: index))")
     }
     // Nobody needs the time to wait for ever.
-    let now = seconds == .infinity ? 0 : MonotonicTime.now()
-    return MonotonicTime.deadline(after: seconds, from: now)
+    return MonotonicTime.deadline(after: seconds, from: seconds == .infinity ? 0 : now())
   }
 }
 
