@@ -37,6 +37,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 SERVERS = HERE / "servers"
 LUASOCKET = HERE / "luasocket"
+COPAS = HERE / "copas"
 
 
 class Failure(Exception):
@@ -332,6 +333,7 @@ class Working:
                 capture_output=True,
                 text=True,
                 timeout=self.PATIENCE,
+                env=self.program.full_environment(),
                 preexec_fn=functools.partial(self.prepare, setup.server_core),
             )
         except subprocess.TimeoutExpired:
@@ -366,6 +368,18 @@ class Starting:
         return {"value": elapsed / 1e6}
 
 
+@dataclass(frozen=True)
+class Budget:
+    """A figure to keep, in the place of a reference that is measured."""
+
+    program: Program
+    value: float
+    unit: str
+
+    def measure(self, setup: Setup) -> dict:
+        return {"value": self.value}
+
+
 # --------------------------------------------------------------------- cases
 
 
@@ -391,7 +405,7 @@ def at_most(value: float) -> Bound:
     return Bound("<=", value)
 
 
-Contestant = Serving | Working | Starting
+Contestant = Serving | Working | Starting | Budget
 
 
 @dataclass(frozen=True)
@@ -474,7 +488,47 @@ def define_cases(tools: Tools) -> list[Case]:
             alternations=40,
         )
     )
-    return cases + luasocket_cases(tools)
+    return cases + coordination_cases(tools) + luasocket_cases(tools)
+
+
+def coordination_cases(tools: Tools) -> list[Case]:
+    """The same script on Copas, under stock Lua, and on Milonga."""
+    cases = []
+    for kind in ("lock", "semaphore", "queue"):
+        stock, subject = tools.copas_script("coordination.lua", kind, "100000")
+        cases.append(
+            Case(
+                name=f"copas-{kind}",
+                what=f"100,000 operations of a {kind} that 100 threads want",
+                reference=Working(stock, "op/s"),
+                subject=Working(subject, "op/s"),
+                bound=at_least(3.0),
+            )
+        )
+
+    sleepers = ("1000000", "1")
+    stock, subject = tools.copas_script("sleepers.lua", "time", *sleepers)
+    cases.append(
+        Case(
+            name="copas-sleepers",
+            what="1,000,000 threads that pause for up to a second, start to end",
+            reference=Working(stock, "threads/s"),
+            subject=Working(subject, "threads/s"),
+            bound=at_least(4.0),
+        )
+    )
+    stock, subject = tools.copas_script("sleepers.lua", "memory", *sleepers)
+    cases.append(
+        Case(
+            name="copas-memory",
+            what="the same: memory of the process for each thread while all sleep",
+            reference=Budget(Program("1300 bytes", ()), 1300, "B"),
+            subject=Working(subject, "B"),
+            peers=(Working(stock, "B"),),
+            bound=at_most(1.0),
+        )
+    )
+    return cases
 
 
 def luasocket_cases(tools: Tools) -> list[Case]:
@@ -552,23 +606,32 @@ class Tools:
 
     def echo_peers(self, message: str) -> list[Program]:
         peers = [
-            self.stock_lua("luasocket", "lua5.4", ("socket",), "socket-echo.lua", message),
+            self.stock_lua("luasocket", "lua5.4", ("socket",), SERVERS / "socket-echo.lua", message),
             self.copas("lua5.4", message),
             self.copas("luajit", message),
         ]
         if message != "line":  # libuv knows no lines; its script sends back what comes
-            peers.append(self.stock_lua("luv", "lua5.4", ("luv",), "luv-echo.lua"))
+            peers.append(self.stock_lua("luv", "lua5.4", ("luv",), SERVERS / "luv-echo.lua"))
         return peers
 
-    def copas(self, interpreter: str, message: str) -> Program:
+    def copas(self, interpreter: str, *arguments: str, script: Path | None = None) -> Program:
+        """The echo server, or another script."""
         folder = self.options.copas
         if folder is None:
             return Program(f"copas/{interpreter}", (), missing="no --copas PATH given")
         if (folder / "src" / "copas.lua").exists():
             folder = folder / "src"
         return self.stock_lua(
-            f"copas/{interpreter}", interpreter, ("copas",), "copas-echo.lua", message,
-            lua_folder=folder,
+            f"copas/{interpreter}", interpreter, ("copas",), script or SERVERS / "copas-echo.lua",
+            *arguments, lua_folder=folder,
+        )
+
+    def copas_script(self, script: str, *arguments: str) -> tuple[Program, Program]:
+        """The same script on Copas under stock Lua and on Milonga."""
+        path = COPAS / script
+        return (
+            self.copas("lua5.4", *arguments, script=path),
+            self.milonga_command(str(path), *arguments),
         )
 
     def tango_peers(self) -> list[Program]:
@@ -580,7 +643,7 @@ class Tools:
             return Program(f"tango/{interpreter}", (), missing="no --tango-original PATH given")
         return self.stock_lua(
             f"tango/{interpreter}", interpreter, ("tango", "tango.server.copas_socket"),
-            "tango-echo.lua", lua_folder=folder, takes_port=True,
+            SERVERS / "tango-echo.lua", lua_folder=folder, takes_port=True,
         )
 
     def stock_lua(
@@ -588,7 +651,7 @@ class Tools:
         label: str,
         interpreter: str,
         modules: tuple[str, ...],
-        script: str,
+        script: Path,
         *arguments: str,
         lua_folder: Path | None = None,
         takes_port: bool = False,
@@ -599,7 +662,7 @@ class Tools:
             environment["LUA_PATH"] = f"{lua_folder}/?.lua;{lua_folder}/?/init.lua;{rest}"
         return Program(
             label,
-            (interpreter, str(SERVERS / script), *arguments),
+            (interpreter, str(script), *arguments),
             environment,
             takes_port,
             missing=unless_loadable(interpreter, modules, environment.get("LUA_PATH")),
@@ -682,7 +745,7 @@ class CaseRun:
 
     def verdict(self) -> str:
         """pass, below, - (no floor), missing or error."""
-        if self.subject.contestant.program.missing:
+        if any(entry.contestant.program.missing for entry in (self.reference, self.subject)):
             return "missing"
         if any(entry.problem for entry in (self.reference, self.subject)):
             return "error"
@@ -750,6 +813,8 @@ def figures(run: CaseRun, entry: Entry) -> tuple[str, ...]:
 def quantity(value: float, unit: str) -> str:
     if unit == "ms":
         return f"{value:.2f} ms"
+    if unit == "B":
+        return f"{value:.0f} B"
     if unit == "B/s":
         return f"{value / 1e6:.0f} MB/s"
     return f"{value / 1e6:.2f} M/s" if value >= 1e6 else f"{value / 1e3:.1f} k/s"

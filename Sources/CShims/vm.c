@@ -74,6 +74,7 @@ lua_State *milonga_newstate(size_t memory_limit) {
     return NULL;
   }
   owned->vm.limit = memory_limit;
+  *milonga_extraspace(L) = 0; // every coroutine begins with a copy
   lua_atpanic(L, panic);
   lua_setwarnf(L, warn, &owned->warnings);
   return L;

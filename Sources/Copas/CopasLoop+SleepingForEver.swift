@@ -37,7 +37,7 @@ extension CopasLoop {
     }
     call.pop()
     lua_pushthread(call.state)
-    sentinels.push(CollectionSentinel(task: task, coroutine: call.state), onto: call)
+    sentinels.push(CollectionSentinel(task: task), onto: call)
     lua_rawset(call.state, -3)
     call.pop()
   }
@@ -47,11 +47,10 @@ extension CopasLoop {
     let task = sentinel.task
     guard scheduler.exists(task), tasks[Int(task.index)].reference == 0 else { return }
     let record = tasks[Int(task.index)]
-    tasks[Int(task.index)] = CopasTask()
-    // Its memory may be another coroutine's by now.
-    if tasksByCoroutine[sentinel.coroutine] == task { tasksByCoroutine[sentinel.coroutine] = nil }
     scheduler.finish(task)
-    tellRemoval(of: task)
+    tasks[Int(task.index)] = CopasTask()
+    tell(record.removalObserver, endOf: task)
+    tell(record.endObserver, endOf: task)
     if record.handler != 0 { main.release(record.handler) }
     if record.connection != 0 { main.release(record.connection) }
   }
@@ -60,5 +59,4 @@ extension CopasLoop {
 /// Goes with a coroutine, and says so.
 struct CollectionSentinel {
   let task: TaskID
-  let coroutine: OpaquePointer
 }

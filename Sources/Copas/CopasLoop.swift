@@ -41,8 +41,8 @@ public final class CopasLoop {
 
   /// What the scheduler's tasks are, by their index.
   var tasks: [CopasTask] = []
-  /// Finds the task of a coroutine that a program names.
-  var tasksByCoroutine: [OpaquePointer: TaskID] = [:]
+  /// The tasks of coroutines that cannot know them by themselves: see ``task(of:)``.
+  private var tasksByCoroutine: [OpaquePointer: TaskID] = [:]
   var servers: [Int32: TaskID] = [:]
   /// The timers set with `copas.timeout`, by their coroutines.
   var timeouts: [OpaquePointer: TaskID] = [:]
@@ -69,8 +69,13 @@ public final class CopasLoop {
   /// Told once, when the turn of the running coroutine ends.
   public var turnEndObserver: (any TurnEndObserver)?
 
-  /// Told about every coroutine that is removed while it waits.
-  private var removalObservers: [ObjectIdentifier: any RemovalObserver] = [:]
+  /// By their numbers, from 1.
+  private var observers: [(any ThreadObserver)?] = []
+  private var freeObservers: [Int32] = []
+  /// What threads wait for in the scheduler's lines, by the index of the line.
+  var lineOwners: [(any LineOwner)?] = []
+  /// The modules `copas.lock` and so on that were asked for, in the registry.
+  var submoduleReferences: [String: Int32] = [:]
 
   private static let key = LuaRegistryKey()
 
@@ -110,11 +115,13 @@ public final class CopasLoop {
     vm = milonga_vm_of(main.state)
     call.pop()
     sentinels = LuaClass(
-      call, name: "copas sentinel", finalize: { [weak self] in self?.collected($0) })
+      call, name: "copas sentinel", finalize: { [unowned self] in collected($0) })
     sockets.willClose = { [unowned self] descriptor in forget(descriptor) }
+    scheduler.lineObserver = self
   }
 
   deinit {
+    scheduler.lineObserver = nil
     sockets.willClose = nil
     lookups.close()
   }
@@ -155,18 +162,9 @@ public final class CopasLoop {
         milliseconds = IdleCollection.delay
       }
     }
-    do throws(Errno) {
-      try readiness.wait(milliseconds: milliseconds) { event in
-        handled = true
-        let readiness = event.readiness
-        scheduler.notify(
-          descriptor: Int32(truncatingIfNeeded: event.tag),
-          generation: UInt32(truncatingIfNeeded: event.tag >> 32),
-          readable: readiness.contains(.readable), writable: readiness.contains(.writable),
-          hangup: readiness.contains(.hangup))
-      }
-    } catch {
-      throw main.failure("waiting for descriptors failed: \(error)")
+    // Threads that only hand things to each other need no system call for every turn.
+    if milliseconds != 0 || scheduler.waitingForDescriptor > 0 || !lookups.isEmpty {
+      handled = try look(milliseconds: milliseconds)
     }
     let begin = statistics == nil ? 0 : MonotonicTime.now()
     defer { if begin != 0 { statistics?.add(MonotonicTime.now() - begin) } }
@@ -181,6 +179,25 @@ public final class CopasLoop {
       scheduler.runTurns(run)
     } else if !handled {
       idleCollection.run { milonga_collect(main.state) }
+    }
+    return handled
+  }
+
+  /// Waits for descriptors; whether one became ready.
+  private func look(milliseconds: Int32) throws(LuaFailure) -> Bool {
+    var handled = false
+    do throws(Errno) {
+      try readiness.wait(milliseconds: milliseconds) { event in
+        handled = true
+        let readiness = event.readiness
+        scheduler.notify(
+          descriptor: Int32(truncatingIfNeeded: event.tag),
+          generation: UInt32(truncatingIfNeeded: event.tag >> 32),
+          readable: readiness.contains(.readable), writable: readiness.contains(.writable),
+          hangup: readiness.contains(.hangup))
+      }
+    } catch {
+      throw main.failure("waiting for descriptors failed: \(error)")
     }
     return handled
   }
@@ -253,19 +270,53 @@ public final class CopasLoop {
       && lua_gettop(coroutine) == arguments + 1
   }
 
-  // MARK: Removed coroutines
+  // MARK: Coroutines
 
-  /// Tells `observer`, until it is removed, about coroutines that are removed while they wait.
-  public func addRemovalObserver(_ observer: some RemovalObserver) {
-    removalObservers[ObjectIdentifier(observer)] = observer
+  /// The task of a coroutine, nil when it is none of ours. In a state of our own every coroutine has it
+  /// in the space that Lua leaves in front of it; the coroutines of others may use that for something
+  /// else.
+  func task(of coroutine: OpaquePointer) -> TaskID? {
+    guard vm != nil else { return tasksByCoroutine[coroutine] }
+    let bits = milonga_extraspace(coroutine).pointee
+    return bits == 0 ? nil : TaskID(bits: ~bits)
   }
 
-  public func removeRemovalObserver(_ observer: some RemovalObserver) {
-    removalObservers[ObjectIdentifier(observer)] = nil
+  /// Remembers the task of a coroutine that is alive, or forgets it.
+  func setTask(_ task: TaskID?, of coroutine: OpaquePointer) {
+    if vm == nil {
+      tasksByCoroutine[coroutine] = task
+    } else {
+      milonga_extraspace(coroutine).pointee = task.map { ~$0.bits } ?? 0
+    }
   }
 
-  func tellRemoval(of task: TaskID) {
-    for observer in removalObservers.values { observer.removed(task) }
+  // MARK: Observed coroutines
+
+  /// Gives an observer a number other than 0, for ``observeRemoval(by:)``. It is kept alive until
+  /// ``removeObserver(_:)``.
+  public func addObserver(_ observer: some ThreadObserver) -> Int32 {
+    if let number = freeObservers.popLast() {
+      observers[Int(number) - 1] = observer
+      return number
+    }
+    observers.append(observer)
+    return Int32(observers.count)
+  }
+
+  public func removeObserver(_ number: Int32) {
+    observers[Int(number) - 1] = nil
+    freeObservers.append(number)
+  }
+
+  /// From now on the observer is told when the running coroutine is removed while it waits; 0 is nobody.
+  /// A number that was given up does no harm.
+  @inline(__always)
+  public func observeRemoval(by number: Int32) {
+    if let current { tasks[Int(current.index)].removalObserver = number }
+  }
+
+  func tell(_ number: Int32, endOf task: TaskID) {
+    if number != 0 { observers[Int(number) - 1]?.ended(task) }
   }
 
   // MARK: Descriptors
@@ -299,7 +350,7 @@ public protocol TurnEndObserver: AnyObject {
   func turnEnded()
 }
 
-/// Somebody for whom coroutines wait in a line, so that one that is removed has to be taken out.
-public protocol RemovalObserver: AnyObject {
-  func removed(_ task: TaskID)
+/// Somebody who has something to do when a coroutine has ended.
+public protocol ThreadObserver: AnyObject {
+  func ended(_ task: TaskID)
 }

@@ -6,7 +6,7 @@ import LuaSocket
 import Scheduler
 
 /// Arguments of a thread; a coroutine's stack holds a million values.
-private let mostArguments = 500_000
+let mostArguments = 500_000
 
 /// The Lua module `copas`.
 public enum CopasModule {
@@ -46,7 +46,8 @@ public enum CopasModule {
     loop.addTimeouts(call)
     loop.addStatus(call)
 
-    call.pushTable(fields: 1)
+    call.pushTable(fields: 2)
+    call.setFunction("__index") { (call) throws(LuaFailure) in try loop.loadSubmodule(call) }
     call.setFunction("__call") { (call) throws(LuaFailure) in
       if call.phase == .entered { call.remove(at: 1) }
       return try loop.runLoop(call)
@@ -182,7 +183,7 @@ extension CopasLoop {
     return .results(1)
   }
 
-  private func removeThread(_ task: TaskID) {
+  func removeThread(_ task: TaskID) {
     guard task != current else {
       tasks[Int(task.index)].isRemoved = true
       return
@@ -219,13 +220,13 @@ extension CopasLoop {
     }
   }
 
-  private func sleep(_ seconds: Double) -> LuaOutcome {
+  func sleep(_ seconds: Double, state: Int = 0) -> LuaOutcome {
     guard seconds > 0 else {
       if mayWait { scheduler.yield(current!) }
-      return .yield()
+      return .yield(0, state: state)
     }
     let now = MonotonicTime.now()
-    return sleep(until: MonotonicTime.deadline(after: seconds, from: now))
+    return sleep(until: MonotonicTime.deadline(after: seconds, from: now), state: state)
   }
 
   /// Pushes the seconds since the time that was left at 1.
@@ -284,7 +285,7 @@ extension CopasLoop {
     }
   }
 
-  private func setErrorHandler(_ reference: Int32, isDefault: Bool) {
+  func setErrorHandler(_ reference: Int32, isDefault: Bool) {
     if isDefault {
       if let old = defaultErrorHandler { main.release(old) }
       defaultErrorHandler = reference

@@ -12,7 +12,14 @@ struct CopasTask {
     case timeout
   }
 
+  // What is small comes first, so that nothing is lost between the fields: there may be a million.
   var kind = Kind.none
+  /// It removed itself: its next wait is its end.
+  var isRemoved = false
+  /// Timeouts tell what exactly the socket waited for.
+  var tellsSocketTimeouts = false
+  /// Told when it is removed while it waits; 0 for nobody.
+  var removalObserver: Int32 = 0
   /// The coroutine's stack.
   var coroutine: OpaquePointer?
   /// The coroutine, or the server's socket, in the registry; 0 while a coroutine sleeps until somebody
@@ -26,10 +33,8 @@ struct CopasTask {
   var connection: Int32 = 0
   /// For a connection's coroutine. For a server `number` counts its connections.
   var origin = ConnectionOrigin()
-  /// Timeouts tell what exactly the socket waited for.
-  var tellsSocketTimeouts = false
-  /// It removed itself: its next wait is its end.
-  var isRemoved = false
+  /// Told when it has ended; 0 for nobody.
+  var endObserver: Int32 = 0
 }
 
 extension CopasLoop {
@@ -49,7 +54,7 @@ extension CopasLoop {
       CopasTask(
         kind: .coroutine, coroutine: coroutine, reference: reference,
         arguments: Int32(arguments)), for: task)
-    tasksByCoroutine[coroutine] = task
+    setTask(task, of: coroutine)
     return task
   }
 
@@ -61,7 +66,7 @@ extension CopasLoop {
 
   /// The task of the coroutine at `index`, nil when it is none of ours.
   func task(_ call: LuaCall, at index: Int) -> TaskID? {
-    lua_tothread(call.state, Int32(index)).flatMap { tasksByCoroutine[$0] }
+    lua_tothread(call.state, Int32(index)).flatMap { task(of: $0) }
   }
 
   /// Frees what the task holds. A coroutine that has not ended is closed, with its pending
@@ -69,13 +74,15 @@ extension CopasLoop {
   func end(_ task: TaskID) {
     guard scheduler.exists(task) else { return }
     let record = tasks[Int(task.index)]
-    tasks[Int(task.index)] = CopasTask()
+    // A line that it waited in looks at the record once more.
     scheduler.finish(task)
+    tasks[Int(task.index)] = CopasTask()
     if record.kind == .coroutine, let coroutine = record.coroutine {
-      tasksByCoroutine[coroutine] = nil
+      setTask(nil, of: coroutine)
       let isWaiting = lua_status(coroutine) == LUA_YIELD
       close(coroutine, of: record)
-      if isWaiting { tellRemoval(of: task) }
+      if isWaiting { tell(record.removalObserver, endOf: task) }
+      tell(record.endObserver, endOf: task)
     }
     if record.connection != 0 {
       main.pushRetained(record.connection)

@@ -13,11 +13,13 @@ import SystemPackage
 /// Answers come in the order of the calls. Of the coroutines that wait, the one that has waited
 /// longest reads; when it has its answer, the next one takes over. Outside the dispatcher a call
 /// blocks.
-final class TangoClientConnection: RemovalObserver {
+final class TangoClientConnection: ThreadObserver {
   let connection: TangoConnection
   let peer: String
   private let configuration: ClientConfiguration
   private var socketReference: Int32
+  /// As an observer of coroutines that wait for their answers.
+  private var observerNumber: Int32 = 0
   private var calls: CallsInFlight<Waiter>
   /// The call that ran last has its results on the stack.
   private(set) var hasFinished = false
@@ -52,13 +54,13 @@ final class TangoClientConnection: RemovalObserver {
     self.socketReference = socketReference
     peer = "\(configuration.address):\(configuration.port)"
     calls = CallsInFlight(limit: configuration.limits.callsInFlight)
-    connection.loop.addRemovalObserver(self)
+    observerNumber = connection.loop.addObserver(self)
   }
 
   /// Lua has collected the connection: lets go of the socket, which is closed when it is collected.
   func release() {
     guard socketReference != 0 else { return }
-    connection.loop.removeRemovalObserver(self)
+    connection.loop.removeObserver(observerNumber)
     configuration.codec.release(connection.loop.main)
     connection.loop.main.release(socketReference)
     socketReference = 0
@@ -146,6 +148,7 @@ final class TangoClientConnection: RemovalObserver {
       throw call.failure(
         "tango: \(calls.limit) calls await their answers on this connection already")
     }
+    if isInside { connection.loop.observeRemoval(by: observerNumber) }
     call.push(lastID)
     call.push(Int(deadline))
     return try exchange(call)
@@ -263,7 +266,7 @@ final class TangoClientConnection: RemovalObserver {
   }
 
   /// A coroutine that was removed while it waited reads no more: the next one in the line does.
-  func removed(_ task: TaskID) {
+  func ended(_ task: TaskID) {
     calls.abandon { $0.task == task }
     wakeNext()
   }

@@ -38,6 +38,13 @@ public enum MilongaModules {
       try CopasModule.open(call, isReloaded: true)
       return .results(1)
     }
+    for name in CopasModule.submoduleNames {
+      call.push { (call) throws(LuaFailure) in
+        try CopasModule.open(call, submodule: name)
+        return .results(1)
+      }
+      call.setField("copas." + name, of: -2)
+    }
     call.setFunction("tango") { (call) throws(LuaFailure) in
       try requireCopas(call)
       try TangoModule.open(call)

@@ -21,10 +21,12 @@ public final class Scheduler {
     var direction = Direction.read
     /// While ready: why.
     var reason = WakeReason.woken
-    /// The descriptor it waits for, or -1.
+    /// The descriptor it waits for, or -1; below that a line: see ``LineID``.
     var descriptor: Int32 = -1
-    /// While ready: who comes next, or -1.
+    /// While ready or in a line: who comes next, or -1.
     var next: Int32 = -1
+    /// While in a line: who is before it, or -1.
+    var previous: Int32 = -1
     /// Wakes it when passed.
     var deadline = Int64.max
     /// The time of its entry among the deadlines; never later than `deadline` while it waits.
@@ -40,7 +42,7 @@ public final class Scheduler {
     case gone
   }
 
-  private typealias Place = UnsafeMutablePointer<Task>
+  typealias Place = UnsafeMutablePointer<Task>
 
   /// Operations that a task may do in a row before it has to give others a turn.
   public static let operationsPerTurn = 64
@@ -52,6 +54,12 @@ public final class Scheduler {
   private var lastReady: Int32 = -1
   private(set) var deadlines = Deadlines()
   @usableFromInline var descriptors = DescriptorTable()
+  var lines = Slab<Line>()
+  var freeLines: [Int32] = []
+  /// Told about tasks that leave their line by themselves.
+  ///
+  /// Not weak: retaining and releasing an object is slower as soon as a weak reference to it exists.
+  public unowned var lineObserver: (any LineObserver)?
   @usableFromInline var operationsLeft = operationsPerTurn
 
   /// Tasks that exist.
@@ -60,8 +68,8 @@ public final class Scheduler {
   public private(set) var readyCount = 0
   /// Tasks that wait for a descriptor.
   public private(set) var waitingForDescriptor = 0
-  /// Tasks that wait for a deadline and nothing else.
-  public private(set) var sleeping = 0
+  /// Tasks that wait for a deadline and no descriptor.
+  public internal(set) var sleeping = 0
 
   public init() {}
 
@@ -85,7 +93,14 @@ public final class Scheduler {
   /// The task is over, whatever its state; nothing it waited for concerns it any more.
   public func finish(_ id: TaskID) {
     guard let task = place(of: id) else { return }
-    if task.pointee.state == .waiting { stopWaiting(task, id) }
+    let line: LineID?
+    let wasAdmitted = task.pointee.state == .ready
+    if task.pointee.state == .waiting {
+      line = stopWaiting(task, id)
+    } else {
+      line = wasAdmitted ? LineID(descriptor: task.pointee.descriptor) : nil
+      task.pointee.descriptor = -1
+    }
     task.pointee.generation &+= 1
     if task.pointee.armed != .max {
       task.pointee.armed = .max
@@ -97,6 +112,12 @@ public final class Scheduler {
     } else {
       task.pointee.state = .free
       free.append(id.index)
+    }
+    guard let line else { return }
+    if wasAdmitted {
+      lineObserver?.wasAdmittedInVain(id, to: line)
+    } else {
+      lineObserver?.left(line)
     }
   }
 
@@ -157,11 +178,11 @@ public final class Scheduler {
     setDeadline(task, id, deadline)
   }
 
-  /// Ends the sleep of a task. False when it is not asleep (it waits for a descriptor, is ready, runs,
-  /// or is gone).
+  /// Ends the sleep of a task. False when it is not asleep (it waits for a descriptor or in a line, is
+  /// ready, runs, or is gone).
   @discardableResult
   public func wake(_ id: TaskID) -> Bool {
-    guard let task = place(of: id), task.pointee.state == .waiting, task.pointee.descriptor < 0
+    guard let task = place(of: id), task.pointee.state == .waiting, task.pointee.descriptor == -1
     else { return false }
     stopWaiting(task, id)
     enqueue(task, id, .woken)
@@ -173,8 +194,9 @@ public final class Scheduler {
   @discardableResult
   public func cancel(_ id: TaskID) -> Bool {
     guard let task = place(of: id), task.pointee.state == .waiting else { return false }
-    stopWaiting(task, id)
+    let line = stopWaiting(task, id)
     enqueue(task, id, .cancelled)
+    if let line { lineObserver?.left(line) }
     return true
   }
 
@@ -207,8 +229,9 @@ public final class Scheduler {
       guard task.pointee.state == .waiting else { continue }
       let deadline = task.pointee.deadline
       if deadline == entry.time {
-        stopWaiting(task, entry.task)
+        let line = stopWaiting(task, entry.task)
         enqueue(task, entry.task, .timeout)
+        if let line { lineObserver?.left(line) }
       } else if deadline != .max {
         arm(task, entry.task, deadline)
       }
@@ -243,6 +266,7 @@ public final class Scheduler {
       return nil
     }
     task.pointee.state = .running
+    task.pointee.descriptor = -1
     operationsLeft = Self.operationsPerTurn
     return Turn(
       task: TaskID(index: index, generation: task.pointee.generation), reason: task.pointee.reason)
@@ -271,7 +295,7 @@ public final class Scheduler {
   }
 
   @inline(__always)
-  private func enqueue(_ task: Place, _ id: TaskID, _ reason: WakeReason) {
+  func enqueue(_ task: Place, _ id: TaskID, _ reason: WakeReason) {
     task.pointee.state = .ready
     task.pointee.reason = reason
     task.pointee.next = -1
@@ -285,7 +309,7 @@ public final class Scheduler {
   }
 
   @inline(__always)
-  private func setDeadline(_ task: Place, _ id: TaskID, _ deadline: Int64) {
+  func setDeadline(_ task: Place, _ id: TaskID, _ deadline: Int64) {
     task.pointee.deadline = deadline
     if deadline < task.pointee.armed { rearm(task, id, deadline) }
   }
@@ -305,16 +329,24 @@ public final class Scheduler {
     place(of: entry.task)?.pointee.entry == entry.number
   }
 
-  private func stopWaiting(_ task: Place, _ id: TaskID) {
+  /// - Returns: the line that it waited in.
+  @discardableResult
+  func stopWaiting(_ task: Place, _ id: TaskID) -> LineID? {
     let descriptor = task.pointee.descriptor
+    let line = LineID(descriptor: descriptor)
     if descriptor >= 0 {
       waitingForDescriptor -= 1
       descriptors.removeWaiter(id, on: descriptor, task.pointee.direction)
       task.pointee.descriptor = -1
-    } else if task.pointee.deadline != .max {
-      sleeping -= 1
+    } else {
+      if task.pointee.deadline != .max { sleeping -= 1 }
+      if let line {
+        unlink(task, from: line)
+        task.pointee.descriptor = -1
+      }
     }
     task.pointee.deadline = .max
+    return line
   }
 
   /// Gives those who wait for the descriptor a turn.

@@ -11,13 +11,22 @@ public struct TaskID: Hashable, Sendable, BitwiseCopyable {
     self.index = index
     self.generation = generation
   }
+
+  /// The name as a number, for places that hold nothing else; never with all bits set.
+  public var bits: UInt64 { UInt64(generation) << 32 | UInt64(UInt32(bitPattern: index)) }
+
+  /// The task of which ``bits`` made the number.
+  public init(bits: UInt64) {
+    self.init(
+      index: Int32(truncatingIfNeeded: bits), generation: UInt32(truncatingIfNeeded: bits >> 32))
+  }
 }
 
 /// Why a task runs.
 public enum WakeReason: UInt8, Sendable, BitwiseCopyable {
   /// It was made ready: spawned, yielded its turn, or woken.
   case woken
-  /// The descriptor it waited for became ready, or nobody watches it any more.
+  /// The descriptor it waited for became ready, or nobody watches it any more; or it was admitted.
   case ready
   /// Its deadline passed.
   case timeout

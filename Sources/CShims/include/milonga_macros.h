@@ -4,6 +4,7 @@
 
 #include <lauxlib.h>
 #include <lua.h>
+#include <stdint.h>
 
 static inline int milonga_upvalueindex(int i) { return lua_upvalueindex(i); }
 static inline int milonga_registryindex(void) { return LUA_REGISTRYINDEX; }
@@ -23,6 +24,10 @@ static inline void *milonga_newuserdata(lua_State *L, size_t bytes, int values) 
 static inline void milonga_pushglobaltable(lua_State *L) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
 }
+
+// Eight bytes that belong to the coroutine, of which Lua makes no use. In a state made by
+// milonga_newstate they are 0 at first.
+static inline uint64_t *milonga_extraspace(lua_State *L) { return (uint64_t *)lua_getextraspace(L); }
 
 // Release and copyright, as `lua5.4 -v` prints them.
 static inline const char *milonga_lua_copyright(void) { return LUA_COPYRIGHT; }

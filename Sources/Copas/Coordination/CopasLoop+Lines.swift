@@ -1,0 +1,102 @@
+import CLua
+import CShims
+import IO
+import Lua
+import Scheduler
+
+/// What threads wait for in a line.
+protocol LineOwner: AnyObject {
+  /// A thread does not wait in the line any more, without having been admitted.
+  func left(_ line: LineID)
+  /// A thread was admitted, but removed before it ran again.
+  func wasAdmittedInVain(_ task: TaskID, to line: LineID)
+}
+
+extension CopasLoop: LineObserver {
+  /// A new line. It keeps its owner alive until it is given up with ``removeLine(_:)``.
+  func makeLine(for owner: some LineOwner) -> LineID {
+    let line = scheduler.makeLine()
+    own(line, owner)
+    return line
+  }
+
+  private func own(_ line: LineID, _ owner: any LineOwner) {
+    let index = Int(line.index)
+    while lineOwners.count <= index { lineOwners.append(nil) }
+    lineOwners[index] = owner
+  }
+
+  func removeLine(_ line: LineID) {
+    lineOwners[Int(line.index)] = nil
+    scheduler.removeLine(line)
+  }
+
+  public func left(_ line: LineID) { lineOwners[Int(line.index)]?.left(line) }
+
+  public func wasAdmittedInVain(_ task: TaskID, to line: LineID) {
+    lineOwners[Int(line.index)]?.wasAdmittedInVain(task, to: line)
+  }
+
+  /// Lets everybody in the line go on.
+  func admitAll(of line: LineID) {
+    while scheduler.admitFirst(of: line) != nil {}
+  }
+
+  /// Lets the running coroutine wait in a line; the function is to return the outcome, and runs again
+  /// when the coroutine is admitted or `deadline` has passed (see ``hasTimedOut``). Nothing else, not
+  /// even `copas.wakeup`, ends the wait.
+  func wait(in line: LineID, until deadline: Int64, state: Int = 1) -> LuaOutcome {
+    if mayWait { scheduler.wait(current!, in: line, deadline: deadline) }
+    return .yield(0, state: state)
+  }
+
+  /// For a function that runs again after a wait in a line. A coroutine that somebody else has resumed
+  /// leaves the line.
+  func requireStillInside(_ call: LuaCall, _ function: StaticString) throws(LuaFailure) {
+    if !isInside(call), let task = task(of: call.state) { scheduler.cancel(task) }
+    try requireInside(call, function)
+  }
+
+  /// The deadline for a timeout given as the argument at `index`, or for `fallback`; nil for 0, which
+  /// is not to wait.
+  func deadline(
+    _ call: LuaCall, timeoutAt index: Int, default fallback: Double,
+    now: @autoclosure () -> Int64 = MonotonicTime.now()
+  ) throws(LuaFailure) -> Int64? {
+    let seconds = call.boolean(at: index) ? try call.number(at: index) : fallback
+    if seconds == 0 { return nil }
+    guard seconds > 0 else {
+      throw call.failure(
+        "timeout value must be greater than or equal to 0, got: \(describe(call, at: index))")
+    }
+    // Nobody needs the time to wait for ever.
+    return MonotonicTime.deadline(after: seconds, from: seconds == .infinity ? 0 : now())
+  }
+}
+
+extension LuaCall {
+  /// The results of an operation that failed.
+  func refuse(_ reason: StaticString) -> LuaOutcome {
+    pushNil()
+    push(reason)
+    return .results(2)
+  }
+
+  /// `table[name]`, with metamethods, for a table of options.
+  func pushOption(_ name: StaticString, of index: Int) throws(LuaFailure) {
+    push(name)
+    guard milonga_gettable(state, Int32(index)) == LUA_OK else { throw .raised }
+  }
+
+  /// The default timeout of an object, given as the argument at `index`.
+  ///
+  /// - Parameter place: how the message names the argument.
+  func defaultTimeout(at index: Int, place: StaticString) throws(LuaFailure) -> Double {
+    guard boolean(at: index) else { return 10 }
+    if let seconds = numberIfNumber(at: index), seconds >= 0 { return seconds }
+    push("expected timeout (\(place) argument) to be a number greater than or equal to 0, got: ")
+    guard milonga_tostring(state, Int32(index)) == LUA_OK else { throw .raised }
+    concatenate(2)
+    throw failureWithPosition()
+  }
+}

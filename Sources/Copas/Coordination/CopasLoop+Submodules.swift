@@ -1,0 +1,73 @@
+import CLua
+import Lua
+import Scheduler
+
+/// The modules that wait to be asked for.
+private let submodules: [(name: StaticString, open: @Sendable (LuaCall, CopasLoop) -> Void)] = [
+  ("lock", CopasLock.open), ("semaphore", CopasSemaphore.open), ("queue", CopasQueue.open),
+  ("future", CopasFuture.open), ("timer", CopasTimer.open),
+]
+
+extension CopasModule {
+  /// What `copas.lock` and so on are called.
+  public static var submoduleNames: [String] { submodules.map { "\($0.name)" } }
+
+  /// Pushes the table of `copas.lock` and so on.
+  ///
+  /// - Parameter name: one of ``submoduleNames``.
+  public static func open(_ call: LuaCall, submodule name: String) throws(LuaFailure) {
+    let loop = try CopasLoop.of(call)
+    try open(call)
+    call.pop()
+    _ = loop.pushSubmodule(call, name)
+  }
+}
+
+extension CopasLoop {
+  /// Pushes a module, which is made when it is first asked for; false, with nothing pushed, when there
+  /// is none of this name.
+  func pushSubmodule(_ call: LuaCall, _ name: String) -> Bool {
+    if let reference = submoduleReferences[name] {
+      call.pushRetained(reference)
+      return true
+    }
+    guard let module = submodules.first(where: { "\($0.name)" == name }) else { return false }
+    let count = call.count
+    module.open(call, self)
+    call.insert(at: count + 1)
+    call.count = count + 1
+    call.pushValue(at: -1)
+    submoduleReferences[name] = call.retainTop()
+    return true
+  }
+
+  /// `__index` of the module's table: a module that is asked for becomes its field.
+  func loadSubmodule(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
+    guard call.type(at: 2) == .string, pushSubmodule(call, try call.string(at: 2)) else {
+      call.pushNil()
+      return .results(1)
+    }
+    call.pushValue(at: 2)
+    call.pushValue(at: -2)
+    lua_rawset(call.state, 1)
+    return .results(1)
+  }
+
+  /// A thread of the function that lies below its `arguments` on top of the stack (both are popped); it
+  /// runs in the next step. Leaves the coroutine on the stack.
+  @discardableResult
+  func startThread(_ call: LuaCall, arguments: Int, name: String?) -> TaskID {
+    let task = spawnCoroutine(call, arguments: arguments)
+    if let name { setName(call, of: -1, name) }
+    scheduler.yield(task)
+    return task
+  }
+
+  /// Reports the error value at 1 of the running thread, whose stack is as the error left it.
+  func reportError(_ call: LuaCall) {
+    guard let current, main.reserve(1) else { return }
+    call.pushValue(at: 1)
+    lua_xmove(call.state, main.state, 1)
+    reportError(of: tasks[Int(current.index)])
+  }
+}
