@@ -25,6 +25,9 @@ static const char headers[] = {
 static const char http[] = {
 #embed "lua/socket/http.lua"
 };
+static const char httpclient[] = {
+#embed "lua/socket/httpclient.lua"
+};
 static const char smtp[] = {
 #embed "lua/socket/smtp.lua"
 };
@@ -53,6 +56,7 @@ static const milonga_luafile files[] = {
     {"socket.ftp", "=milonga/socket/ftp.lua", ftp, sizeof ftp, 0},
     {"socket.headers", "=milonga/socket/headers.lua", headers, sizeof headers, 0},
     {"socket.http", "=milonga/socket/http.lua", http, sizeof http, 0},
+    {"socket.httpclient", "=milonga/socket/httpclient.lua", httpclient, sizeof httpclient, 0},
     {"socket.smtp", "=milonga/socket/smtp.lua", smtp, sizeof smtp, 0},
     {"socket.streams", "=milonga/socket/streams.lua", streams, sizeof streams, 0},
     {"socket.tp", "=milonga/socket/tp.lua", tp, sizeof tp, 0},
