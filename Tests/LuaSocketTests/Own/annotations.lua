@@ -5,8 +5,8 @@ local mock = require "mock"
 
 local folder = arg[0]:match "^(.*)/Tests/" .. "/share/lua-types/"
 local files = {
-  "ltn12", "mime", "mime/core", "socket", "socket/ftp", "socket/headers", "socket/http", "socket/serial",
-  "socket/smtp", "socket/tp", "socket/unix", "socket/url",
+  "copas/http", "ltn12", "mime", "mime/core", "socket", "socket/ftp",
+  "socket/headers", "socket/http", "socket/serial", "socket/smtp", "socket/tp", "socket/unix", "socket/url",
 }
 
 ---------------------------------------------------------------- what is annotated
@@ -88,6 +88,7 @@ end
 for _, name in ipairs { "headers", "http", "ftp", "smtp", "tp", "url" } do
   compare("socket." .. name, require("socket." .. name), "PROXY")
 end
+compare("copas.http", require "copas.http", "PROXY")
 compare("socket", socket, "_DEBUG")
 compare("socket.dns", socket.dns)
 compare("socket.unix", require "socket.unix")
