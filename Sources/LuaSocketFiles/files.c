@@ -44,11 +44,17 @@ static const char wire[] = {
 #embed "lua/socket/wire.lua"
 };
 
+static const char copas_ftp[] = {
+#embed "lua/copas/ftp.lua"
+};
 static const char copas_http[] = {
 #embed "lua/copas/http.lua"
 };
 static const char copas_layer[] = {
 #embed "lua/copas/layer.lua"
+};
+static const char copas_smtp[] = {
+#embed "lua/copas/smtp.lua"
 };
 static const char copas_tls[] = {
 #embed "lua/copas/tls.lua"
@@ -68,8 +74,10 @@ static const milonga_luafile files[] = {
     {"socket.tp", "=milonga/socket/tp.lua", tp, sizeof tp, 0},
     {"socket.url", "=milonga/socket/url.lua", url, sizeof url, 0},
     {"socket.wire", "=milonga/socket/wire.lua", wire, sizeof wire, 0},
+    {"copas.ftp", "=milonga/copas/ftp.lua", copas_ftp, sizeof copas_ftp, 0},
     {"copas.http", "=milonga/copas/http.lua", copas_http, sizeof copas_http, 0},
     {"copas.layer", "=milonga/copas/layer.lua", copas_layer, sizeof copas_layer, 0},
+    {"copas.smtp", "=milonga/copas/smtp.lua", copas_smtp, sizeof copas_smtp, 0},
     {"copas.tls", "=milonga/copas/tls.lua", copas_tls, sizeof copas_tls, 1},
     {NULL, NULL, NULL, 0, 0},
 };

@@ -5,7 +5,7 @@ local mock = require "mock"
 
 local folder = arg[0]:match "^(.*)/Tests/" .. "/share/lua-types/"
 local files = {
-  "copas/http", "ltn12", "mime", "mime/core", "socket", "socket/ftp",
+  "copas/ftp", "copas/http", "copas/smtp", "ltn12", "mime", "mime/core", "socket", "socket/ftp",
   "socket/headers", "socket/http", "socket/serial", "socket/smtp", "socket/tp", "socket/unix", "socket/url",
 }
 
@@ -88,7 +88,9 @@ end
 for _, name in ipairs { "headers", "http", "ftp", "smtp", "tp", "url" } do
   compare("socket." .. name, require("socket." .. name), "PROXY")
 end
-compare("copas.http", require "copas.http", "PROXY")
+for _, name in ipairs { "http", "ftp", "smtp" } do
+  compare("copas." .. name, require("copas." .. name), "PROXY")
+end
 compare("socket", socket, "_DEBUG")
 compare("socket.dns", socket.dns)
 compare("socket.unix", require "socket.unix")
