@@ -25,6 +25,9 @@ static const char headers[] = {
 static const char http[] = {
 #embed "lua/socket/http.lua"
 };
+static const char httpclient[] = {
+#embed "lua/socket/httpclient.lua"
+};
 static const char smtp[] = {
 #embed "lua/socket/smtp.lua"
 };
@@ -41,6 +44,18 @@ static const char wire[] = {
 #embed "lua/socket/wire.lua"
 };
 
+static const char copas_ftp[] = {
+#embed "lua/copas/ftp.lua"
+};
+static const char copas_http[] = {
+#embed "lua/copas/http.lua"
+};
+static const char copas_layer[] = {
+#embed "lua/copas/layer.lua"
+};
+static const char copas_smtp[] = {
+#embed "lua/copas/smtp.lua"
+};
 static const char copas_tls[] = {
 #embed "lua/copas/tls.lua"
 };
@@ -53,11 +68,16 @@ static const milonga_luafile files[] = {
     {"socket.ftp", "=milonga/socket/ftp.lua", ftp, sizeof ftp, 0},
     {"socket.headers", "=milonga/socket/headers.lua", headers, sizeof headers, 0},
     {"socket.http", "=milonga/socket/http.lua", http, sizeof http, 0},
+    {"socket.httpclient", "=milonga/socket/httpclient.lua", httpclient, sizeof httpclient, 0},
     {"socket.smtp", "=milonga/socket/smtp.lua", smtp, sizeof smtp, 0},
     {"socket.streams", "=milonga/socket/streams.lua", streams, sizeof streams, 0},
     {"socket.tp", "=milonga/socket/tp.lua", tp, sizeof tp, 0},
     {"socket.url", "=milonga/socket/url.lua", url, sizeof url, 0},
     {"socket.wire", "=milonga/socket/wire.lua", wire, sizeof wire, 0},
+    {"copas.ftp", "=milonga/copas/ftp.lua", copas_ftp, sizeof copas_ftp, 0},
+    {"copas.http", "=milonga/copas/http.lua", copas_http, sizeof copas_http, 0},
+    {"copas.layer", "=milonga/copas/layer.lua", copas_layer, sizeof copas_layer, 0},
+    {"copas.smtp", "=milonga/copas/smtp.lua", copas_smtp, sizeof copas_smtp, 0},
     {"copas.tls", "=milonga/copas/tls.lua", copas_tls, sizeof copas_tls, 1},
     {NULL, NULL, NULL, 0, 0},
 };

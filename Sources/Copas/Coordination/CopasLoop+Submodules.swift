@@ -1,4 +1,5 @@
 import CLua
+import CShims
 import Lua
 import Scheduler
 
@@ -7,6 +8,9 @@ private let submodules: [(name: StaticString, open: @Sendable (LuaCall, CopasLoo
   ("lock", CopasLock.open), ("semaphore", CopasSemaphore.open), ("queue", CopasQueue.open),
   ("future", CopasFuture.open), ("timer", CopasTimer.open),
 ]
+
+/// Those that are files, which `require` finds.
+private let fileModules = ["http", "ftp", "smtp"]
 
 extension CopasModule {
   /// What `copas.lock` and so on are called.
@@ -43,9 +47,21 @@ extension CopasLoop {
 
   /// `__index` of the module's table: a module that is asked for becomes its field.
   func loadSubmodule(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
-    guard call.type(at: 2) == .string, pushSubmodule(call, try call.string(at: 2)) else {
-      call.pushNil()
-      return .results(1)
+    if call.phase == .entered {
+      guard call.type(at: 2) == .string, let name = call.stringIfString(at: 2) else {
+        call.pushNil()
+        return .results(1)
+      }
+      if fileModules.contains(name) {
+        milonga_pushglobaltable(call.state)
+        call.pushField("require", of: -1)
+        call.push("copas." + name)
+        return .call(arguments: 1, results: 1, state: 1)
+      }
+      guard pushSubmodule(call, name) else {
+        call.pushNil()
+        return .results(1)
+      }
     }
     call.pushValue(at: 2)
     call.pushValue(at: -2)

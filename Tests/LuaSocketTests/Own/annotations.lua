@@ -5,8 +5,8 @@ local mock = require "mock"
 
 local folder = arg[0]:match "^(.*)/Tests/" .. "/share/lua-types/"
 local files = {
-  "ltn12", "mime", "mime/core", "socket", "socket/ftp", "socket/headers", "socket/http", "socket/serial",
-  "socket/smtp", "socket/tp", "socket/unix", "socket/url",
+  "copas/ftp", "copas/http", "copas/smtp", "ltn12", "mime", "mime/core", "socket", "socket/ftp",
+  "socket/headers", "socket/http", "socket/serial", "socket/smtp", "socket/tp", "socket/unix", "socket/url",
 }
 
 ---------------------------------------------------------------- what is annotated
@@ -87,6 +87,9 @@ end
 
 for _, name in ipairs { "headers", "http", "ftp", "smtp", "tp", "url" } do
   compare("socket." .. name, require("socket." .. name), "PROXY")
+end
+for _, name in ipairs { "http", "ftp", "smtp" } do
+  compare("copas." .. name, require("copas." .. name), "PROXY")
 end
 compare("socket", socket, "_DEBUG")
 compare("socket.dns", socket.dns)

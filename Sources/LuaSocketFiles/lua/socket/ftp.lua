@@ -18,12 +18,32 @@ local ftp = {
 
 local PORT = 21
 
+---------------------------------------------------------------- sockets
+
+---What a session does with sockets that have to wait in some way of their own, under a scheduler.
+---@class socket.ftp.sockets
+---@field create? fun(): table?, string? makes the socket of a data connection, not `socket.tcp`
+---@field accept fun(server: table, timeout?: number): table?, string?
+---@field arrived fun(connection: socket.tp.connection): boolean whether there is something to receive
+local blocking = {}
+
+function blocking.accept(server, timeout)
+  local ok, err = server:settimeout(timeout)
+  if not ok then return nil, err end
+  return server:accept()
+end
+
+function blocking.arrived(connection)
+  return socket.select({ connection }, nil, 0)[connection] ~= nil
+end
+
 ---------------------------------------------------------------- sessions
 
 ---The methods throw what `socket.protect` catches, and return 1 if nothing else is said.
 ---@class socket.ftp.session
 ---@field tp socket.tp.connection
 ---@field try fun(...): ...
+---@field sockets socket.ftp.sockets
 ---@field data? table the data connection
 ---@field server? table where the server is to connect to (active)
 ---@field pasvt? { address: string, port: integer } where the server listens (passive)
@@ -34,9 +54,10 @@ local meta = { __index = Session }
 ---@param server string
 ---@param port? integer|string
 ---@param create? fun(): table?, string? called instead of `socket.tcp`, for the control connection
+---@param sockets? socket.ftp.sockets
 ---@return socket.ftp.session
-function ftp.open(server, port, create)
-  local self = setmetatable({}, meta)
+function ftp.open(server, port, create, sockets)
+  local self = setmetatable({ sockets = sockets or blocking }, meta)
   self.tp = socket.try(tp.connect(server, port or PORT, ftp.TIMEOUT, create))
   self.try = socket.newtry(function() self:close() end)
   return self
@@ -156,7 +177,7 @@ end
 ---Connects to where the server listens.
 function Session:pasvconnect()
   local address, port = self.pasvt.address, self.pasvt.port
-  self.data = self.try(wire.connect(address, port, ftp.TIMEOUT))
+  self.data = self.try(wire.connect(address, port, ftp.TIMEOUT, self.sockets.create))
   return 1
 end
 
@@ -220,8 +241,7 @@ function Session:portconnect()
   local peer
   repeat
     closedata(self)
-    self.try(self.server:settimeout(remaining(deadline) or nil))
-    self.data = self.try(self.server:accept())
+    self.data = self.try(self.sockets.accept(self.server, remaining(deadline) or nil))
     peer = self.data:getpeername()
   until peer == expected
   self.try(self.data:settimeout(ftp.TIMEOUT))
@@ -276,7 +296,7 @@ function Session:send(transfer)
   local step = transfer.step or ltn12.pump.step
   -- The server may give up, or be content, before everything is sent.
   local function attentive(source, sink)
-    if not isover(code) and socket.select({ self.tp }, nil, 0)[self.tp] then
+    if not isover(code) and self.sockets.arrived(self.tp) then
       code = self.try(self.tp:check("2.."))
     end
     return step(source, sink)
@@ -314,6 +334,7 @@ end
 ---@field active? boolean true if the server is to connect to us; not in LuaSocket
 ---@field step? ltn12.step
 ---@field create? fun(): table?, string?
+---@field sockets? socket.ftp.sockets
 
 local DEFAULTS = { path = "/", scheme = "ftp" }
 
@@ -354,7 +375,7 @@ end
 -- Opens a session and gives it to a function, which does the work.
 local function insession(request, work)
   needhost(request)
-  local session = ftp.open(request.host, request.port, request.create)
+  local session = ftp.open(request.host, request.port, request.create, request.sockets)
   session:greet()
   session:login(request.user, request.password)
   local result = work(session)

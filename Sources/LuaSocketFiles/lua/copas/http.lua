@@ -1,0 +1,167 @@
+-- copas.http: HTTP/1.1 for Copas' threads; https with the help of LuaSec.
+
+local copas = require "copas"
+local socket = require "socket"
+local url = require "socket.url"
+local httpclient = require "socket.httpclient"
+local layer = require "copas.layer"
+
+local http = {
+  TIMEOUT = 60,                -- seconds for connecting, for sending and for receiving
+  PORT = 80,
+  USERAGENT = socket._VERSION, -- what the server is told
+  PROXY = nil --[[@as string?]], -- the URL of a proxy for all requests
+
+  -- What https has where a request says nothing about it.
+  SSLPORT = 443,
+  SSLPROTOCOL = "tlsv1_2",
+  SSLOPTIONS = "all",
+  SSLVERIFY = "none",
+  SSLSNISTRICT = false,
+}
+
+---------------------------------------------------------------- https
+
+-- The parameters of LuaSec: the program's, and ours where it says nothing.
+local function wrapparameters(given)
+  if type(given) ~= "table" then return given end -- a context
+  local parameters = layer.with(given, {
+    protocol = http.SSLPROTOCOL, options = http.SSLOPTIONS, verify = http.SSLVERIFY,
+  })
+  parameters.mode = "client"
+  return parameters
+end
+
+-- A server knows by its name which certificate is wanted; addresses are no names.
+local function sniparameters(given, host)
+  if given and given.names then return given end
+  if host:find(":", 1, true) or host:match("^[%d.]+$") then return nil end
+  local strict = http.SSLSNISTRICT
+  if given and given.strict ~= nil then strict = given.strict end
+  return { names = host, strict = strict }
+end
+
+-- What `copas.wrap` gets to know. Requests have `sslparams`, or, as in earlier versions, the fields
+-- `protocol`, `options` and `verify`.
+local function sslparameters(request, host)
+  local given = request.sslparams or {}
+  if type(given) ~= "table" or given.mode or given.protocol then given = { wrap = given } end
+  local wrap = given.wrap
+    or { protocol = request.protocol, options = request.options, verify = request.verify }
+  return { wrap = wrapparameters(wrap), sni = sniparameters(given.sni, host) }
+end
+
+local function needluasec()
+  local found, err = pcall(require, "ssl")
+  if not found then socket.try(nil, "https needs LuaSec: " .. tostring(err):match("[^\n]*")) end
+end
+
+---------------------------------------------------------------- connections
+
+---A function that makes the socket of a request, by which it is called with the request.
+---@param params? table what requests may say about https: `sslparams`, `protocol`, `options`, `verify`
+---@return fun(request: table): table
+function http.getcreatefunc(params)
+  return function(request)
+    local parsed = request.url and url.parse(request.url) or {}
+    if (request.scheme or parsed.scheme) ~= "https" then return socket.try(layer.tcp()) end
+    needluasec()
+    request.port = request.port or parsed.port or http.SSLPORT
+    local parameters = sslparameters(params or {}, request.host or parsed.host)
+    return copas.wrap(socket.try(socket.tcp()), parameters)
+  end
+end
+
+local PHASES = { connect = true, send = true, receive = true }
+
+-- A misspelled phase would wait for the wrong time.
+local function checktimeout(timeout)
+  if type(timeout) ~= "table" then return end
+  for phase in pairs(timeout) do
+    if not PHASES[phase] then
+      local message = "'%s' is not a valid timeout option. Valid: 'connect', 'send', 'receive'"
+      error(message:format(tostring(phase)), 0)
+    end
+  end
+end
+
+-- Sets the timeouts of a socket: one number, or one for each phase.
+local function settimeouts(sock, timeout)
+  if type(timeout) ~= "table" then return sock:settimeout(timeout) end
+  return sock:settimeouts(
+    timeout.connect or http.TIMEOUT, timeout.send or http.TIMEOUT, timeout.receive or http.TIMEOUT)
+end
+
+-- Connects. A handshake that fails is an error of Copas'; here it is a result.
+local function connect(sock, request)
+  local address = request.address or request
+  local port = address.port or http.PORT
+  if request.scheme ~= "https" then return sock:connect(address.host, port) end
+  local ok, connected, err = pcall(sock.connect, sock, address.host, port)
+  if ok then return connected, err end
+  return nil, (tostring(connected):gsub("^[^\n]-:%d+: ", ""))
+end
+
+---Connects to the server of a request.
+---@param request table
+---@return socket.http.connection
+function http.open(request)
+  local create = request.create or http.getcreatefunc(request)
+  local timeout = request.timeout or http.TIMEOUT
+  local receiving = timeout
+  if type(timeout) == "table" then receiving = timeout.receive or http.TIMEOUT end
+  local connection = httpclient.connection(socket.try(create(request)), receiving)
+  connection.try(settimeouts(connection.c, timeout))
+  connection.try(connect(connection.c, request))
+  return connection
+end
+
+---------------------------------------------------------------- the interface
+
+local client = { settings = http }
+
+function client.port(scheme)
+  if scheme == "http" then return http.PORT end
+  if scheme == "https" then return http.SSLPORT end
+end
+
+function client.open(plan)
+  if plan.scheme == "https" and plan.address ~= plan and not plan.create then
+    socket.try(nil, "proxy not supported") -- as LuaSec says
+  end
+  return http.open(plan)
+end
+
+function client.leavehttps(plan)
+  if plan.redirect == "all" then return true end
+  return false, "Unallowed insecure redirect https to http"
+end
+
+function client.inherit(following, request)
+  for _, name in ipairs {
+    "create", "timeout", "redirect", "sslparams", "protocol", "options", "verify",
+  } do
+    following[name] = request[name]
+  end
+end
+
+---The table form of a simple request.
+http.parseRequest = httpclient.genericform
+
+local request = httpclient.requester(client)
+
+---Requests a URL. With a string, the first result is the body; with a table it is 1 and the
+---body goes to the sink.
+---@param what string|copas.http.request
+---@param body? string
+---@return string|1|nil
+---@return integer|string code or the error
+---@return table<string, string>? headers
+---@return string? status
+function http.request(what, body)
+  if type(what) == "table" then checktimeout(what.timeout) end
+  return request(what, body)
+end
+
+copas.http = http
+return http
