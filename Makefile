@@ -25,6 +25,7 @@ build: packages
 	swift build $(RELEASE) --product milonga
 	swift build $(RELEASE) --product MilongaModule
 	@cp .build/release/milonga build/milonga
+	@ln -sf milonga build/copas
 	@# SwiftPM links shared libraries to the shared runtime; this one has to work without it.
 	swiftc -emit-library -static-stdlib -o build/milonga.so -L$(STATIC_LIBRARIES) \
 		-Xclang-linker -static-libgcc -Xlinker --gc-sections \

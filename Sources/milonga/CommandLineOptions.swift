@@ -41,6 +41,8 @@ struct CommandLineOptions {
   private(set) var showsVersion = false
   /// `-E`: environment variables are ignored.
   private(set) var ignoresEnvironment = false
+  /// `--copas`, or the program was started under the name `copas`: everything runs in a Copas thread.
+  fileprivate(set) var isCopasRuntime = false
   /// With `-e` or `-v` there is something to do without a script.
   private(set) var needsNoScript = false
 
@@ -55,6 +57,7 @@ extension CommandLineRequest {
   /// Reads the command line up to the script.
   init(_ arguments: ProgramArguments) throws(CommandLineOptions.Mistake) {
     var options = CommandLineOptions()
+    options.isCopasRuntime = arguments.isNamed("copas")
     var index = 1
     while index < arguments.count, options.script == nil {
       let argument = arguments[index]
@@ -65,6 +68,11 @@ extension CommandLineRequest {
       if strcmp(argument, "--version") == 0 {
         self = .version
         return
+      }
+      if strcmp(argument, "--copas") == 0 {
+        options.isCopasRuntime = true
+        index += 1
+        continue
       }
       if strcmp(argument, "--") == 0 {
         index += 1

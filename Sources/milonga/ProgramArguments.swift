@@ -16,6 +16,11 @@ struct ProgramArguments {
 
   subscript(index: Int) -> CString { strings[index] }
 
+  /// Whether the program was started under this name, in whatever folder.
+  func isNamed(_ name: String) -> Bool {
+    programName == name || programName.hasSuffix("/" + name)
+  }
+
   /// What the program was called as.
   var programName: String {
     count > 0 && strings[0][0] != 0 ? String(cString: strings[0]) : "milonga"

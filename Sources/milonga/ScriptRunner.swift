@@ -42,6 +42,7 @@ struct ScriptRunner {
     if !options.ignoresEnvironment {
       guard runInitialization(call) else { return false }
     }
+    if options.isCopasRuntime { return try runUnderCopas(call) }
     for action in options.actions {
       guard try perform(action, call) else { return false }
     }
@@ -149,7 +150,7 @@ struct ScriptRunner {
   }
 
   /// Pushes what `arg` holds now, for an earlier `-e` may have changed it.
-  private func pushScriptArguments(_ call: LuaCall) throws(LuaFailure) -> Int {
+  func pushScriptArguments(_ call: LuaCall) throws(LuaFailure) -> Int {
     try call.pushGlobal("arg")
     guard call.type(at: -1) == .table else { throw call.failure("'arg' is not a table") }
     let table = call.count
@@ -168,7 +169,7 @@ struct ScriptRunner {
   }
 
   /// Writes the error on top of the stack, if the status is one, under the program's name.
-  private func report(_ status: Int32, _ call: LuaCall) -> Bool {
+  func report(_ status: Int32, _ call: LuaCall) -> Bool {
     guard status != LUA_OK else { return true }
     StandardStream.error.write("\(arguments.programName): ")
     call.writeError()

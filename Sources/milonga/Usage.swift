@@ -56,6 +56,8 @@ enum Usage {
       -v           print the version
       -E           ignore the environment (LUA_INIT, LUA_PATH, LUA_CPATH)
       -W           turn warnings on
+      --copas      run everything in a Copas thread; 'copas' is a global, and the
+                   scheduler starts by itself (also when started as 'copas')
       --           end of the options
       -            end of the options; run standard input
       -h, --help   print a longer help with the modules built in and examples
