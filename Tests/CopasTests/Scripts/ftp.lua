@@ -2,7 +2,7 @@
 -- copas.ftp: transfers in threads, both ways of the data connection.
 local copas = require "copas"
 local socket = require "socket"
-local ftp = require "copas.ftp"
+local ftp = copas.ftp
 local original = require "socket.ftp"
 local ltn12 = require "ltn12"
 local check = require "check"
@@ -77,7 +77,7 @@ local port = web.listen(function(c)
 end)
 local function at(path) return ("ftp://localhost:%d/%s"):format(port, path) end
 
-check.equal("a field of copas", copas.ftp, ftp)
+check.equal("a module and a field of copas", require "copas.ftp", ftp)
 ftp.TIMEOUT, ftp.USER = 10, "tester"
 check.ok("settings are the same", original.TIMEOUT == 10 and original.USER == "tester")
 

@@ -2,7 +2,7 @@
 -- copas.http: requests in threads, against a server in the same process.
 local copas = require "copas"
 local socket = require "socket"
-local http = require "copas.http"
+local http = copas.http
 local ltn12 = require "ltn12"
 local check = require "check"
 local web = require "web"
@@ -43,7 +43,7 @@ local port = web.serve(function(c, request)
 end)
 local site = "http://localhost:" .. port
 
-check.equal("a field of copas", copas.http, http)
+check.equal("a module and a field of copas", require "copas.http", http)
 check.equal("TIMEOUT", http.TIMEOUT, 60)
 check.ok("settings", http.PORT == 80 and http.SSLPORT == 443 and http.SSLPROTOCOL == "tlsv1_2"
   and http.SSLOPTIONS == "all" and http.SSLVERIFY == "none" and http.SSLSNISTRICT == false

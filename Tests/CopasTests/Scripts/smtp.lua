@@ -2,7 +2,7 @@
 -- copas.smtp: mail from many threads.
 local copas = require "copas"
 local socket = require "socket"
-local smtp = require "copas.smtp"
+local smtp = copas.smtp
 local original = require "socket.smtp"
 local ltn12 = require "ltn12"
 local check = require "check"
@@ -44,7 +44,7 @@ local function mail(fields)
   return request
 end
 
-check.equal("a field of copas", copas.smtp, smtp)
+check.equal("a module and a field of copas", require "copas.smtp", smtp)
 check.equal("message", smtp.message, original.message)
 check.equal("SERVER", smtp.SERVER, "localhost")
 smtp.DOMAIN, smtp.TIMEOUT = "tests", 10
