@@ -32,8 +32,8 @@ let package = Package(
         .product(name: "HeapModule", package: "swift-collections"),
       ]),
     .target(name: "RPC"),
-    .target(name: "LuaSocket", dependencies: ["CLua", "CShims", "IO", "Lua", "LuaSocketFiles"]),
-    .target(name: "LuaSocketFiles", exclude: ["lua"]),
+    .target(name: "LuaSocket", dependencies: ["CLua", "CShims", "IO", "Lua", "LuaFiles"]),
+    .target(name: "LuaFiles", exclude: ["lua"]),
     .target(name: "Copas", dependencies: ["IO", "Lua", "LuaSocket", "Scheduler"]),
     .target(name: "LuaCodec", dependencies: ["Lua", "RPC"]),
     .target(

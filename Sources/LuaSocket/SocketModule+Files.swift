@@ -1,7 +1,7 @@
 import CShims
 import Glibc
 import Lua
-import LuaSocketFiles
+import LuaFiles
 
 extension SocketModule {
   /// Registers the modules that are written in Lua in the table on top of the stack, which is

@@ -1,5 +1,5 @@
 // The files of the folder `lua`, as the compiler found them. Lua parses one when it is required.
-#include "LuaSocketFiles.h"
+#include "LuaFiles.h"
 
 // Every compiler that builds Swift 6 knows `#embed`, in whatever language mode.
 #pragma clang diagnostic ignored "-Wc23-extensions"

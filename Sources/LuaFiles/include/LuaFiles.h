@@ -1,6 +1,6 @@
 // The parts of LuaSocket and Copas that are written in Lua, inside the binary.
-#ifndef MILONGA_LUASOCKETFILES_H
-#define MILONGA_LUASOCKETFILES_H
+#ifndef MILONGA_LUAFILES_H
+#define MILONGA_LUAFILES_H
 
 #include <stddef.h>
 
