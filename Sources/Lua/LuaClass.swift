@@ -129,12 +129,25 @@ public final class LuaClass<Payload> {
   static func payload(
     _ call: LuaCall, at index: Int, metatable: UnsafeRawPointer
   ) -> UnsafeMutablePointer<Payload>? {
+    guard let (mark, payload) = marked(call, at: index), mark == metatable else { return nil }
+    return payload
+  }
+
+  /// What may be the payload of the userdata at `index`, if it is of the class that `mark` says; nil
+  /// when it is none of this size.
+  @inlinable
+  @inline(__always)
+  static func marked(
+    _ call: LuaCall, at index: Int
+  ) -> (mark: UnsafeRawPointer?, payload: UnsafeMutablePointer<Payload>)? {
     // Light userdata have no length, and what else has one is no userdata.
     guard lua_rawlen(call.state, Int32(index)) == blockSize,
-      let block = lua_touserdata(call.state, Int32(index)),
-      block.load(as: UnsafeRawPointer?.self) == metatable
+      let block = lua_touserdata(call.state, Int32(index))
     else { return nil }
-    return (block + headerSize).assumingMemoryBound(to: Payload.self)
+    return (
+      block.load(as: UnsafeRawPointer?.self),
+      (block + headerSize).assumingMemoryBound(to: Payload.self)
+    )
   }
 
   /// Keeps the payload aligned to 16 bytes, as Lua aligns the block.

@@ -21,11 +21,8 @@ public struct LuaClassGroup<Payload> {
 
   /// The payload of the userdata at `index`, nil when it is of none of the classes.
   public func payload(_ call: LuaCall, at index: Int) -> UnsafeMutablePointer<Payload>? {
-    for metatable in metatables {
-      if let payload = LuaClass<Payload>.payload(call, at: index, metatable: metatable) {
-        return payload
-      }
-    }
+    guard let (mark, payload) = LuaClass<Payload>.marked(call, at: index) else { return nil }
+    for metatable in metatables where metatable == mark { return payload }
     return nil
   }
 }

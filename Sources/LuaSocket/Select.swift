@@ -103,8 +103,17 @@ extension SocketLibrary {
   private func collect(
     _ call: LuaCall, _ table: Int, _ element: Int, into selection: inout Selection
   ) throws(LuaFailure) {
-    guard let descriptor = try descriptor(call) else { return }
-    if table == 1, try isDirty(call) {
+    if let socket = any.payload(call, at: -1) {
+      guard socket.pointee.descriptor >= 0 else { return }
+      if table == 1, !socket.pointee.buffer.isEmpty {
+        selection.dirty.append(element)
+      } else {
+        selection.add(socket.pointee.descriptor, table, element)
+      }
+      return
+    }
+    guard let descriptor = try foreignDescriptor(call) else { return }
+    if table == 1, try isForeignDirty(call) {
       selection.dirty.append(element)
     } else {
       selection.add(descriptor, table, element)
@@ -143,19 +152,15 @@ extension SocketLibrary {
     return false
   }
 
-  /// The descriptor of the object on top of the stack; nil when it has none.
-  private func descriptor(_ call: LuaCall) throws(LuaFailure) -> Int32? {
-    if let socket = any.payload(call, at: -1) {
-      return socket.pointee.descriptor >= 0 ? socket.pointee.descriptor : nil
-    }
+  /// What `getfd` of the object on top of the stack says; nil when it has no descriptor.
+  private func foreignDescriptor(_ call: LuaCall) throws(LuaFailure) -> Int32? {
     guard try pushAnswer(call, of: "getfd") else { return nil }
     defer { call.pop() }
     guard let number = call.numberIfNumber(at: -1), number >= 0 else { return nil }
     return Int32(clamping: number.clampedToInt)
   }
 
-  private func isDirty(_ call: LuaCall) throws(LuaFailure) -> Bool {
-    if let socket = any.payload(call, at: -1) { return !socket.pointee.buffer.isEmpty }
+  private func isForeignDirty(_ call: LuaCall) throws(LuaFailure) -> Bool {
     guard try pushAnswer(call, of: "dirty") else { return false }
     defer { call.pop() }
     return call.boolean(at: -1)
