@@ -211,6 +211,10 @@ public final class CopasLoop {
   }
 
   private func run(_ turn: Turn) {
+    // With hundreds of connections the next coroutine is not in the processor's cache; it is on its way
+    // while this one runs.
+    let next = Int(scheduler.nextReadyIndex)
+    if next >= 0, let coroutine = tasks[next].coroutine { milonga_prefetch_state(coroutine) }
     switch tasks[Int(turn.task.index)].kind {
     case .server: accept(turn.task)
     case .coroutine: resume(turn.task, turn.reason)

@@ -50,7 +50,7 @@ public final class Scheduler {
   @usableFromInline var tasks = Slab<Task>()
   private var free: [Int32] = []
   /// Those who are ready are a list through their places, so that a turn takes no memory of its own.
-  private var firstReady: Int32 = -1
+  @usableFromInline private(set) var firstReady: Int32 = -1
   private var lastReady: Int32 = -1
   private(set) var deadlines = Deadlines()
   @usableFromInline var descriptors = DescriptorTable()
@@ -271,6 +271,10 @@ public final class Scheduler {
     return Turn(
       task: TaskID(index: index, generation: task.pointee.generation), reason: task.pointee.reason)
   }
+
+  /// The place of the task whose turn comes next, -1 when there is none.
+  @inlinable
+  public var nextReadyIndex: Int32 { readyCount > 0 ? firstReady : -1 }
 
   /// Counts an operation of the running task. False when it has had its share: it should
   /// ``yield(_:)`` and do the operation in its next turn.
