@@ -1,6 +1,5 @@
 import CLua
 import CShims
-import Glibc
 import IO
 import Lua
 import LuaSocket
@@ -178,11 +177,9 @@ extension CopasLoop {
           socket, for: direction, until: deadline, state: OtherStep.tried.rawValue)
       }
       let descriptor = try foreignDescriptor(call)
-      try watchForeign(descriptor)
-      guard mayWait else { return .yield(0, state: OtherStep.tried.rawValue) }
-      readiness.arm(descriptor, for: direction == .read ? .readable : .writable)
-      scheduler.park(current!, on: descriptor, direction, deadline: deadline)
-      return .yield(0, state: OtherStep.tried.rawValue)
+      // The number may have a new life since the last wait.
+      try register(descriptor)
+      return park(on: descriptor, direction, until: deadline, state: OtherStep.tried.rawValue)
     } catch {
       return call.pushFailure(error == .badFileDescriptor ? .closed : .system(error))
     }
@@ -211,20 +208,6 @@ extension CopasLoop {
     call.pushValue(at: index)
     guard milonga_pcall(call.state, 1, 1, 0) == LUA_OK else { return nil }
     return call.numberIfNumber(at: -1).map { Int32(clamping: $0.clampedToInt) }
-  }
-
-  /// Registers the descriptor anew: nobody tells us when another library closes one, and the number
-  /// may have a new life by now.
-  private func watchForeign(_ descriptor: Int32) throws(Errno) {
-    guard fcntl(descriptor, F_GETFD) >= 0 else { throw Errno(rawValue: errno) }
-    if scheduler.isWatched(descriptor) { readiness.remove(descriptor) }
-    let generation = scheduler.watch(descriptor)
-    do throws(Errno) {
-      try readiness.add(descriptor, tag: UInt64(generation) << 32 | UInt64(UInt32(descriptor)))
-    } catch {
-      scheduler.unwatch(descriptor)
-      throw error
-    }
   }
 
   // MARK: Timeouts

@@ -22,10 +22,7 @@ extension CopasLoop {
       return
     }
     let socket = try checkServer(call)
-    if let seconds = call.numberIfNumber(at: 3) {
-      socket.pointee.copasTimeouts = .init(all: seconds)
-    }
-    socket.pointee.timeouts.block = 0
+    prepareServer(call, socket)
     do throws(Errno) {
       try watch(socket)
     } catch {
@@ -38,9 +35,6 @@ extension CopasLoop {
     call.pushValue(at: 2)
     let handler = call.retainTop()
     var record = CopasTask(kind: .server, reference: reference, handler: handler)
-    if let name = call.isNoneOrNil(at: 4) ? nil : call.stringIfString(at: 4) {
-      setName(call, of: 1, name)
-    }
     record.origin.server = serverNames.number(of: socketName(call, at: 1))
     let task = scheduler.spawn()
     store(record, for: task)
@@ -52,6 +46,17 @@ extension CopasLoop {
   private func addDatagramServer(
     _ call: LuaCall, _ socket: UnsafeMutablePointer<SocketObject>
   ) {
+    prepareServer(call, socket)
+    let name = socketName(call, at: 1)
+    call.pushValue(at: 2)
+    call.pushValue(at: 1)
+    let task = startThread(call, arguments: 1, name: "\(name):handler")
+    call.pop()
+    if socket.pointee.descriptor >= 0 { servers[socket.pointee.descriptor] = task }
+  }
+
+  /// The timeout at 3 and the name at 4, if they are given.
+  private func prepareServer(_ call: LuaCall, _ socket: UnsafeMutablePointer<SocketObject>) {
     if let seconds = call.numberIfNumber(at: 3) {
       socket.pointee.copasTimeouts = .init(all: seconds)
     }
@@ -59,22 +64,13 @@ extension CopasLoop {
     if let name = call.isNoneOrNil(at: 4) ? nil : call.stringIfString(at: 4) {
       setName(call, of: 1, name)
     }
-    let name = socketName(call, at: 1)
-    call.pushValue(at: 2)
-    call.pushValue(at: 1)
-    let task = spawnCoroutine(call, arguments: 1)
-    setName(call, of: -1, "\(name):handler")
-    call.pop()
-    if socket.pointee.descriptor >= 0 { servers[socket.pointee.descriptor] = task }
-    scheduler.yield(task)
   }
 
   /// Stops serving the socket at 1, and closes it unless told otherwise.
   func removeServer(_ call: LuaCall, keepOpen: Bool) throws(LuaFailure) {
     unwrap(call, at: 1)
-    let datagrams = sockets.any.payload(call, at: 1)
     let socket =
-      if let datagrams, datagrams.pointee.kind == .datagram { datagrams } else {
+      if let own = sockets.any.payload(call, at: 1), own.pointee.kind == .datagram { own } else {
         try checkServer(call)
       }
     if let task = servers.removeValue(forKey: socket.pointee.descriptor), task != current {
@@ -86,7 +82,6 @@ extension CopasLoop {
   private func checkServer(
     _ call: LuaCall
   ) throws(LuaFailure) -> UnsafeMutablePointer<SocketObject> {
-    unwrap(call, at: 1)
     guard let socket = sockets.tcp.server.payload(call, at: 1) else {
       throw call.argumentFailure(
         1, "tcp{server} expected: a listening socket, as socket.bind returns it")

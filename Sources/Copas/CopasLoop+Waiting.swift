@@ -26,10 +26,18 @@ extension CopasLoop {
       // It was found not ready just before; if that has changed, registering reports it.
       scheduler.markUnready(socket.pointee.descriptor, direction)
     }
-    guard mayWait else { return .yield(0, state: state) }
-    let descriptor = socket.pointee.descriptor
-    readiness.arm(descriptor, for: direction == .read ? .readable : .writable)
-    scheduler.park(current!, on: descriptor, direction, deadline: deadline)
+    return park(on: socket.pointee.descriptor, direction, until: deadline, state: state)
+  }
+
+  /// The same for a descriptor that is registered.
+  @inline(__always)
+  func park(
+    on descriptor: Int32, _ direction: Direction, until deadline: Int64, state: Int
+  ) -> LuaOutcome {
+    if mayWait {
+      readiness.arm(descriptor, for: direction == .read ? .readable : .writable)
+      scheduler.park(current!, on: descriptor, direction, deadline: deadline)
+    }
     return .yield(0, state: state)
   }
 

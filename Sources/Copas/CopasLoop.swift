@@ -328,8 +328,13 @@ public final class CopasLoop {
   /// Registers a descriptor that is going to be waited for.
   func watch(_ socket: UnsafeMutablePointer<SocketObject>) throws(Errno) {
     guard !socket.pointee.isWatched else { return }
-    let descriptor = socket.pointee.descriptor
-    // With `setfd` it can be any number, and two objects can have the same.
+    try register(socket.pointee.descriptor)
+    socket.pointee.isWatched = true
+  }
+
+  /// Begins a new life of a descriptor. The number may be registered already: with `setfd` two objects
+  /// can have the same, and nobody tells us when another library closes one.
+  func register(_ descriptor: Int32) throws(Errno) {
     guard fcntl(descriptor, F_GETFD) >= 0 else { throw Errno(rawValue: errno) }
     if scheduler.isWatched(descriptor) { readiness.remove(descriptor) }
     let generation = scheduler.watch(descriptor)
@@ -339,7 +344,6 @@ public final class CopasLoop {
       scheduler.unwatch(descriptor)
       throw error
     }
-    socket.pointee.isWatched = true
   }
 
   func forget(_ descriptor: Int32) {

@@ -111,8 +111,7 @@ extension CopasLoop {
     if call.type(at: 1) == .function {
       timeout = try call.number(at: 2, default: .infinity)
       call.pushValue(at: 1)
-      scheduler.yield(spawnCoroutine(call, arguments: 0))
-      setName(call, of: -1, "copas_initializer")
+      startThread(call, arguments: 0, name: "copas_initializer")
     } else {
       timeout = try call.number(at: call.isNoneOrNil(at: 1) ? 2 : 1, default: .infinity)
     }
@@ -150,7 +149,7 @@ extension CopasLoop {
   func addThreads(_ call: LuaCall) {
     call.setFunction("addthread") { [self] (call) throws(LuaFailure) in
       try call.check(1, is: .function)
-      return try addThread(call)
+      return try addThread(call, name: nil)
     }
     call.setFunction("addnamedthread") { [self] (call) throws(LuaFailure) in
       // Earlier versions had the function first; both orders are in use.
@@ -162,9 +161,7 @@ extension CopasLoop {
       try call.check(2, is: .function)
       let name = call.isNoneOrNil(at: 1) ? nil : try call.string(at: 1)
       call.remove(at: 1)
-      let outcome = try addThread(call)
-      if let name { setName(call, of: -1, name) }
-      return outcome
+      return try addThread(call, name: name)
     }
     call.setFunction("removethread") { [self] (call) throws(LuaFailure) in
       if let task = task(call, at: 1) { removeThread(task) }
@@ -177,9 +174,9 @@ extension CopasLoop {
   }
 
   /// The function at 1 and its arguments become a coroutine that runs in the next step.
-  private func addThread(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
+  private func addThread(_ call: LuaCall, name: String?) throws(LuaFailure) -> LuaOutcome {
     guard call.count <= mostArguments else { throw call.failure("too many arguments") }
-    scheduler.yield(spawnCoroutine(call, arguments: call.count - 1))
+    startThread(call, arguments: call.count - 1, name: name)
     return .results(1)
   }
 

@@ -59,8 +59,15 @@ extension SocketLibrary {
     }
   }
 
-  /// `getfamily`, `getsockname` of Internet sockets.
-  func addInternetNames(_ call: LuaCall, of sockets: SocketGroup) {
+  /// `getfamily`, `getsockname` and `getpeername` of Internet sockets; `connected` are those that have a
+  /// peer.
+  func addInternetNames(
+    _ call: LuaCall, of sockets: SocketGroup, connected: SocketGroup
+  ) {
+    call.setFunction("getpeername") { [self] (call) throws(LuaFailure) in
+      let socket = try check(connected, call).pointee
+      return pushName(call, socket.family) { () throws(Errno) in try socket.socket.peerAddress() }
+    }
     call.setFunction("getfamily") { [self] (call) throws(LuaFailure) in
       call.push(try check(sockets, call).pointee.family == AF_INET6 ? "inet6" : "inet4")
       return .results(1)
@@ -86,6 +93,22 @@ extension SocketLibrary {
     }
   }
 
+  /// `bind(host, port)` of an Internet socket.
+  func bindInternet(
+    _ call: LuaCall, _ socket: UnsafeMutablePointer<SocketObject>
+  ) throws(LuaFailure) -> LuaOutcome {
+    let query = ResolverQuery(
+      host: try passiveHost(call, at: 2), service: try call.string(at: 3),
+      family: socket.pointee.family, stream: socket.pointee.kind == .stream, passive: true)
+    switch Resolver.resolve(query) {
+    case .failure(let error): return call.pushFailure(.resolver(error))
+    case .success(let addresses):
+      if let failure = bind(socket, to: addresses) { return call.pushFailure(failure) }
+    }
+    call.push(1.0)
+    return .results(1)
+  }
+
   /// `*` is every interface.
   func passiveHost(_ call: LuaCall, at index: Int) throws(LuaFailure) -> String? {
     let host = try call.string(at: index)
@@ -96,13 +119,8 @@ extension SocketLibrary {
   func wait(
     _ socket: UnsafeMutablePointer<SocketObject>, _ readiness: Readiness, _ start: inout Int64?
   ) -> SocketFailure? {
-    let timeouts = socket.pointee.timeouts
-    if timeouts.isZero { return .timeout }
-    let now = MonotonicTime.now()
-    let began = start ?? now
-    start = began
-    return SocketTimeouts.wait(
-      socket.pointee.descriptor, for: readiness, until: timeouts.deadline(start: began, now: now))
+    guard let deadline = socket.pointee.timeouts.nextDeadline(&start) else { return .timeout }
+    return SocketTimeouts.wait(socket.pointee.descriptor, for: readiness, until: deadline)
   }
 }
 

@@ -19,6 +19,16 @@ public struct SocketTimeouts: Sendable {
     return min(last, MonotonicTime.deadline(after: block, from: total < 0 ? start : now))
   }
 
+  /// Until when an operation may wait now; nil when it may not wait at all. `start` is set by its first
+  /// wait.
+  func nextDeadline(_ start: inout Int64?) -> Int64? {
+    if isZero { return nil }
+    let now = MonotonicTime.now()
+    let began = start ?? now
+    start = began
+    return deadline(start: began, now: now)
+  }
+
   /// Waits with poll(2) until the descriptor is ready or `deadline` has passed.
   public static func wait(
     _ descriptor: Int32, for readiness: Readiness, until deadline: Int64

@@ -10,33 +10,17 @@ extension SocketLibrary {
     addGetTimeout(call, of: tcp.any)
     addStreamMethods(call, of: tcp.client)
     addConnectionMethods(call, of: tcp)
-    addInternetNames(call, of: tcp.any)
-    call.setFunction("getpeername") { [self] (call) throws(LuaFailure) in
-      let socket = try check(tcp.any, call).pointee
-      return pushName(call, socket.family) { () throws(Errno) in try socket.socket.peerAddress() }
-    }
+    addInternetNames(call, of: tcp.any, connected: tcp.any)
     for name: StaticString in ["bind", "setsockname"] {
-      call.setFunction(name) { [self] (call) throws(LuaFailure) in try bind(call) }
+      call.setFunction(name) { [self] (call) throws(LuaFailure) in
+        try bindInternet(call, check(tcp.master, call))
+      }
     }
     for name: StaticString in ["connect", "setpeername"] {
       call.setFunction(name) { [self] (call) throws(LuaFailure) in try connect(call) }
     }
     addGetOption(call, of: tcp.any, .tcp)
     addSetOption(call, of: tcp.any, .tcp)
-  }
-
-  private func bind(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
-    let socket = try check(tcp.master, call)
-    let query = ResolverQuery(
-      host: try passiveHost(call, at: 2), service: try call.string(at: 3),
-      family: socket.pointee.family, passive: true)
-    switch Resolver.resolve(query) {
-    case .failure(let error): return call.pushFailure(.resolver(error))
-    case .success(let addresses):
-      if let failure = bind(socket, to: addresses) { return call.pushFailure(failure) }
-    }
-    call.push(1.0)
-    return .results(1)
   }
 
   private func connect(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {

@@ -9,14 +9,13 @@ extension SocketLibrary {
     addDescriptorMethods(call, of: udp.any)
     addGetTimeout(call, of: udp.any)
     addDatagramMethods(call, of: udp)
-    addInternetNames(call, of: udp.any)
-    call.setFunction("getpeername") { [self] (call) throws(LuaFailure) in
-      let socket = try check(udp.connected, call).pointee
-      return pushName(call, socket.family) { () throws(Errno) in try socket.socket.peerAddress() }
-    }
+    addInternetNames(
+      call, of: udp.any, connected: SocketGroup(name: udp.connected.name, [udp.connected]))
     call.setFunction("sendto") { [self] (call) throws(LuaFailure) in try sendTo(call) }
     call.setFunction("receivefrom") { [self] (call) throws(LuaFailure) in try receiveFrom(call) }
-    call.setFunction("setsockname") { [self] (call) throws(LuaFailure) in try setName(call) }
+    call.setFunction("setsockname") { [self] (call) throws(LuaFailure) in
+      try bindInternet(call, check(udp.unconnected, call))
+    }
     call.setFunction("setpeername") { [self] (call) throws(LuaFailure) in try setPeer(call) }
     addGetOption(call, of: udp.any, .udp)
     addSetOption(call, of: udp.any, .udp)
@@ -54,20 +53,6 @@ extension SocketLibrary {
     call.push(sender.numericHost)
     call.push(Int(sender.port ?? 0))
     return .results(3)
-  }
-
-  private func setName(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
-    let socket = try check(udp.unconnected, call)
-    let query = ResolverQuery(
-      host: try passiveHost(call, at: 2), service: try call.string(at: 3),
-      family: socket.pointee.family, stream: false, passive: true)
-    switch Resolver.resolve(query) {
-    case .failure(let error): return call.pushFailure(.resolver(error))
-    case .success(let addresses):
-      if let failure = bind(socket, to: addresses) { return call.pushFailure(failure) }
-    }
-    call.push(1.0)
-    return .results(1)
   }
 
   /// `setpeername(host, port)`; the host `*` undoes it.

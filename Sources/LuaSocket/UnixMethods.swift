@@ -9,17 +9,9 @@ extension SocketLibrary {
     addDescriptorMethods(call, of: sockets.any)
     addStreamMethods(call, of: sockets.client)
     addConnectionMethods(call, of: sockets)
-    addUnixName(call, of: sockets.any)
-    for name: StaticString in ["bind", "setsockname"] {
-      call.setFunction(name) { [self] (call) throws(LuaFailure) in
-        try bindUnix(call, check(sockets.master, call))
-      }
-    }
-    for name: StaticString in ["connect", "setpeername"] {
-      call.setFunction(name) { [self] (call) throws(LuaFailure) in
-        try connectUnix(call, check(sockets.master, call), becoming: sockets.client)
-      }
-    }
+    let masters = SocketGroup(name: sockets.master.name, [sockets.master])
+    addUnixNames(
+      call, of: sockets.any, binding: masters, connecting: masters, becoming: sockets.client)
     addSetOption(call, of: sockets.any, .unixStream)
   }
 
@@ -28,17 +20,10 @@ extension SocketLibrary {
     addDescriptorMethods(call, of: sockets.any)
     addGetTimeout(call, of: sockets.any)
     addDatagramMethods(call, of: sockets)
-    addUnixName(call, of: sockets.any)
-    for name: StaticString in ["bind", "setsockname"] {
-      call.setFunction(name) { [self] (call) throws(LuaFailure) in
-        try bindUnix(call, check(sockets.unconnected, call))
-      }
-    }
-    for name: StaticString in ["connect", "setpeername"] {
-      call.setFunction(name) { [self] (call) throws(LuaFailure) in
-        try connectUnix(call, check(sockets.any, call), becoming: sockets.connected)
-      }
-    }
+    addUnixNames(
+      call, of: sockets.any,
+      binding: SocketGroup(name: sockets.unconnected.name, [sockets.unconnected]),
+      connecting: sockets.any, becoming: sockets.connected)
     call.setFunction("sendto") { [self] (call) throws(LuaFailure) in
       let socket = try check(sockets.unconnected, call)
       let bytes = try call.bytes(at: 2)
@@ -58,7 +43,21 @@ extension SocketLibrary {
     addSetOption(call, of: sockets.any, .unixDatagram)
   }
 
-  private func addUnixName(_ call: LuaCall, of sockets: SocketGroup) {
+  /// `bind`, `connect` and `getsockname`, with their other names.
+  private func addUnixNames(
+    _ call: LuaCall, of sockets: SocketGroup, binding: SocketGroup, connecting: SocketGroup,
+    becoming connected: LuaClass<SocketObject>
+  ) {
+    for name: StaticString in ["bind", "setsockname"] {
+      call.setFunction(name) { [self] (call) throws(LuaFailure) in
+        try bindUnix(call, check(binding, call))
+      }
+    }
+    for name: StaticString in ["connect", "setpeername"] {
+      call.setFunction(name) { [self] (call) throws(LuaFailure) in
+        try connectUnix(call, check(connecting, call), becoming: connected)
+      }
+    }
     call.setFunction("getsockname") { [self] (call) throws(LuaFailure) in
       let socket = try check(sockets, call)
       do throws(Errno) {
@@ -125,12 +124,9 @@ extension SocketLibrary {
   private func pause(
     _ socket: UnsafeMutablePointer<SocketObject>, _ start: inout Int64?
   ) -> SocketFailure? {
-    let timeouts = socket.pointee.timeouts
-    if timeouts.isZero { return .timeout }
-    let now = MonotonicTime.now()
-    let began = start ?? now
-    start = began
-    guard now < timeouts.deadline(start: began, now: now) else { return .timeout }
+    guard let deadline = socket.pointee.timeouts.nextDeadline(&start),
+      MonotonicTime.now() < deadline
+    else { return .timeout }
     WallClock.sleep(0.002)
     return nil
   }

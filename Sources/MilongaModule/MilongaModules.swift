@@ -14,52 +14,42 @@ public enum MilongaModules {
     guard call.pushPreloadTable() else { return }
     defer { call.pop() }
     SocketModule.preloadFiles(call)
-    call.setFunction("socket.core") { (call) throws(LuaFailure) in
-      SocketModule.open(call)
-      return .results(1)
-    }
-    call.setFunction("socket.buffered") { (call) throws(LuaFailure) in
-      SocketModule.openBuffered(call)
-      return .results(1)
-    }
-    call.setFunction("socket.unix") { (call) throws(LuaFailure) in
-      UnixModule.open(call)
-      return .results(1)
-    }
-    call.setFunction("socket.serial") { (call) throws(LuaFailure) in
-      SerialModule.open(call)
-      return .results(1)
-    }
-    call.setFunction("mime.core") { (call) throws(LuaFailure) in
-      MIMEModule.open(call)
-      return .results(1)
-    }
-    call.setFunction("copas") { (call) throws(LuaFailure) in
+    add("socket.core", to: call) { SocketModule.open($0) }
+    add("socket.buffered", to: call) { SocketModule.openBuffered($0) }
+    add("socket.unix", to: call) { UnixModule.open($0) }
+    add("socket.serial", to: call) { SerialModule.open($0) }
+    add("mime.core", to: call) { MIMEModule.open($0) }
+    add("copas", to: call) { (call) throws(LuaFailure) in
       try CopasModule.open(call, isReloaded: true)
-      return .results(1)
     }
     for name in CopasModule.submoduleNames {
-      call.push { (call) throws(LuaFailure) in
+      add("copas." + name, to: call) { (call) throws(LuaFailure) in
         try CopasModule.open(call, submodule: name)
-        return .results(1)
       }
-      call.setField("copas." + name, of: -2)
     }
-    call.setFunction("tango") { (call) throws(LuaFailure) in
+    add("tango", to: call) { (call) throws(LuaFailure) in
       try requireCopas(call)
       try TangoModule.open(call)
-      return .results(1)
     }
-    call.setFunction("tango.client.socket") { (call) throws(LuaFailure) in
+    add("tango.client.socket", to: call) { (call) throws(LuaFailure) in
       try requireCopas(call)
       try TangoModule.open(call, side: "client", backEnd: "socket")
-      return .results(1)
     }
-    call.setFunction("tango.server.copas_socket") { (call) throws(LuaFailure) in
+    add("tango.server.copas_socket", to: call) { (call) throws(LuaFailure) in
       try requireCopas(call)
       try TangoModule.open(call, side: "server", backEnd: "copas_socket")
+    }
+  }
+
+  /// Registers a module in the table on top of the stack. `open` pushes what `require` returns.
+  private static func add(
+    _ name: String, to call: LuaCall, open: @escaping (LuaCall) throws(LuaFailure) -> Void
+  ) {
+    call.push { (call) throws(LuaFailure) in
+      try open(call)
       return .results(1)
     }
+    call.setField(name, of: -2)
   }
 
   /// tango works with functions of the module `copas`: it is made, if nobody has yet required it.

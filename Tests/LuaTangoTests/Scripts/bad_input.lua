@@ -157,6 +157,17 @@ test('a message byte by byte', function()
   peer:close()
 end)
 
+-- The body is answered with an error, and the connection goes on.
+local function expectRefusal(body)
+  local peer = raw()
+  peer:send(frame(body))
+  T.contains(answer(peer), '{false,"tango server error')
+  peer:send(frame '{"add",1,2}')
+  T.equal(answer(peer), '{true,3}')
+  peer:close()
+  expectLog(0)
+end
+
 -- Bodies that are no message: each is answered with an error, and the connection goes on.
 local bodies = {
   ['nothing'] = '', ['spaces'] = '   ', ['a number'] = '5', ['a text'] = '"add"', ['a name'] = 'add',
@@ -175,15 +186,7 @@ local bodies = {
   ['an element too far'] = '{"count",[1000000]=1}',
 }
 for name, body in pairs(bodies) do
-  test('a body of ' .. name, function()
-    local peer = raw()
-    peer:send(frame(body))
-    T.contains(answer(peer), '{false,"tango server error')
-    peer:send(frame '{"add",1,2}')
-    T.equal(answer(peer), '{true,3}')
-    peer:close()
-    expectLog(0)
-  end)
+  test('a body of ' .. name, function() expectRefusal(body) end)
 end
 
 -- Code in the place of values: refused, or a text; never carried out.
@@ -212,15 +215,7 @@ for name, body in pairs{
   ['a path of dots'] = '{"...."}', ['a long path'] = '{"' .. ('x.'):rep(100000) .. '"}',
   ['a path with every byte'] = '{"\\0\\1\\255\\n"}',
 } do
-  test('a path that is ' .. name, function()
-    local peer = raw()
-    peer:send(frame(body))
-    T.contains(answer(peer), '{false,"tango server error')
-    peer:send(frame '{"add",1,2}')
-    T.equal(answer(peer), '{true,3}')
-    peer:close()
-    expectLog(0)
-  end)
+  test('a path that is ' .. name, function() expectRefusal(body) end)
 end
 
 test('the log stays on one line, whatever a peer sends', function()

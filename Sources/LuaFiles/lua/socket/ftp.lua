@@ -395,23 +395,19 @@ local function needfield(request, field)
   if not request[field] then socket.try(nil, "missing " .. field) end
 end
 
-local function put(transfer)
-  transfer = override(transfer)
-  needfield(transfer, "source")
-  return insession(transfer, function(session)
-    opentransfer(session, transfer)
-    return session:send(transfer)
-  end)
+-- Sends from a source, or receives into a sink: the field that a request must have for it.
+local function moving(method, field)
+  return function(transfer)
+    transfer = override(transfer)
+    needfield(transfer, field)
+    return insession(transfer, function(session)
+      opentransfer(session, transfer)
+      return session[method](session, transfer)
+    end)
+  end
 end
 
-local function get(transfer)
-  transfer = override(transfer)
-  needfield(transfer, "sink")
-  return insession(transfer, function(session)
-    opentransfer(session, transfer)
-    return session:receive(transfer)
-  end)
-end
+local put, get = moving("send", "source"), moving("receive", "sink")
 
 ---Uploads a file: a URL and the contents, or a table.
 ---@type fun(transfer: string|socket.ftp.transfer, content?: string): integer?, string?
