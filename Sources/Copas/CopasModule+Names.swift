@@ -39,7 +39,8 @@ extension CopasLoop {
       let name = try call.string(at: 1)
       setName(call, of: 2, name)
       if let socket = sockets.any.payload(call, at: 2),
-        let task = servers[socket.pointee.descriptor], tasks[Int(task.index)].kind == .server
+        let task = servers[socket.pointee.descriptor], scheduler.exists(task),
+        tasks[Int(task.index)].kind == .server
       {
         tasks[Int(task.index)].origin.server = serverNames.number(of: name)
       }
