@@ -7,6 +7,7 @@ let package = Package(
     .executable(name: "milonga", targets: ["milonga"]),
     .library(name: "MilongaModule", type: .static, targets: ["MilongaModule"]),
     .library(name: "Lua", targets: ["Lua"]),
+    .library(name: "Milonga", targets: ["Copas", "Lua", "MilongaModule"]),
     .library(name: "RPC", targets: ["RPC"]),
   ],
   dependencies: [
@@ -48,7 +49,9 @@ let package = Package(
     .target(name: "TestSupport", path: "Tests/TestSupport"),
     .testTarget(name: "CommandLineTests", dependencies: ["milonga", "TestSupport"]),
     .testTarget(
-      name: "CopasTests", dependencies: ["milonga", "TestSupport"], exclude: ["Scripts"]),
+      name: "CopasTests",
+      dependencies: ["Copas", "Lua", "milonga", "MilongaModule", "TestSupport"],
+      exclude: ["Scripts"]),
     .testTarget(
       name: "IOTests",
       dependencies: [

@@ -43,7 +43,9 @@ extension CopasLoop {
         state.pointee.attempt = ConnectAttempt([address])
       } else {
         let query = ResolverQuery(host: host, service: service, family: family)
-        state.pointee.ticket = lookups.start(query, for: current!)
+        state.pointee.ticket = lookups.start(for: current!) {
+          Resolver.resolve(query, completion: $0)
+        }
         return sleep(until: state.pointee.deadline)
       }
     }

@@ -17,7 +17,9 @@ public final class CopasLoop {
   let pool: BufferPool
   @usableFromInline let scheduler = Scheduler()
   let readiness: ReadinessQueue
-  let lookups: Lookups
+  /// Names being looked up.
+  let lookups: Errands<Result<[SocketAddress], ResolverError>>
+  private var runningAsyncCalls: AsyncCalls?
   /// The main thread's stack, on which `copas.loop` runs.
   public let main: LuaCall
   /// Where its limits are; nil when the state is another program's.
@@ -83,9 +85,7 @@ public final class CopasLoop {
   ///
   /// - Throws: a Lua error when the process has no descriptors left.
   public static func of(_ call: LuaCall) throws(LuaFailure) -> CopasLoop {
-    call.pushRegistry(key)
-    defer { call.pop() }
-    if let loop = LuaHolder<CopasLoop>.object(call, at: -1) { return loop }
+    if let loop = existing(call) { return loop }
     let loop: CopasLoop
     do throws(Errno) {
       loop = try CopasLoop(call, kind: chosenKind())
@@ -95,6 +95,13 @@ public final class CopasLoop {
     LuaHolder.push(loop, onto: call)
     call.setRegistry(key)
     return loop
+  }
+
+  /// The dispatcher of the state; nil when nobody has asked for it.
+  static func existing(_ call: LuaCall) -> CopasLoop? {
+    call.pushRegistry(key)
+    defer { call.pop() }
+    return LuaHolder<CopasLoop>.object(call, at: -1)
   }
 
   /// `MILONGA_READINESS=poll` selects the portable back end.
@@ -108,7 +115,7 @@ public final class CopasLoop {
     pool = sockets.pool
     foreignTimeouts = LuaClass(call, name: "copas timeouts")
     readiness = try ReadinessQueue(kind)
-    lookups = Lookups(waker: readiness.waker)
+    lookups = Errands(waker: readiness.waker)
     // The registry's main thread: `call` may be a coroutine that will be gone.
     lua_rawgeti(call.state, milonga_registryindex(), lua_Integer(LUA_RIDX_MAINTHREAD))
     main = LuaCall(lua_tothread(call.state, -1))
@@ -124,6 +131,7 @@ public final class CopasLoop {
     scheduler.lineObserver = nil
     sockets.willClose = nil
     lookups.close()
+    runningAsyncCalls?.close()
   }
 
   // MARK: Running
@@ -132,8 +140,28 @@ public final class CopasLoop {
   /// for, unless there is somebody asleep whom its callback could wake.
   var isFinished: Bool {
     scheduler.readyCount == 0 && scheduler.waitingForDescriptor == 0
-      && scheduler.sleeping == timeouts.count && lookups.isEmpty
+      && scheduler.sleeping == timeouts.count && !hasErrands
       && (timeouts.isEmpty || asleepForEver == 0)
+  }
+
+  /// Other threads work for coroutines of ours.
+  private var hasErrands: Bool { !lookups.isEmpty || runningAsyncCalls?.isEmpty == false }
+
+  /// The async functions that coroutines have called.
+  var asyncCalls: AsyncCalls {
+    if let runningAsyncCalls { return runningAsyncCalls }
+    let calls = AsyncCalls(self)
+    runningAsyncCalls = calls
+    return calls
+  }
+
+  private func deliverErrands() {
+    let wake: (TaskID) -> Bool = { [scheduler] task in
+      scheduler.wake(task)
+      return scheduler.exists(task)
+    }
+    lookups.deliver(wake)
+    runningAsyncCalls?.deliver(wake)
   }
 
   /// Threads that only `copas.wakeup` gets up.
@@ -163,16 +191,13 @@ public final class CopasLoop {
       }
     }
     // Threads that only hand things to each other need no system call for every turn.
-    if milliseconds != 0 || scheduler.waitingForDescriptor > 0 || !lookups.isEmpty {
+    if milliseconds != 0 || scheduler.waitingForDescriptor > 0 || hasErrands {
       handled = try look(milliseconds: milliseconds)
     }
     let begin = statistics == nil ? 0 : MonotonicTime.now()
     defer { if begin != 0 { statistics?.add(MonotonicTime.now() - begin) } }
     try raiseInterruption()
-    lookups.deliver {
-      scheduler.wake($0)
-      return scheduler.exists($0)
-    }
+    if hasErrands { deliverErrands() }
     if scheduler.nextDeadline != nil { scheduler.expire(MonotonicTime.now()) }
     if scheduler.readyCount > 0 {
       idleCollection.isDue = true

@@ -45,6 +45,15 @@ extension LuaCall {
     lua_rawset(state, table)
   }
 
+  /// Pops the value on top of the stack into a global variable; metamethods of the table of globals are
+  /// ignored.
+  public func popGlobal(_ name: String) {
+    milonga_pushglobaltable(state)
+    insert(at: -2)
+    setField(name, of: -2)
+    pop()
+  }
+
   /// Pushes `table[key]` without metamethods, where `key` is one that no Lua code can have.
   @inlinable
   public func pushField(_ key: LuaRegistryKey, of index: Int) {

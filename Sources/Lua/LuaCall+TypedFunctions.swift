@@ -6,15 +6,7 @@ extension LuaCall {
     typed body: @escaping (repeat each Argument) throws -> (repeat each Result)
   ) {
     push { (call: LuaCall) throws(LuaFailure) -> LuaOutcome in
-      var index = 0
-      func next<Value: LuaConvertible>(_: Value.Type) throws(LuaFailure) -> Value {
-        index += 1
-        guard let value = Value(call, at: index) else {
-          throw call.typeFailure(argument: index, expected: Value.luaTypeName)
-        }
-        return value
-      }
-      let arguments: (repeat each Argument) = try (repeat next((each Argument).self))
+      let arguments: (repeat each Argument) = try call.arguments()
       let results: (repeat each Result)
       do {
         results = try body(repeat each arguments)
@@ -23,13 +15,39 @@ extension LuaCall {
       } catch {
         throw call.failure("\(error)")
       }
-      var count = 0
-      for result in repeat each results {
-        guard call.reserve(2) else { throw call.failure("too many results") }
-        result.push(onto: call)
-        count += 1
-      }
-      return .results(count)
+      return .results(try call.push(results: repeat each results))
     }
+  }
+
+  /// The arguments from the first on, as the types asked for.
+  ///
+  /// - Throws: an argument error for one that does not convert.
+  public func arguments<each Argument: LuaConvertible>() throws(LuaFailure) -> (
+    repeat each Argument
+  ) {
+    var index = 0
+    func next<Value: LuaConvertible>(_: Value.Type) throws(LuaFailure) -> Value {
+      index += 1
+      guard let value = Value(self, at: index) else {
+        throw typeFailure(argument: index, expected: Value.luaTypeName)
+      }
+      return value
+    }
+    return try (repeat next((each Argument).self))
+  }
+
+  /// Pushes the values.
+  ///
+  /// - Returns: how many they are.
+  public func push<each Result: LuaConvertible>(
+    results: repeat each Result
+  ) throws(LuaFailure) -> Int {
+    var count = 0
+    for result in repeat each results {
+      guard reserve(2) else { throw failure("too many results") }
+      result.push(onto: self)
+      count += 1
+    }
+    return count
   }
 }

@@ -107,10 +107,8 @@ public final class LuaState {
   public func register<each Argument: LuaConvertible, each Result: LuaConvertible>(
     _ name: String, _ body: @escaping (repeat each Argument) throws -> (repeat each Result)
   ) {
-    milonga_pushglobaltable(call.state)
     call.push(typed: body)
-    call.setField(name, of: -2)
-    call.pop()
+    call.popGlobal(name)
   }
 
   // MARK: Protected operations

@@ -1,10 +1,8 @@
 import IO
 import Scheduler
 
-/// Names being looked up on other threads for coroutines that wait.
-final class Lookups {
-  typealias Answer = Result<[SocketAddress], ResolverError>
-
+/// Work that other threads do for coroutines that wait: names being looked up, Swift functions.
+final class Errands<Answer: Sendable> {
   private let mailbox: Mailbox<(ticket: Int, answer: Answer)>
   private var waiting: [Int: TaskID] = [:]
   private var answers: [Int: Answer] = [:]
@@ -14,13 +12,17 @@ final class Lookups {
 
   var isEmpty: Bool { waiting.isEmpty }
 
-  /// Starts to look a name up; `task` is woken when the answer is there.
-  func start(_ query: ResolverQuery, for task: TaskID) -> Int {
+  /// Begins an errand; `task` is woken when the answer is there.
+  ///
+  /// - Parameter work: calls the function that it is given once, on any thread.
+  func start(
+    for task: TaskID, _ work: (_ answer: @escaping @Sendable (Answer) -> Void) -> Void
+  ) -> Int {
     lastTicket += 1
     let ticket = lastTicket
     waiting[ticket] = task
     let mailbox = mailbox
-    Resolver.resolve(query) { mailbox.send((ticket, $0)) }
+    work { mailbox.send((ticket, $0)) }
     return ticket
   }
 
