@@ -71,6 +71,9 @@ public final class CopasLoop {
   /// Told once, when the turn of the running coroutine ends.
   public var turnEndObserver: (any TurnEndObserver)?
 
+  /// nil while nobody wants to know.
+  var monitor: TurnMonitor?
+
   /// By their numbers, from 1.
   private var observers: [(any ThreadObserver)?] = []
   private var freeObservers: [Int32] = []
@@ -128,6 +131,7 @@ public final class CopasLoop {
   }
 
   deinit {
+    if monitor?.watchdog != nil { milonga_set_watchdog(main.state, nil, nil) }
     scheduler.lineObserver = nil
     sockets.willClose = nil
     lookups.close()
@@ -270,8 +274,10 @@ public final class CopasLoop {
     current = task
     currentCoroutine = coroutine
     currentReason = reason
+    if let monitor { monitor.turnBegins(self, task, reason) }
     var results: Int32 = 0
     let status = milonga_resume(coroutine, main.state, vm, arguments, &results)
+    if let monitor { monitor.turnEnded(self, task, status: status) }
     (current, currentCoroutine) = outer
     if let observer = turnEndObserver {
       turnEndObserver = nil

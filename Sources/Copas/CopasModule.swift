@@ -45,6 +45,7 @@ public enum CopasModule {
     loop.addExit(call)
     loop.addTimeouts(call)
     loop.addStatus(call)
+    loop.addDebug(call)
 
     call.pushTable(fields: 2)
     call.setFunction("__index") { (call) throws(LuaFailure) in try loop.loadSubmodule(call) }

@@ -44,6 +44,9 @@ static const char wire[] = {
 #embed "lua/socket/wire.lua"
 };
 
+static const char copas_debug[] = {
+#embed "lua/copas/debug.lua"
+};
 static const char copas_ftp[] = {
 #embed "lua/copas/ftp.lua"
 };
@@ -74,6 +77,7 @@ static const milonga_luafile files[] = {
     {"socket.tp", "=milonga/socket/tp.lua", tp, sizeof tp, 0},
     {"socket.url", "=milonga/socket/url.lua", url, sizeof url, 0},
     {"socket.wire", "=milonga/socket/wire.lua", wire, sizeof wire, 0},
+    {"copas.debug", "=milonga/copas/debug.lua", copas_debug, sizeof copas_debug, 1},
     {"copas.ftp", "=milonga/copas/ftp.lua", copas_ftp, sizeof copas_ftp, 0},
     {"copas.http", "=milonga/copas/http.lua", copas_http, sizeof copas_http, 0},
     {"copas.layer", "=milonga/copas/layer.lua", copas_layer, sizeof copas_layer, 0},

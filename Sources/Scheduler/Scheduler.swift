@@ -135,6 +135,29 @@ public final class Scheduler {
     return TaskID(index: index, generation: task.pointee.generation)
   }
 
+  /// What a task waits for.
+  public enum Wait: Equatable, Sendable {
+    /// It runs, or is gone.
+    case nothing
+    /// Its turn comes.
+    case turn
+    /// To be woken, or admitted, or for the time (`Int64.max` for none).
+    case time(Int64)
+    case descriptor(Int32, Direction)
+  }
+
+  /// What the task waits for, for people who look for faults.
+  public func wait(of id: TaskID) -> Wait {
+    guard let task = place(of: id) else { return .nothing }
+    switch task.pointee.state {
+    case .free, .gone, .running: return .nothing
+    case .ready: return .turn
+    case .waiting where task.pointee.descriptor >= 0:
+      return .descriptor(task.pointee.descriptor, task.pointee.direction)
+    case .waiting: return .time(task.pointee.deadline)
+    }
+  }
+
   /// How many wait for a descriptor, by direction. Looks at every task.
   public var waitingCounts: (read: Int, write: Int) {
     var counts = (read: 0, write: 0)

@@ -10,5 +10,6 @@
 #include "milonga_signals.h"
 #include "milonga_system.h"
 #include "milonga_vm.h"
+#include "milonga_watchdog.h"
 
 #endif

@@ -1,0 +1,43 @@
+// The watchdog's hook.
+#include "CShims.h"
+
+// Rare enough to cost nothing that can be measured, often enough for a millisecond.
+enum { INSTRUCTIONS = 10000 };
+
+typedef struct watchdog {
+  milonga_look look;
+  void *context;
+} watchdog;
+
+static const char key = 0;
+
+static void hook(lua_State *L, lua_Debug *ar) {
+  (void)ar;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &key);
+  watchdog *dog = lua_touserdata(L, -1);
+  lua_settop(L, -2);
+  if (dog == NULL || dog->look == NULL) {
+    lua_sethook(L, NULL, 0, 0);
+    return;
+  }
+  milonga_vm *vm = milonga_vm_of(L);
+  if (vm) vm->swift_frames++;
+  dog->look(L, dog->context);
+  if (vm) vm->swift_frames--;
+}
+
+void milonga_set_watchdog(lua_State *L, milonga_look look, void *context) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &key);
+  watchdog *dog = lua_touserdata(L, -1);
+  lua_settop(L, -2);
+  if (dog == NULL) {
+    dog = lua_newuserdatauv(L, sizeof(watchdog), 0);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
+  }
+  dog->look = look;
+  dog->context = context;
+}
+
+void milonga_watch(lua_State *co) {
+  if (lua_gethook(co) == NULL) lua_sethook(co, hook, LUA_MASKCOUNT, INSTRUCTIONS);
+}

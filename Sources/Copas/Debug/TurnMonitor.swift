@@ -1,0 +1,134 @@
+import CLua
+import CShims
+import IO
+import Lua
+import LuaSocket
+import Scheduler
+
+/// Somebody looks at the coroutines' turns: `copas.debug`. There is none in a program that has not asked for it.
+final class TurnMonitor {
+  var log: TurnLog?
+  var watchdog: Watchdog?
+
+  var isIdle: Bool { log == nil && watchdog == nil }
+
+  func turnBegins(_ loop: CopasLoop, _ task: TaskID, _ reason: WakeReason) {
+    log?.turnBegins(loop, task, reason)
+    watchdog?.turnBegins(loop, task)
+  }
+
+  /// - Parameter status: what resuming the coroutine returned.
+  func turnEnded(_ loop: CopasLoop, _ task: TaskID, status: Int32) {
+    watchdog?.turnEnded(loop, task)
+    log?.turnEnded(loop, task, status: status)
+  }
+}
+
+extension CopasLoop {
+  func addDebug(_ call: LuaCall) {
+    call.pushTable(fields: 4)
+    call.setFunction("start") { [self] (call) throws(LuaFailure) in
+      try startLog(call)
+      return .results(0)
+    }
+    call.setFunction("stop") { [self] (_) throws(LuaFailure) in
+      stopLog()
+      return .results(0)
+    }
+    call.setFunction("watchdog") { [self] (call) throws(LuaFailure) in
+      try setWatchdog(call)
+      return .results(0)
+    }
+    var reference: Int32 = 0
+    call.setFunction("socket") { [self] (call) throws(LuaFailure) in
+      guard call.phase == .entered else { return .results(call.count) }
+      if reference == 0 { reference = try loadSocketDebugging(call) }
+      call.count = 1
+      call.pushRetained(reference)
+      call.insert(at: 1)
+      return .call(arguments: 1, results: 1, state: 1)
+    }
+    call.setField("debug", of: -2)
+  }
+
+  /// The function that is `copas/debug.lua`'s result, in the registry.
+  private func loadSocketDebugging(_ call: LuaCall) throws(LuaFailure) -> Int32 {
+    try SocketModule.pushFile("copas.debug", onto: call)
+    call.push { [self] (call) throws(LuaFailure) in
+      call.push(isWrapped(call, at: 1))
+      return .results(1)
+    }
+    guard milonga_pcall(call.state, 1, 1, 0) == LUA_OK else { throw .raised }
+    return call.retainTop()
+  }
+
+  private func startLog(_ call: LuaCall) throws(LuaFailure) {
+    if !call.isNoneOrNil(at: 1) { try call.check(1, is: .function) }
+    let logsCore = call.boolean(at: 2)
+    if call.isNoneOrNil(at: 1) {
+      milonga_pushglobaltable(call.state)
+      call.pushField("print", of: -1)
+    } else {
+      call.pushValue(at: 1)
+    }
+    stopLog()
+    monitored { $0.log = TurnLog(logger: call.retainTop(), logsCore: logsCore) }
+  }
+
+  func stopLog() {
+    if let log = monitor?.log { main.release(log.logger) }
+    monitored { $0.log = nil }
+  }
+
+  private func setWatchdog(_ call: LuaCall) throws(LuaFailure) {
+    let seconds = try call.number(at: 1, default: 0)
+    guard seconds >= 0, seconds < .infinity else {
+      throw call.argumentFailure(1, "seconds expected, or nil to stop, got \(seconds)")
+    }
+    if !call.isNoneOrNil(at: 2) { try call.check(2, is: .function) }
+    if let old = monitor?.watchdog, old.report != 0 { call.release(old.report) }
+    guard seconds > 0 else {
+      milonga_set_watchdog(call.state, nil, nil)
+      monitored { $0.watchdog = nil }
+      return
+    }
+    var report: Int32 = 0
+    if !call.isNoneOrNil(at: 2) {
+      call.pushValue(at: 2)
+      report = call.retainTop()
+    }
+    monitored {
+      $0.watchdog = Watchdog(limit: MonotonicTime.deadline(after: seconds, from: 0), report: report)
+    }
+    milonga_set_watchdog(
+      call.state,
+      { state, context in
+        let loop = Unmanaged<CopasLoop>.fromOpaque(context!).takeUnretainedValue()
+        loop.monitor?.watchdog?.look(loop, LuaCall(state!))
+      }, Unmanaged.passUnretained(self).toOpaque())
+    if let current { monitor?.watchdog?.turnBegins(self, current) }
+  }
+
+  private func monitored(_ change: (TurnMonitor) -> Void) {
+    let monitor = monitor ?? TurnMonitor()
+    change(monitor)
+    self.monitor = monitor.isIdle ? nil : monitor
+  }
+
+  /// Pushes the coroutine of a task onto the main stack; false without one, or without room.
+  func pushCoroutine(_ task: TaskID) -> Bool {
+    guard let coroutine = tasks[Int(task.index)].coroutine, main.reserve(8),
+      lua_checkstack(coroutine, 1) != 0
+    else { return false }
+    lua_pushthread(coroutine)
+    lua_xmove(coroutine, main.state, 1)
+    return true
+  }
+
+  /// The name of a task's coroutine.
+  func threadName(of task: TaskID) -> String {
+    guard pushCoroutine(task) else { return "?" }
+    defer { main.pop() }
+    return threadName(main, at: main.count)
+  }
+}
