@@ -62,17 +62,16 @@ extension CopasLoop {
   private func cancelAll() {
     for (index, record) in tasks.enumerated() where record.kind != .none {
       guard let task = scheduler.task(at: Int32(index)), task != current else { continue }
-      if record.kind == .server { closeServer(record) } else { holdAgain(task) }
+      if record.kind == .server {
+        main.pushRetained(record.reference)
+        closeSocket(main)
+      } else {
+        holdAgain(task)
+      }
       end(task)
     }
     servers = [:]
     timeouts = [:]
     announceExit()
-  }
-
-  private func closeServer(_ record: CopasTask) {
-    main.pushRetained(record.reference)
-    defer { main.pop() }
-    if let socket = sockets.any.payload(main, at: -1) { sockets.close(&socket.pointee) }
   }
 }

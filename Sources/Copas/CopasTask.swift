@@ -86,7 +86,7 @@ extension CopasLoop {
     }
     if record.connection != 0 {
       main.pushRetained(record.connection)
-      closeConnection(main)
+      closeSocket(main)
       main.release(record.connection)
     }
     if record.reference != 0 { main.release(record.reference) }
@@ -103,11 +103,11 @@ extension CopasLoop {
     lua_settop(coroutine, 0)
   }
 
-  /// Closes the socket on top of the stack and pops it. The handler may have replaced it (by one
-  /// that speaks TLS), so that it need not be ours.
-  private func closeConnection(_ call: LuaCall) {
+  /// Closes the socket on top of the stack and pops it. It need not be ours: a handler may have replaced it
+  /// by one that speaks TLS.
+  func closeSocket(_ call: LuaCall) {
     defer { call.pop() }
-    if let socket = sockets.tcp.any.payload(call, at: -1) {
+    if let socket = sockets.any.payload(call, at: -1) {
       sockets.close(&socket.pointee)
       return
     }

@@ -114,7 +114,7 @@ extension CopasLoop {
   }
 
   /// Calls `settimeout(0)` of an object of another library.
-  private func stopBlocking(_ call: LuaCall, at index: Int) throws(LuaFailure) {
+  func stopBlocking(_ call: LuaCall, at index: Int) throws(LuaFailure) {
     let top = call.count
     call.pushValue(at: index)
     let type = call.type(at: -1)

@@ -87,12 +87,18 @@ public final class SocketLibrary {
     return socket
   }
 
-  /// Pushes a client object for an accepted connection.
+  /// The listening socket at `index`, TCP or Unix; nil when it is something else.
+  public func server(_ call: LuaCall, at index: Int) -> UnsafeMutablePointer<SocketObject>? {
+    tcp.server.payload(call, at: index) ?? unixStream?.server.payload(call, at: index)
+  }
+
+  /// Pushes a client object for a connection accepted by a server of this family.
   @discardableResult
   public func pushClient(
     _ socket: Socket, family: Int32, onto call: LuaCall
   ) -> UnsafeMutablePointer<SocketObject> {
-    tcp.client.push(SocketObject(descriptor: socket.descriptor, family: family), onto: call)
+    let client = family == AF_UNIX ? unixStream!.client : tcp.client
+    return client.push(SocketObject(descriptor: socket.descriptor, family: family), onto: call)
   }
 
   /// Closes, telling the scheduler first.

@@ -1,4 +1,4 @@
--- oks: 21
+-- oks: 38
 local copas = require "copas"
 local socket = require "socket"
 local check = require "check"
@@ -98,3 +98,81 @@ check.run(function()
   copas.removeserver(server)
 end)
 check.ok("nothing is left", copas.finished())
+
+-- Unix sockets
+check.run(function()
+  local unix = require "socket.unix"
+  local path = os.tmpname()
+  os.remove(path)
+  local server = unix.stream()
+  assert(server:bind(path))
+  assert(server:listen())
+  copas.addserver(server, copas.handler(function(skt)
+    skt:send("to " .. skt:receive() .. " from " .. copas.getthreadname():match ":(.*)$" .. "\n")
+  end), 5, "path")
+  for i = 1, 2 do
+    local c = copas.wrap(unix.stream())
+    check.equal("connects", c:connect(path), 1)
+    c:send("me\n")
+    check.equal("a Unix server", c:receive(), "to me from handler_" .. i)
+    c:close()
+  end
+  copas.removeserver(server)
+  check.equal("closed", server:getfd(), -1)
+  os.remove(path)
+end)
+
+-- Objects of another library
+check.run(function()
+  local calls = {}
+  local function stranger(own)
+    return setmetatable({}, {
+      __index = function(self, name)
+        local method = own[name]
+        return method and function(_, ...)
+          calls[name] = (calls[name] or 0) + 1
+          local result, err = method(own, ...)
+          return name == "accept" and result and stranger(result) or result, err
+        end
+      end,
+      __tostring = function() return "strange socket" end,
+    })
+  end
+  local own, port = check.listener()
+  local server = stranger(own)
+  copas.addserver(server, function(skt)
+    check.ok("named as others", copas.getsocketname(skt):find("strange socket:client_%d$"), copas.getsocketname(skt))
+    copas.send(skt, "echo " .. copas.receive(skt) .. "\n")
+  end)
+  for i = 1, 2 do
+    local c = copas.wrap(socket.tcp())
+    c:connect("127.0.0.1", port)
+    copas.pause(0.001)
+    c:send(i .. "\n")
+    check.equal("a stranger's server", c:receive(), "echo " .. i)
+    check.ok("its connection is closed", select(2, c:receive()) == "closed")
+    c:close()
+  end
+  check.ok("never blocks", calls.settimeout == 3 and calls.accept >= 4, calls.settimeout, calls.accept)
+  check.equal("removeserver, kept open", copas.removeserver(server, true), true)
+  check.ok("still open", own:getfd() >= 0)
+  copas.addserver(server, function() end)
+  copas.removeserver(server)
+  check.equal("closed", own:getfd(), -1)
+  check.ok("closed already", not pcall(copas.addserver, server, print))
+
+  -- One whose accept fails rests, and then goes on.
+  own, port = check.listener()
+  local failures = 0
+  server = setmetatable({
+    accept = function()
+      failures = failures + 1
+      if failures == 1 then return nil, "out of something" end
+      if failures == 2 then error "worse" end
+      return own:accept()
+    end,
+  }, {__index = function(_, name) return function(_, ...) return own[name](own, ...) end end})
+  copas.addserver(server, greeter "at last")
+  check.equal("goes on", ask(port), "at last")
+  copas.removeserver(server)
+end)
