@@ -1,0 +1,210 @@
+import NIOConcurrencyHelpers
+import NIOCore
+import RPC
+
+/// One connection of a client. Calls are written by the tasks that make them, one behind the other into one
+/// buffer, which leaves as a whole in the next turn of the event loop; answers come in the order of the calls.
+final class TangoConnection: ChannelInboundHandler, @unchecked Sendable {
+  typealias InboundIn = ByteBuffer
+
+  let peer: String
+  let eventLoop: any EventLoop
+  private let limits: RPCLimits
+  private let lock = NIOLock()
+  private var shared: Shared
+
+  /// What the tasks that call and the event loop share.
+  private struct Shared: ~Copyable {
+    var writer = TangoTextWriter()
+    var calls: CallsInFlight<PendingCall>
+    var isFlushScheduled = false
+    var end: TangoError?
+
+    init(limit: Int) { calls = CallsInFlight(limit: limit) }
+  }
+
+  // The rest belongs to the event loop.
+  private var context: ChannelHandlerContext?
+  private var reader: FrameReader
+  private let elements = MessageElements()
+  private var timer: Scheduled<Void>?
+  private var timerDeadline = Int64.max
+
+  init(peer: String, eventLoop: any EventLoop, limits: RPCLimits) {
+    self.peer = peer
+    self.eventLoop = eventLoop
+    self.limits = limits
+    shared = Shared(limit: limits.callsInFlight)
+    reader = FrameReader(maxBytes: limits.frameBytes)
+  }
+
+  var isOpen: Bool { lock.withLock { shared.end == nil } }
+
+  /// Calls that await their answers.
+  var callsInFlight: Int { lock.withLock { shared.calls.count } }
+
+  // MARK: Calling
+
+  /// Sends the call; it is answered, or fails, exactly once.
+  ///
+  /// - Parameters:
+  ///   - deadline: nanoseconds of the monotonic clock, nil for none.
+  ///   - write: writes the arguments, from element 2 on.
+  func start(
+    _ call: PendingCall, deadline: Int64?,
+    _ write: (inout TangoTextWriter) throws -> Void
+  ) {
+    var mustFlush = false
+    let failure: (any Error)? = lock.withLock {
+      if let end = shared.end { return end }
+      if call.isCancelled { return CancellationError() }
+      let waiting = shared.writer.buffer.count
+      let frame = LengthLineFraming.open(in: &shared.writer.buffer)
+      do {
+        shared.writer.beginTable(elements: 0, entries: 0)
+        try shared.writer.element(1, call.path)
+        try write(&shared.writer)
+        shared.writer.endTable()
+      } catch {
+        shared.writer.breakOff()
+        LengthLineFraming.drop(frame, from: &shared.writer.buffer)
+        return TangoError.unsendable(path: call.path, reason: "\(error)")
+      }
+      let bytes = LengthLineFraming.close(frame, in: &shared.writer.buffer)
+      guard bytes <= limits.frameBytes else {
+        shared.writer.buffer.truncate(to: waiting)
+        return TangoError.unsendable(
+          path: call.path,
+          reason:
+            "the message has \(bytes) bytes, more than limits.frameBytes (\(limits.frameBytes))")
+      }
+      guard let id = shared.calls.add(call, deadline: deadline) else {
+        shared.writer.buffer.truncate(to: waiting)
+        return TangoError.tooManyCallsInFlight(limit: shared.calls.limit)
+      }
+      call.id = id
+      mustFlush = !shared.isFlushScheduled
+      shared.isFlushScheduled = true
+      return nil
+    }
+    if let failure { return call.fail(failure) }
+    if mustFlush { eventLoop.execute { self.flush() } }
+  }
+
+  /// The caller was cancelled. Its answer, if the call has been sent, will be dropped.
+  func cancel(_ call: PendingCall) {
+    let isMine = lock.withLock {
+      call.isCancelled = true
+      guard let id = call.id else { return false }
+      return shared.calls.abandon(id) != nil
+    }
+    if isMine { call.fail(CancellationError()) }
+  }
+
+  private func flush() {
+    guard let context else { return }
+    var next: Int64?
+    let buffer = lock.withLock {
+      shared.isFlushScheduled = false
+      next = shared.calls.earliestDeadline
+      let buffer = shared.writer.buffer.withUnsafeBytes {
+        context.channel.allocator.buffer(bytes: $0)
+      }
+      shared.writer.buffer.removeFirst(shared.writer.buffer.count)
+      shared.writer.buffer.shrink(keeping: 64 << 10)
+      return buffer
+    }
+    if buffer.readableBytes > 0 {
+      context.writeAndFlush(NIOAny(buffer), promise: nil)
+    }
+    if let next { watch(next) }
+  }
+
+  // MARK: Deadlines
+
+  private func watch(_ deadline: Int64) {
+    guard deadline < timerDeadline else { return }
+    timer?.cancel()
+    timerDeadline = deadline
+    timer = eventLoop.scheduleTask(deadline: .uptimeNanoseconds(UInt64(deadline))) {
+      [weak self] in self?.expire()
+    }
+  }
+
+  private func expire() {
+    timer = nil
+    timerDeadline = .max
+    var next: Int64?
+    let expired = lock.withLock {
+      let expired = shared.calls.expire(now: Int64(NIODeadline.now().uptimeNanoseconds))
+      next = shared.calls.earliestDeadline
+      return expired
+    }
+    for call in expired { call.fail(DeadlinePassed()) }
+    if let next { watch(next) }
+  }
+
+  // MARK: The channel
+
+  func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+  func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    reader.append(unwrapInboundIn(data))
+    do {
+      while try reader.next(receive) != nil {}
+    } catch {
+      end(.protocolViolation(peer: peer, reason: "bad answer: \(error)"))
+    }
+  }
+
+  private func receive(_ body: UnsafeRawBufferPointer) throws {
+    switch lock.withLock({ shared.calls.next() }) {
+    case .none: throw UnexpectedAnswer()
+    case .abandoned: return
+    case .caller(let call):
+      elements.removeAll()
+      var sink = elements
+      do {
+        try TangoText.readMessage(body, limits: limits.codec, into: &sink)
+      } catch {
+        call.fail(TangoError.protocolViolation(peer: peer, reason: "bad answer: \(error)"))
+        throw error
+      }
+      call.answer(elements)
+    }
+  }
+
+  func channelInactive(context: ChannelHandlerContext) {
+    end(.connectionClosed(peer: peer))
+    context.fireChannelInactive()
+  }
+
+  func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    end(.protocolViolation(peer: peer, reason: "\(error)"))
+  }
+
+  /// Fails all calls, and closes.
+  func end(_ error: TangoError) {
+    let calls: [PendingCall] = lock.withLock {
+      guard shared.end == nil else { return [] }
+      shared.end = error
+      shared.writer.buffer.release()
+      return shared.calls.failAll()
+    }
+    for call in calls { call.fail(error) }
+    eventLoop.execute {
+      self.timer?.cancel()
+      self.timer = nil
+      self.context?.close(promise: nil)
+    }
+  }
+}
+
+/// The deadline passed; whoever set it knows how long that was.
+struct DeadlinePassed: Error {}
+
+/// The peer answers what nobody asked.
+private struct UnexpectedAnswer: Error, CustomStringConvertible {
+  let description = "an answer to no call"
+}

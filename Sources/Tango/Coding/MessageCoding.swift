@@ -1,0 +1,84 @@
+import RPC
+
+extension MessageElements {
+  /// The element as the type asked for. The common scalars need no tree and no decoder.
+  ///
+  /// - Throws: ``TangoTypeError``.
+  func decode<T: Decodable>(_ type: T.Type, at index: Int) throws -> T {
+    switch self[index] {
+    case .string(let offset, let count) where type == String.self:
+      let text = withString(offset, count) { String(validating: $0, as: UTF8.self) }
+      if let text { return text as! T }
+    case .integer(let value) where type == Int.self: return Int(value) as! T
+    case .integer(let value) where type == Double.self: return Double(value) as! T
+    case .number(let value) where type == Double.self: return value as! T
+    case .boolean(let value) where type == Bool.self: return value as! T
+    default: break
+    }
+    do {
+      return try TangoDecoder.decode(type, from: value(at: index))
+    } catch let error as DecodingError {
+      throw TangoTypeError(expected: "\(type)", found: error.place + error.reason)
+    }
+  }
+}
+
+extension DecodingError {
+  private var context: Context? {
+    switch self {
+    case .typeMismatch(_, let context), .valueNotFound(_, let context),
+      .keyNotFound(_, let context), .dataCorrupted(let context):
+      context
+    @unknown default: nil
+    }
+  }
+
+  /// What is wrong there.
+  fileprivate var reason: String {
+    guard let text = context?.debugDescription else { return "\(self)" }
+    return text.firstRange(of: ", got ").map { String(text[$0.upperBound...]) } ?? text
+  }
+
+  /// Where it is, if it is inside of something.
+  fileprivate var place: String {
+    let path = (context?.codingPath ?? []).map(\.stringValue).joined(separator: ".")
+    return path.isEmpty ? "" : "in '\(path)' "
+  }
+}
+
+extension String {
+  fileprivate func firstRange(of text: String) -> Range<Index>? {
+    var start = startIndex
+    while start < endIndex {
+      if self[start...].hasPrefix(text) { return start..<index(start, offsetBy: text.count) }
+      start = index(after: start)
+    }
+    return nil
+  }
+}
+
+extension TangoTextWriter {
+  /// Writes the value as element `index` of the message. The common scalars need no tree and no encoder.
+  ///
+  /// - Throws: what the value's `encode(to:)` throws; then nothing of it was written.
+  mutating func element<T: Encodable>(_ index: Int, _ value: T) throws {
+    if T.self == String.self {
+      var text = value as! String
+      beginElement(index)
+      text.withUTF8 { string(UnsafeRawBufferPointer($0)) }
+    } else if T.self == Int.self {
+      beginElement(index)
+      integer(Int64(value as! Int))
+    } else if T.self == Double.self {
+      beginElement(index)
+      number(value as! Double)
+    } else if T.self == Bool.self {
+      beginElement(index)
+      boolean(value as! Bool)
+    } else {
+      let tree = try TangoEncoder.encode(value)
+      beginElement(index)
+      tree.write(to: &self)
+    }
+  }
+}

@@ -1,0 +1,187 @@
+import NIOConcurrencyHelpers
+import RPC
+
+/// What a server offers: functions, variables, and tables of them.
+///
+/// ```swift
+/// var api = TangoNamespace()
+/// api.register("greet") { (name: String) in "Hello, \(name)" }
+/// api.register("user.name") { (id: Int) async throws -> String in try await database.name(of: id) }
+/// let friends = api.variable("friends", initial: ["Horst"])
+/// ```
+///
+/// Arguments are whatever is `Decodable`, results whatever is `Encodable`; several results are a tuple. A call with
+/// the wrong number of arguments, or of the wrong types, gets an error that names what was expected. What a
+/// function throws is the caller's error: the value of a ``TangoRemoteError``, or else the error's text.
+///
+/// Names with dots are inside of tables. Peers reach what is registered here, and nothing else.
+public struct TangoNamespace: Sendable {
+  indirect enum Node: Sendable {
+    case table(NameTable<Node>)
+    case function(RemoteFunction)
+    case variable(Variable)
+  }
+
+  /// A variable's two functions.
+  struct Variable: Sendable {
+    let read: @Sendable () throws -> ResultsWriter
+    let write: (@Sendable (CallArguments) throws -> Void)?
+  }
+
+  private(set) var root = NameTable<Node>()
+
+  public init() {}
+
+  /// Registers a function that does not wait for anything: it runs on the connection's event loop, and all
+  /// connections of that loop wait for it.
+  public mutating func register<
+    each Argument: Decodable & Sendable, each Result: Encodable & Sendable
+  >(
+    _ path: String,
+    _ body: @escaping @Sendable (repeat each Argument) throws -> (repeat each Result)
+  ) {
+    add(
+      path,
+      .direct { arguments in
+        let arguments: (repeat each Argument) = try arguments.decode()
+        let results = try body(repeat each arguments)
+        return { writer in try writeResults(repeat each results, to: &writer) }
+      })
+  }
+
+  /// Registers an async function. It runs as a task; the connection's next call waits until it has finished, those
+  /// of other connections do not. When the peer goes, the task is cancelled.
+  @_disfavoredOverload
+  public mutating func register<
+    each Argument: Decodable & Sendable, each Result: Encodable & Sendable
+  >(
+    _ path: String,
+    _ body: @escaping @Sendable (repeat each Argument) async throws -> (repeat each Result)
+  ) {
+    add(
+      path,
+      .async { arguments in
+        let arguments: (repeat each Argument) = try arguments.decode()
+        return {
+          let results = try await body(repeat each arguments)
+          return { writer in try writeResults(repeat each results, to: &writer) }
+        }
+      })
+  }
+
+  /// Registers a function that returns an object, which stays here: peers get a reference by `tango.ref`
+  /// (``TangoPath/reference(_:)``) and call its methods.
+  public mutating func register<each Argument: Decodable & Sendable, Object: TangoObject>(
+    object path: String, _ body: @escaping @Sendable (repeat each Argument) async throws -> Object
+  ) {
+    add(
+      path,
+      .object { arguments in
+        let arguments: (repeat each Argument) = try arguments.decode()
+        return { try await body(repeat each arguments) }
+      })
+  }
+
+  /// A variable that peers read and write, as their access allows.
+  ///
+  /// - Returns: the variable as this program sees it.
+  @discardableResult
+  public mutating func variable<Value: Codable & Sendable>(
+    _ path: String, initial value: Value
+  ) -> TangoVariable<Value> {
+    let variable = TangoVariable(value)
+    self.variable(path, get: { variable.value }, set: { variable.value = $0 })
+    return variable
+  }
+
+  /// A variable that is computed. Without `set` it cannot be written, whatever the access.
+  public mutating func variable<Value: Codable & Sendable>(
+    _ path: String, get: @escaping @Sendable () throws -> Value,
+    set: (@Sendable (Value) throws -> Void)? = nil
+  ) {
+    let write: (@Sendable (CallArguments) throws -> Void)?
+    if let set {
+      write = { arguments in
+        let value: Value = try arguments.decode()
+        try set(value)
+      }
+    } else {
+      write = nil
+    }
+    add(
+      path,
+      .variable(
+        Variable(
+          read: {
+            let value = try get()
+            return { writer in try writeResults(value, to: &writer) }
+          }, write: write)))
+  }
+
+  private mutating func add(_ path: String, _ body: RemoteFunction.Body) {
+    add(path, .function(RemoteFunction(path: path, body: body)))
+  }
+
+  /// - Precondition: the names are letters, digits and underscores (ASCII), as the protocol has them; tables and
+  ///   functions do not have the same name; the name is not one of tango's own.
+  private mutating func add(_ path: String, _ node: Node) {
+    let names = path.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+    for name in names {
+      precondition(
+        !name.isEmpty && name.utf8.allSatisfy(isNamePart),
+        "'\(path)': names are made of letters, digits and underscores")
+    }
+    precondition(
+      !["tango.ref_create", "tango.ref_call", "tango.ref_release"].contains(path),
+      "'\(path)' is tango's own")
+    Self.add(node, names[...], path, &root)
+  }
+
+  private static func add(
+    _ node: Node, _ names: ArraySlice<String>, _ path: String, _ table: inout NameTable<Node>
+  ) {
+    let name = names.first!
+    guard names.count > 1 else {
+      if case .table = table[name] {
+        preconditionFailure("'\(path)' is a table already")
+      }
+      table[name] = node
+      return
+    }
+    var inner: NameTable<Node>
+    switch table[name] {
+    case nil: inner = NameTable()
+    case .table(let existing): inner = existing
+    default: preconditionFailure("'\(path)': '\(name)' is no table")
+    }
+    add(node, names.dropFirst(), path, &inner)
+    table[name] = .table(inner)
+  }
+}
+
+/// A variable that a program shares with its peers.
+public final class TangoVariable<Value: Codable & Sendable>: Sendable {
+  private let box: NIOLockedValueBox<Value>
+
+  init(_ value: Value) { box = NIOLockedValueBox(value) }
+
+  /// What it is now.
+  public var value: Value {
+    get { box.withLockedValue { $0 } }
+    set { box.withLockedValue { $0 = newValue } }
+  }
+
+  /// Changes it in one step, which no peer's write can come in between.
+  public func update<R>(_ change: (inout Value) throws -> R) rethrows -> R {
+    try box.withLockedValue(change)
+  }
+}
+
+private func isNamePart(_ byte: UInt8) -> Bool {
+  switch byte {
+  case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+    UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "_"):
+    true
+  default: false
+  }
+}

@@ -1,0 +1,51 @@
+public import Logging
+public import NIOCore
+public import NIOSSL
+public import RPC
+
+extension TangoServer {
+  /// How a server listens, and what peers may do.
+  public struct Configuration: Sendable {
+    /// Only this machine can connect unless told otherwise; `0.0.0.0` or `::` is every interface.
+    public var host = "127.0.0.1"
+    /// 0 for any free port: see ``TangoServer/start()``.
+    public var port = 12345
+    /// TLS; nil for none. Ask for client certificates by its `certificateVerification`.
+    public var tls: TLSConfiguration?
+    /// Whether peers may read and write variables; functions can always be called.
+    public var access: Access = [.read, .write]
+    /// What one connection may cost.
+    public var limits = RPCLimits()
+    /// Connections at a time; further ones are closed at once.
+    public var maxConnections = 100_000
+    /// A connection that is silent for so long is closed; nil for never.
+    public var idleTimeout: Duration?
+    /// How long the TLS handshake and ``authorize`` may take.
+    public var handshakeTimeout = Duration.seconds(10)
+    /// Asked once for each connection, before its first call; false closes it.
+    public var authorize: (@Sendable (TangoPeer) async throws -> Bool)?
+    /// How long calls may take to finish when the server shuts down.
+    public var shutdownGrace = Duration.seconds(30)
+    /// Where peers that break the protocol, and refused ones, are told of: one line each.
+    public var logger = Logger(label: "tango")
+    /// Runs the connections; NIO's own threads unless told otherwise.
+    public var eventLoopGroup: (any EventLoopGroup)?
+
+    /// The defaults.
+    public init() {}
+
+    /// The defaults, with another place to listen.
+    public init(host: String = "127.0.0.1", port: Int) {
+      self.host = host
+      self.port = port
+    }
+  }
+}
+
+/// Who is at the other end of a server's connection.
+public struct TangoPeer: Sendable {
+  /// Its address.
+  public let address: SocketAddress?
+  /// Its certificate, verified as the server's TLS configuration says; nil without one.
+  public let certificate: NIOSSLCertificate?
+}

@@ -1,0 +1,469 @@
+import Instrumentation
+import Logging
+import NIOCore
+import NIOSSL
+import NIOTLS
+import RPC
+import Tracing
+
+/// A connection of a server: takes calls, carries them out one after the other, answers them.
+final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
+  typealias InboundIn = ByteBuffer
+  typealias OutboundIn = ByteBuffer
+
+  private enum State {
+    /// The handshake, or the program's permission, is to come.
+    case opening
+    case serving
+    /// No more calls are taken; it closes when the answers have left.
+    case ending
+  }
+
+  private let server: TangoServer
+  private let configuration: TangoServer.Configuration
+  private var state = State.opening
+  private var context: ChannelHandlerContext?
+  private var executor: EventLoopExecutor?
+  private var reader: FrameReader
+  private var writer = TangoTextWriter()
+  private let elements = MessageElements()
+  private var references: References<any TangoObject>
+  /// The async function that runs.
+  private var running: Task<Void, Never>?
+  private var handshakeTimer: Scheduled<Void>?
+  /// The channel was told not to read on while the peer's calls wait.
+  private var owesRead = false
+  private var isReading = false
+  private let tracer: (any Tracer)?
+
+  /// Bytes of answers that may wait for the peer to read them before its next call is taken.
+  private static let mostUnsent = 64 << 10
+
+  init(_ server: TangoServer) {
+    self.server = server
+    configuration = server.configuration
+    reader = FrameReader(maxBytes: configuration.limits.frameBytes)
+    references = References(limit: configuration.limits.references)
+    let tracer = InstrumentationSystem.tracer
+    self.tracer = tracer is NoOpTracer ? nil : tracer
+  }
+
+  private var peer: String { context?.remoteAddress.map { "\($0)" } ?? "unknown peer" }
+
+  // MARK: Opening
+
+  func handlerAdded(context: ChannelHandlerContext) {
+    self.context = context
+    executor = EventLoopExecutor(context.eventLoop)
+  }
+
+  func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+
+  func channelActive(context: ChannelHandlerContext) {
+    context.fireChannelActive()
+    if configuration.tls != nil || configuration.authorize != nil {
+      let timeout = configuration.handshakeTimeout
+      handshakeTimer = context.eventLoop.scheduleTask(in: TimeAmount(timeout)) { [weak self] in
+        self?.refuse("no handshake within \(timeout)")
+      }
+    }
+    if configuration.tls == nil { authorize() }
+  }
+
+  func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    switch event {
+    case TLSUserEvent.handshakeCompleted: authorize()
+    case is IdleStateHandler.IdleStateEvent where running == nil:
+      refuse("silent for \(configuration.idleTimeout!)")
+    default: context.fireUserInboundEventTriggered(event)
+    }
+  }
+
+  private func authorize() {
+    guard let context, state == .opening else { return }
+    guard let authorize = configuration.authorize else { return serve() }
+    let certificate = try? context.pipeline.syncOperations.nioSSL_peerCertificate()
+    let peer = TangoPeer(address: context.remoteAddress, certificate: certificate)
+    running = Task(executorPreference: executor) {
+      let reason: String?
+      do {
+        reason = try await authorize(peer) ? nil : "not authorized"
+      } catch {
+        reason = "not authorized: \(error)"
+      }
+      context.eventLoop.execute {
+        self.running = nil
+        if let reason { self.refuse(reason) } else { self.serve() }
+      }
+    }
+  }
+
+  private func serve() {
+    handshakeTimer?.cancel()
+    handshakeTimer = nil
+    guard state == .opening else { return }
+    state = .serving
+    proceed()
+  }
+
+  // MARK: The channel
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    reader.append(unwrapInboundIn(data))
+    isReading = true
+    process()
+  }
+
+  func channelReadComplete(context: ChannelHandlerContext) {
+    isReading = false
+    flush()
+    context.fireChannelReadComplete()
+  }
+
+  /// The peer is not read while its calls wait.
+  func read(context: ChannelHandlerContext) {
+    if isHeld { owesRead = true } else { context.read() }
+  }
+
+  private var isHeld: Bool {
+    (running != nil || state != .serving || context?.channel.isWritable == false)
+      && reader.count > 64 << 10
+  }
+
+  func channelWritabilityChanged(context: ChannelHandlerContext) {
+    if context.channel.isWritable { proceed() }
+    context.fireChannelWritabilityChanged()
+  }
+
+  /// Something that calls waited for is over.
+  private func proceed() {
+    process()
+    if !isReading { flush() }
+    if owesRead, !isHeld {
+      owesRead = false
+      context?.read()
+    }
+  }
+
+  func channelInactive(context: ChannelHandlerContext) {
+    state = .ending
+    handshakeTimer?.cancel()
+    running?.cancel()
+    _ = references.removeAll()
+    server.closed(self)
+    context.fireChannelInactive()
+  }
+
+  func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    // A peer that goes is no news.
+    if !(error is IOError), !(error is NIOSSLError) || state == .opening { log("\(error)") }
+    context.close(promise: nil)
+  }
+
+  private func log(_ reason: String) {
+    configuration.logger.warning("\(peer): disconnected: \(reason)")
+  }
+
+  /// Closes without an answer.
+  private func refuse(_ reason: String) {
+    guard state != .ending else { return }
+    state = .ending
+    log(reason)
+    context?.close(promise: nil)
+  }
+
+  /// The stream cannot be trusted any more: says why, and closes.
+  private func disconnect(_ reason: String) {
+    log(reason)
+    respond(error: "tango server error: \(reason)")
+    state = .ending
+  }
+
+  /// Takes no more calls, and closes when the one that runs has been answered.
+  func shutDown() {
+    guard state != .ending else { return }
+    state = .ending
+    if running == nil { flush() }
+  }
+
+  /// The same, from any thread.
+  func requestShutDown() { onEventLoop { $0.shutDown() } }
+
+  /// Closes at once, from any thread.
+  func abort() { onEventLoop { $0.context?.close(promise: nil) } }
+
+  private func onEventLoop(_ body: @escaping @Sendable (TangoServerHandler) -> Void) {
+    executor?.eventLoop.execute { body(self) }
+  }
+
+  private func flush() {
+    guard let context else { return }
+    if !writer.buffer.isEmpty {
+      let buffer = writer.buffer.withUnsafeBytes { context.channel.allocator.buffer(bytes: $0) }
+      writer.buffer.removeFirst(writer.buffer.count)
+      writer.buffer.shrink(keeping: Self.mostUnsent)
+      context.writeAndFlush(NIOAny(buffer), promise: nil)
+    }
+    if state == .ending, running == nil { context.close(promise: nil) }
+  }
+
+  // MARK: Calls
+
+  /// Carries out calls until one has to wait, or there are no more.
+  private func process() {
+    while state == .serving, running == nil {
+      if writer.buffer.count > Self.mostUnsent {
+        flush()
+        guard context?.channel.isWritable == true else { return }
+      }
+      do {
+        guard try reader.next(take) != nil else { return }
+      } catch {
+        disconnect("\(error)")
+      }
+    }
+  }
+
+  private func take(_ body: UnsafeRawBufferPointer) {
+    elements.removeAll()
+    var sink = elements
+    do throws(CodecError) {
+      try TangoText.readMessage(body, limits: configuration.limits.codec, into: &sink)
+    } catch {
+      return respond(error: "tango server error: cannot read the request: \(error)")
+    }
+    dispatch(0, makesReference: false)
+  }
+
+  /// - Parameter place: the element that is the path.
+  private func dispatch(_ place: Int, makesReference: Bool) {
+    guard case .string(let offset, let count) = elements[place] else {
+      return respond(
+        error: "tango server error: the request does not begin with the name of a function")
+    }
+    var walk = NamespaceWalk(server.namespace)
+    let hasNewValue = if case .null = elements[place + 1] { false } else { true }
+    let action: Dispatcher.Action
+    do {
+      action = try elements.withString(offset, count) { path in
+        try Dispatcher.resolve(
+          path, cursor: &walk, hasNewValue: hasNewValue, access: configuration.access)
+      }
+    } catch {
+      return respond(failure: .string((error as! DispatchError).message))
+    }
+    switch action {
+    case .call, .read, .write:
+      perform(walk.node, action, place, makesReference: makesReference)
+    case .createReference where !makesReference: dispatch(place + 1, makesReference: true)
+    case .createReference: respond(error: "tango server error: tango.ref of tango.ref")
+    case .callReference: callReference()
+    case .releaseReference:
+      if case .string(let offset, let count) = elements[place + 1] {
+        elements.withString(offset, count) { _ = references.remove($0) }
+      }
+      respond { _ in }
+    }
+  }
+
+  private func perform(
+    _ node: TangoNamespace.Node, _ action: Dispatcher.Action, _ place: Int, makesReference: Bool
+  ) {
+    switch node {
+    case .table:
+      respond(error: "tango server error: a table of functions cannot be sent")
+    case .function(let function):
+      let arguments = CallArguments(name: function.path, elements: elements, first: place + 1)
+      perform(function.body, function.path, arguments, makesReference: makesReference)
+    case .variable(let variable):
+      let name = elements.value(at: place).description
+      if makesReference { return respond(error: notAnObject) }
+      do {
+        if action == .write {
+          guard let write = variable.write else {
+            return respond(error: "tango server error \(name): no write_access")
+          }
+          try write(CallArguments(name: name, elements: elements, first: place + 1))
+          respond { _ in }
+        } else {
+          respond(try variable.read())
+        }
+      } catch {
+        respond(failure: error)
+      }
+    }
+  }
+
+  private var notAnObject: String {
+    "tango.ref proxy did not create table nor userdata (but a value)"
+  }
+
+  private func perform(
+    _ body: RemoteFunction.Body, _ path: String, _ arguments: CallArguments, makesReference: Bool
+  ) {
+    let begin = server.metrics == nil ? NIODeadline.distantPast : .now()
+    do {
+      switch body {
+      case .direct(let function):
+        if makesReference { return respond(error: notAnObject) }
+        let results =
+          try tracer?.withSpan(path, ofKind: .server) { _ in try function(arguments) }
+          ?? function(arguments)
+        respond(results)
+        record(path, begin, true)
+      case .async(let function):
+        if makesReference { return respond(error: notAnObject) }
+        let function = try function(arguments)
+        run(path, begin, function) { $0.respond($1) }
+      case .object(let function):
+        guard makesReference else {
+          return respond(error: "\(path) returns an object: call it by tango.ref")
+        }
+        let function = try function(arguments)
+        run(path, begin, function) { $0.keep($1) }
+      }
+    } catch {
+      respond(failure: error)
+      record(path, begin, false)
+    }
+  }
+
+  /// Runs an async function; calls behind it wait.
+  private func run<Results: Sendable>(
+    _ path: String, _ begin: NIODeadline,
+    _ function: @escaping @Sendable () async throws -> Results,
+    _ finish: @escaping @Sendable (TangoServerHandler, Results) -> Void
+  ) {
+    flush()
+    let tracer = tracer
+    running = Task(executorPreference: executor) {
+      let outcome: Result<Results, any Error>
+      do {
+        let results =
+          if let tracer {
+            try await tracer.withSpan(path, ofKind: .server) { _ in try await function() }
+          } else {
+            try await function()
+          }
+        outcome = .success(results)
+      } catch {
+        outcome = .failure(error)
+      }
+      self.finished(path, begin, outcome, finish)
+    }
+  }
+
+  private func finished<Results: Sendable>(
+    _ path: String, _ begin: NIODeadline, _ outcome: Result<Results, any Error>,
+    _ finish: @escaping @Sendable (TangoServerHandler, Results) -> Void
+  ) {
+    guard let context else { return }
+    guard context.eventLoop.inEventLoop else {
+      return context.eventLoop.execute { self.finished(path, begin, outcome, finish) }
+    }
+    running = nil
+    switch outcome {
+    case .success(let results):
+      finish(self, results)
+      record(path, begin, true)
+    case .failure(let error):
+      respond(failure: error)
+      record(path, begin, false)
+    }
+    proceed()
+  }
+
+  private func record(_ path: String, _ begin: NIODeadline, _ succeeded: Bool) {
+    server.metrics?.record(
+      path, nanoseconds: (NIODeadline.now() - begin).nanoseconds, succeeded: succeeded)
+  }
+
+  // MARK: References
+
+  private func keep(_ object: any TangoObject) {
+    do throws(ReferenceError) {
+      let id = try references.insert(object).description
+      respond { writer in try writer.element(2, id) }
+    } catch {
+      respond(error: error.description)
+    }
+  }
+
+  /// The call is `tango.ref_call`, the object's id, the method's name, arguments.
+  private func callReference() {
+    guard case .string(let offset, let count) = elements[1],
+      let object = elements.withString(offset, count, { references[$0] })
+    else {
+      return respond(error: "tango.ref invalid id \(elements.value(at: 1).description.prefix(40))")
+    }
+    guard case .string(let offset, let count) = elements[2] else {
+      return respond(error: "tango.ref: no method name")
+    }
+    let name = elements.withString(offset, count) { String(decoding: $0, as: UTF8.self) }
+    let arguments = CallArguments(name: name, elements: elements, first: 3)
+    guard let method = elements.withString(offset, count, { object.method($0) }) else {
+      return respond(error: "tango.ref: the object has no method '\(name.prefix(40))'")
+    }
+    perform(method, name, arguments, makesReference: false)
+  }
+
+  // MARK: Answers
+
+  private func respond(_ results: ResultsWriter) {
+    do {
+      try write(true, results)
+    } catch {
+      respond(error: "tango server error: \(error)")
+    }
+  }
+
+  private func respond(error text: String) { respond(failure: .string(ByteString(text))) }
+
+  private func respond(failure error: any Error) {
+    if let remote = error as? TangoRemoteError {
+      respond(failure: remote.value)
+    } else {
+      respond(error: "\(error)")
+    }
+  }
+
+  private func respond(failure value: Value) {
+    do {
+      try write(false) { try $0.element(2, value) }
+    } catch {
+      respond(error: "tango server error: the error value could not be sent: \(error)")
+    }
+  }
+
+  /// - Throws: when the results cannot be sent; then nothing was written.
+  private func write(
+    _ status: Bool, _ body: (inout TangoTextWriter) throws -> Void
+  ) throws {
+    let waiting = writer.buffer.count
+    let frame = LengthLineFraming.open(in: &writer.buffer)
+    do {
+      writer.beginTable(elements: 0, entries: 0)
+      try writer.element(1, status)
+      try body(&writer)
+      writer.endTable()
+    } catch {
+      writer.breakOff()
+      LengthLineFraming.drop(frame, from: &writer.buffer)
+      throw error
+    }
+    let bytes = LengthLineFraming.close(frame, in: &writer.buffer)
+    guard bytes <= configuration.limits.frameBytes else {
+      writer.buffer.truncate(to: waiting)
+      throw TooLong(bytes: bytes, limit: configuration.limits.frameBytes)
+    }
+  }
+}
+
+/// An answer that exceeds the limit.
+private struct TooLong: Error, CustomStringConvertible {
+  let bytes: Int
+  let limit: Int
+  var description: String {
+    "the answer has \(bytes) bytes, more than the limit of \(limit) for a message"
+  }
+}
