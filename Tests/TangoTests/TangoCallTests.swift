@@ -4,17 +4,17 @@ import Tango
 import Testing
 
 /// A server with these functions, for the time of the test, and a client of it.
-func withTango<R>(
+func withTango(
   _ configuration: TangoServer.Configuration = .init(port: 0),
   client clientConfiguration: TangoClient.Configuration = .init(),
   _ register: (inout TangoNamespace) -> Void,
-  _ body: (TangoClient) async throws -> R
-) async throws -> R {
+  _ body: (TangoClient) async throws -> Void
+) async throws {
   var namespace = TangoNamespace()
   register(&namespace)
   let server = TangoServer(namespace, configuration: configuration)
   let port = try await server.start()
-  let outcome: Result<R, any Error>
+  let outcome: Result<Void, any Error>
   do {
     let client = TangoClient(host: "127.0.0.1", port: port, configuration: clientConfiguration)
     outcome = .success(try await body(client))
@@ -22,7 +22,7 @@ func withTango<R>(
     outcome = .failure(error)
   }
   await server.shutDown()
-  return try outcome.get()
+  try outcome.get()
 }
 
 struct Person: Codable, Equatable {
@@ -49,7 +49,7 @@ struct Person: Codable, Equatable {
         await Task.yield()
         return text + "..."
       }
-    } _: { con in
+    } _: { (con) async throws in
       let sum: Int = try await con.add(40, 2)
       #expect(sum == 42)
       let root: Double = try await con.math.sqrt(4)
@@ -76,7 +76,7 @@ struct Person: Codable, Equatable {
       let friends = namespace.variable("friends", initial: ["Horst"])
       box.withLockedValue { $0 = friends }
       namespace.variable("now", get: { 12.5 })
-    } _: { con in
+    } _: { (con) async throws in
       var friends: [String] = try await con.friends()
       #expect(friends == ["Horst"])
       try await con.friends(friends + ["Ina"])
@@ -96,7 +96,7 @@ struct Person: Codable, Equatable {
         await Task.yield()
         return 3 * n
       }
-    } _: { con in
+    } _: { (con) async throws in
       let sum = try await withThrowingTaskGroup(of: Int.self) { group in
         for n in 1...2000 {
           group.addTask { n % 2 == 0 ? try await con.twice(n) : try await con.later(n) }

@@ -101,7 +101,7 @@ private func addDirectoryChange(_ actions: inout posix_spawn_file_actions_t, _ p
 public struct TimedOut: Error {}
 
 /// What a run of a program shows to the outside.
-public struct Outcome: Equatable, CustomStringConvertible {
+public struct Outcome: Equatable, Sendable, CustomStringConvertible {
   public var output: String
   public var errors: String
   public var status: Int32

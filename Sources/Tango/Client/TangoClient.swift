@@ -48,7 +48,8 @@ public final class TangoClient: Sendable {
     public var sslHostname: String?
     /// What answers may cost, and how many calls may await theirs on one connection.
     public var limits = RPCLimits()
-    /// Connections that the calls share; the one with the fewest calls in flight takes the next.
+    /// Connections that the calls share, made as they are needed; the one with the fewest calls in flight takes
+    /// the next.
     public var connections = 1
     /// When a connection was lost, the next call makes a new one; attempts that fail are repeated after
     /// pauses that double, from 50 ms up to 5 s, for as long as the call's timeout allows. No call is sent
@@ -67,6 +68,8 @@ public final class TangoClient: Sendable {
   private let group: any EventLoopGroup
   private let slots: [Slot]
   private let isShutDown = Atomic(false)
+  /// Where the search for a connection begins.
+  private let turn = Atomic(0)
 
   /// A connection, or the attempt to make one.
   private final class Slot: Sendable {
@@ -80,6 +83,17 @@ public final class TangoClient: Sendable {
     var open: TangoConnection? {
       state.withLock {
         if case .connected(let connection) = $0, connection.isOpen { connection } else { nil }
+      }
+    }
+
+    /// How busy it is: a new connection is better than a busy one, an idle one better than a new one.
+    var load: Double {
+      state.withLock {
+        switch $0 {
+        case .connected(let connection) where connection.isOpen: Double(connection.callsInFlight)
+        case .connecting: 1
+        case .connected, .empty: 0.5
+        }
       }
     }
   }
@@ -133,10 +147,7 @@ public final class TangoClient: Sendable {
 
   /// An open connection, the one with the fewest calls in flight; made if need be.
   func connection() async throws -> TangoConnection {
-    let slot =
-      slots.count == 1
-      ? slots[0]
-      : slots.min { ($0.open?.callsInFlight ?? -1) < ($1.open?.callsInFlight ?? -1) }!
+    let slot = leastBusySlot
     if let open = slot.open { return open }
     if isShutDown.load(ordering: .relaxed) { throw TangoError.shutDown }
     let task: Task<TangoConnection, any Error> = try slot.state.withLock { state in
@@ -166,6 +177,13 @@ public final class TangoClient: Sendable {
       }
       throw error
     }
+  }
+
+  /// Of several that are, each in its turn.
+  private var leastBusySlot: Slot {
+    if slots.count == 1 { return slots[0] }
+    let first = turn.wrappingAdd(1, ordering: .relaxed).newValue % slots.count
+    return (slots[first...] + slots[..<first]).min { $0.load < $1.load }!
   }
 
   /// An open connection, if there is one: what nearly every call finds.

@@ -181,7 +181,10 @@ final class TangoConnection: ChannelInboundHandler, @unchecked Sendable {
   }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
-    end(.protocolViolation(peer: peer, reason: "\(error)"))
+    // A reset is an end like any other.
+    end(
+      error is IOError
+        ? .connectionClosed(peer: peer) : .protocolViolation(peer: peer, reason: "\(error)"))
   }
 
   /// Fails all calls, and closes.

@@ -14,12 +14,6 @@ public struct TangoPath: Sendable {
   let path: String
   var timeout: Duration?? = nil
 
-  init(client: TangoClient, path: String, timeout: Duration?? = nil) {
-    self.client = client
-    self.path = path
-    self.timeout = timeout
-  }
-
   /// A server's functions, with a timeout of their own.
   @dynamicMemberLookup
   public struct Root: Sendable {
@@ -48,60 +42,49 @@ public struct TangoPath: Sendable {
   public func callAsFunction<each Argument: Encodable & Sendable>(
     _ arguments: repeat each Argument
   ) async throws -> TangoValue {
-    try await perform({ (writer) throws in
-      var index = 2
-      for argument in repeat each arguments {
-        try writer.element(index, argument)
-        index += 1
-      }
-    }) { $0.value(at: 1) }
+    try await perform(writing: elements(from: 2, repeat each arguments)) { $0.value(at: 1) }
   }
 
   /// Calls, and gives the first result as the type asked for.
+  @_disfavoredOverload
   public func callAsFunction<each Argument: Encodable & Sendable, Result: Decodable & Sendable>(
     _ arguments: repeat each Argument
   ) async throws -> Result {
-    try await perform({ (writer) throws in
-      var index = 2
-      for argument in repeat each arguments {
-        try writer.element(index, argument)
-        index += 1
-      }
-    }) { [path] in try $0.result(Result.self, at: 1, path) }
+    try await perform(writing: elements(from: 2, repeat each arguments)) { [path] in
+      try $0.result(Result.self, at: 1, path)
+    }
   }
 
   /// Calls, and gives several results as the types asked for.
+  @_disfavoredOverload
   public func callAsFunction<
     each Argument: Encodable & Sendable, First: Decodable & Sendable,
     Second: Decodable & Sendable, each Result: Decodable & Sendable
   >(
     _ arguments: repeat each Argument
   ) async throws -> (First, Second, repeat each Result) {
-    try await perform({ (writer) throws in
-      var index = 2
-      for argument in repeat each arguments {
-        try writer.element(index, argument)
-        index += 1
-      }
-    }) { [path] elements in
+    try await perform(writing: elements(from: 2, repeat each arguments)) { [path] answer in
       var index = 2
       func next<T: Decodable>(_ type: T.Type) throws -> T {
         index += 1
-        return try elements.result(type, at: index, path)
+        return try answer.result(type, at: index, path)
       }
-      let first = try elements.result(First.self, at: 1, path)
-      let second = try elements.result(Second.self, at: 2, path)
+      let first = try answer.result(First.self, at: 1, path)
+      let second = try answer.result(Second.self, at: 2, path)
       return (first, second, repeat try next((each Result).self))
     }
   }
 
   /// Calls with arguments, and gives all results, whose types and number need not be known.
   public func call(_ arguments: [TangoValue] = []) async throws -> [TangoValue] {
-    try await perform({ (writer) throws in
+    let write: ElementsWriter = { writer in
       for (offset, argument) in arguments.enumerated() {
         try writer.element(offset + 2, argument)
       }
-    }) { elements in (1..<max(1, elements.count)).map { elements.value(at: $0) } }
+    }
+    return try await perform(writing: write) { answer in
+      (1..<max(1, answer.count)).map { answer.value(at: $0) }
+    }
   }
 
   /// Calls a function that returns an object, and keeps the object on the server: see ``TangoReference``.
@@ -110,17 +93,10 @@ public struct TangoPath: Sendable {
   ) async throws -> TangoReference {
     let creation = TangoPath(client: client, path: "tango.ref_create", timeout: timeout)
     let connection = try await client.connection()
-    let id: String = try await creation.perform(
-      on: connection,
-      { [path] (writer) throws in
-        try writer.element(2, path)
-        var index = 3
-        for argument in repeat each arguments {
-          try writer.element(index, argument)
-          index += 1
-        }
-      }
-    ) { try $0.result(String.self, at: 1, path) }
+    let write = elements(from: 2, path, repeat each arguments)
+    let id: String = try await creation.perform(on: connection, writing: write) { [path] in
+      try $0.result(String.self, at: 1, path)
+    }
     return TangoReference(id: id, client: client, connection: connection, timeout: timeout)
   }
 
@@ -131,9 +107,8 @@ public struct TangoPath: Sendable {
   ///   - write: writes the arguments, from element 2 on.
   ///   - decode: makes the results, from element 1 on.
   func perform<Results: Sendable>(
-    on connection: TangoConnection? = nil,
-    _ write: (inout TangoTextWriter) throws -> Void,
-    _ decode: @escaping (MessageElements) throws -> Results
+    on connection: TangoConnection? = nil, writing write: ElementsWriter,
+    decode: @escaping (MessageElements) throws -> Results
   ) async throws -> Results {
     let seconds = timeout ?? client.configuration.timeout
     let deadline = seconds.map {
@@ -161,13 +136,29 @@ public struct TangoPath: Sendable {
 
 extension MessageElements {
   /// Result `index` of the function at `path`, counted from 1.
-  fileprivate func result<T: Decodable>(
+  func result<T: Decodable>(
     _ type: T.Type, at index: Int, _ path: String
   ) throws -> T {
     do {
       return try decode(type, at: index)
     } catch let error as TangoTypeError {
       throw TangoError.unexpectedResult(path: path, index: index, error: error)
+    }
+  }
+}
+
+/// Writes elements of a message.
+typealias ElementsWriter = (inout TangoTextWriter) throws -> Void
+
+/// Writes the values as elements from number `first` on.
+func elements<each Value: Encodable>(
+  from first: Int, _ values: repeat each Value
+) -> ElementsWriter {
+  { writer in
+    var index = first
+    for value in repeat each values {
+      try writer.element(index, value)
+      index += 1
     }
   }
 }

@@ -1,4 +1,3 @@
-import NIOCore
 public import RPC
 
 /// An object that lives on the server, as long as this one lives here. Its methods are the members:
@@ -13,9 +12,9 @@ public import RPC
 public final class TangoReference: Sendable {
   /// What the server calls it.
   public let id: String
-  private let client: TangoClient
-  private let connection: TangoConnection
-  private let timeout: Duration??
+  fileprivate let client: TangoClient
+  fileprivate let connection: TangoConnection
+  fileprivate let timeout: Duration??
 
   init(id: String, client: TangoClient, connection: TangoConnection, timeout: Duration??) {
     self.id = id
@@ -42,52 +41,27 @@ public final class TangoReference: Sendable {
     public func callAsFunction<each Argument: Encodable & Sendable>(
       _ arguments: repeat each Argument
     ) async throws -> TangoValue {
-      try await object.perform(
-        name,
-        { (writer) throws in
-          var index = 4
-          for argument in repeat each arguments {
-            try writer.element(index, argument)
-            index += 1
-          }
-        }
-      ) { $0.value(at: 1) }
+      try await perform(elements(from: 2, object.id, name, repeat each arguments)) {
+        $0.value(at: 1)
+      }
     }
 
     /// Calls, and gives the first result as the type asked for.
+    @_disfavoredOverload
     public func callAsFunction<each Argument: Encodable & Sendable, Result: Decodable & Sendable>(
       _ arguments: repeat each Argument
     ) async throws -> Result {
-      try await object.perform(
-        name,
-        { (writer) throws in
-          var index = 4
-          for argument in repeat each arguments {
-            try writer.element(index, argument)
-            index += 1
-          }
-        }
-      ) { [name] in
-        do {
-          return try $0.decode(Result.self, at: 1)
-        } catch let error as TangoTypeError {
-          throw TangoError.unexpectedResult(path: name, index: 1, error: error)
-        }
+      try await perform(elements(from: 2, object.id, name, repeat each arguments)) { [name] in
+        try $0.result(Result.self, at: 1, name)
       }
     }
-  }
 
-  private func perform<Results: Sendable>(
-    _ name: String, _ write: (inout TangoTextWriter) throws -> Void,
-    _ decode: @escaping (MessageElements) throws -> Results
-  ) async throws -> Results {
-    try await TangoPath(client: client, path: "tango.ref_call", timeout: timeout).perform(
-      on: connection,
-      { (writer) throws in
-        try writer.element(2, id)
-        try writer.element(3, name)
-        try write(&writer)
-      }, decode)
+    private func perform<Results: Sendable>(
+      _ write: ElementsWriter, decode: @escaping (MessageElements) throws -> Results
+    ) async throws -> Results {
+      try await TangoPath(client: object.client, path: "tango.ref_call", timeout: object.timeout)
+        .perform(on: object.connection, writing: write, decode: decode)
+    }
   }
 }
 

@@ -74,5 +74,10 @@ public struct TangoTypeError: Error, Sendable, Hashable, CustomStringConvertible
   /// What is there, and why it does not do.
   public let found: String
 
+  public init(expected: String, found: String) {
+    self.expected = expected
+    self.found = found
+  }
+
   public var description: String { "expected \(expected), got \(found)" }
 }

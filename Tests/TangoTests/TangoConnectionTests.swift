@@ -1,0 +1,195 @@
+import Foundation
+import NIOConcurrencyHelpers
+import NIOCore
+import NIOPosix
+import NIOSSL
+import RPC
+import ServiceLifecycle
+import Tango
+import TestSupport
+import Testing
+
+@Suite struct TangoConnectionTests {
+  @Test func reconnecting() async throws {
+    var namespace = TangoNamespace()
+    namespace.register("fine") { 1 }
+    // An address that nobody else uses, so that nobody takes the port in between.
+    let host = "127.0.0.9"
+    let first = TangoServer(namespace, configuration: .init(host: host, port: 0))
+    let port = try await first.start()
+    var configuration = TangoClient.Configuration()
+    configuration.reconnects = true
+    let client = TangoClient(host: host, port: port, configuration: configuration)
+    #expect(try await client.fine() == 1)
+    await first.shutDown()
+    // Nobody listens for a while: a call is not sent before there is a connection. One that was sent before the
+    // client heard of the end has failed.
+    let call = Task { () async throws -> TangoValue in
+      for _ in 1...20 {
+        do { return try await client.fine() } catch TangoError.connectionClosed { continue }
+      }
+      throw TangoError.shutDown
+    }
+    let second = TangoServer(namespace, configuration: .init(host: host, port: port))
+    // Programs that other tests start at this moment hold the first server's socket until they execute.
+    for attempt in 1... {
+      do {
+        _ = try await second.start()
+        break
+      } catch let error as IOError where error.errnoCode == EADDRINUSE && attempt < 1000 {
+        await Task.yield()
+      }
+    }
+    #expect(try await call.value == 1)
+    await second.shutDown()
+  }
+
+  @Test func severalConnections() async throws {
+    var configuration = TangoClient.Configuration()
+    configuration.connections = 4
+    let isRunning = AsyncStream<Void>.makeStream()
+    let gate = NIOLockedValueBox<[CheckedContinuation<Void, Never>]>([])
+    try await withTango(client: configuration) {
+      $0.register("wait") { () async -> Int in
+        await withCheckedContinuation { continuation in
+          gate.withLockedValue { $0.append(continuation) }
+          isRunning.continuation.yield()
+        }
+        return 1
+      }
+    } _: { (con) async throws in
+      let calls = (0..<4).map { _ in Task { try await con.wait() } }
+      var iterator = isRunning.stream.makeAsyncIterator()
+      // On one connection the second would wait for the first.
+      for _ in 0..<4 { await iterator.next() }
+      for waiting in gate.withLockedValue({ $0 }) { waiting.resume() }
+      for call in calls { #expect(try await call.value == 1) }
+    }
+  }
+
+  @Test func tooManyConnections() async throws {
+    var configuration = TangoServer.Configuration(port: 0)
+    configuration.maxConnections = 1
+    try await withTango(configuration) {
+      $0.register("fine") { 1 }
+    } _: { (con) async throws in
+      #expect(try await con.fine() == 1)
+      let other = TangoClient(host: "127.0.0.1", port: con.port)
+      await #expect(throws: TangoError.self) { try await other.fine() }
+      #expect(try await con.fine() == 1)
+    }
+  }
+
+  @Test func authorization() async throws {
+    let seen = NIOLockedValueBox(0)
+    var configuration = TangoServer.Configuration(port: 0)
+    configuration.authorize = { peer in
+      #expect(peer.address?.ipAddress == "127.0.0.1")
+      #expect(peer.certificate == nil)
+      return seen.withLockedValue {
+        $0 += 1
+        return $0 > 1
+      }
+    }
+    try await withTango(configuration) {
+      $0.register("fine") { 1 }
+    } _: { (con) async throws in
+      await #expect(throws: TangoError.self) { try await con.fine() }
+      let second = TangoClient(host: "127.0.0.1", port: con.port)
+      #expect(try await second.fine() == 1)
+      #expect(try await second.fine() == 1)
+      #expect(seen.withLockedValue { $0 } == 2)
+    }
+  }
+
+  @Test func aSilentConnectionIsClosed() async throws {
+    var configuration = TangoServer.Configuration(port: 0)
+    configuration.idleTimeout = .milliseconds(50)
+    try await withTango(configuration) {
+      $0.register("fine") { 1 }
+    } _: { (con) async throws in
+      let socket = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+        .connect(host: "127.0.0.1", port: con.port).get()
+      // Perhaps with an error, which does not matter.
+      try? await socket.closeFuture.get()
+    }
+  }
+
+  @Test func aServiceFinishesWhatRuns() async throws {
+    var namespace = TangoNamespace()
+    let isRunning = AsyncStream<Void>.makeStream()
+    let gate = AsyncStream<Void>.makeStream()
+    namespace.register("wait") { () async -> String in
+      isRunning.continuation.yield()
+      for await _ in gate.stream { break }
+      return "done"
+    }
+    let server = TangoServer(namespace, configuration: .init(port: 0))
+    let port = try await server.start()
+    let group = ServiceGroup(
+      configuration: .init(services: [server], logger: server.configuration.logger))
+    let service = Task { try await group.run() }
+    let client = try await Tango.connect(host: "127.0.0.1", port: port)
+    let call = Task { () async throws -> String in try await client.wait() }
+    for await _ in isRunning.stream { break }
+    await group.triggerGracefulShutdown()
+    gate.continuation.yield()
+    #expect(try await call.value == "done")
+    try await service.value
+    await #expect(throws: TangoError.self) { try await client.wait() }
+  }
+
+  @Test func tls() async throws {
+    let place = try Workplace()
+    let files = try TestCertificates(in: place)
+    var configuration = TangoServer.Configuration(port: 0)
+    configuration.tls = .makeServerConfiguration(
+      certificateChain: [.certificate(files.certificate)], privateKey: .privateKey(files.key))
+    configuration.tls!.certificateVerification = .noHostnameVerification
+    configuration.tls!.trustRoots = .certificates([files.certificate])
+    let names = NIOLockedValueBox<[Bool]>([])
+    configuration.authorize = { peer in
+      names.withLockedValue { $0.append(peer.certificate == files.certificate) }
+      return true
+    }
+    var client = TangoClient.Configuration()
+    client.tls = .makeClientConfiguration()
+    client.tls!.trustRoots = .certificates([files.certificate])
+    client.tls!.certificateChain = [.certificate(files.certificate)]
+    client.tls!.privateKey = .privateKey(files.key)
+    client.sslHostname = "localhost"
+    try await withTango(configuration, client: client) {
+      $0.register("greet") { (name: String) in "Hello, \(name)" }
+    } _: { (con) async throws in
+      #expect(try await con.greet("Horst") == "Hello, Horst")
+      #expect(names.withLockedValue { $0 } == [true])
+
+      var wrongName = client
+      wrongName.sslHostname = "elsewhere"
+      let other = TangoClient(host: "127.0.0.1", port: con.port, configuration: wrongName)
+      await #expect(throws: TangoError.self) { try await other.greet("Horst") }
+      let plain = TangoClient(host: "127.0.0.1", port: con.port)
+      await #expect(throws: TangoError.self) { try await plain.greet("Horst") }
+      #expect(try await con.greet("Ina") == "Hello, Ina")
+    }
+  }
+}
+
+/// A key and a certificate for `localhost`, signed by itself.
+struct TestCertificates: Sendable {
+  let certificate: NIOSSLCertificate
+  let key: NIOSSLPrivateKey
+
+  init(in place: Workplace) throws {
+    let outcome = try place.run(
+      .shell,
+      [
+        "-c",
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 "
+          + "-subj /CN=localhost -addext subjectAltName=DNS:localhost -keyout key.pem -out cert.pem",
+      ])
+    try #require(outcome.status == 0, "\(outcome)")
+    certificate = try NIOSSLCertificate.fromPEMFile(place.path + "/cert.pem")[0]
+    key = try NIOSSLPrivateKey(file: place.path + "/key.pem", format: .pem)
+  }
+}
