@@ -78,6 +78,30 @@ struct RemoteFunction: Sendable {
   let body: Body
 }
 
+extension RemoteFunction.Body {
+  static func direct<each Argument: Decodable & Sendable, each Result: Encodable & Sendable>(
+    _ body: @escaping @Sendable (repeat each Argument) throws -> (repeat each Result)
+  ) -> Self {
+    .direct { (call: CallArguments) in
+      let arguments: (repeat each Argument) = try call.decode()
+      let results: (repeat each Result) = try body(repeat each arguments)
+      return { writer in try writeResults(repeat each results, to: &writer) }
+    }
+  }
+
+  static func async<each Argument: Decodable & Sendable, each Result: Encodable & Sendable>(
+    _ body: @escaping @Sendable (repeat each Argument) async throws -> (repeat each Result)
+  ) -> Self {
+    .async { (call: CallArguments) in
+      let arguments: (repeat each Argument) = try call.decode()
+      return {
+        let results: (repeat each Result) = try await body(repeat each arguments)
+        return { writer in try writeResults(repeat each results, to: &writer) }
+      }
+    }
+  }
+}
+
 /// Writes the values as elements 2, 3, ... of the answer.
 func writeResults<each Result: Encodable>(
   _ results: repeat each Result, to writer: inout TangoTextWriter

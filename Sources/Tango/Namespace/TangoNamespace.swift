@@ -34,39 +34,61 @@ public struct TangoNamespace: Sendable {
 
   /// Registers a function that does not wait for anything: it runs on the connection's event loop, and all
   /// connections of that loop wait for it.
+  public mutating func register<each Argument: Decodable & Sendable, Result: Encodable & Sendable>(
+    _ path: String, _ body: @escaping @Sendable (repeat each Argument) throws -> Result
+  ) {
+    add(path, .direct(body))
+  }
+
+  /// The same without a result.
+  @_disfavoredOverload
+  public mutating func register<each Argument: Decodable & Sendable>(
+    _ path: String, _ body: @escaping @Sendable (repeat each Argument) throws -> Void
+  ) {
+    add(path, .direct(body))
+  }
+
+  /// The same with several results.
   public mutating func register<
-    each Argument: Decodable & Sendable, each Result: Encodable & Sendable
+    each Argument: Decodable & Sendable, First: Encodable & Sendable,
+    Second: Encodable & Sendable, each Result: Encodable & Sendable
   >(
     _ path: String,
-    _ body: @escaping @Sendable (repeat each Argument) throws -> (repeat each Result)
+    _ body: @escaping @Sendable (repeat each Argument) throws -> (First, Second, repeat each Result)
   ) {
-    add(
-      path,
-      .direct { arguments in
-        let arguments: (repeat each Argument) = try arguments.decode()
-        let results = try body(repeat each arguments)
-        return { writer in try writeResults(repeat each results, to: &writer) }
-      })
+    add(path, .direct(body))
   }
 
   /// Registers an async function. It runs as a task; the connection's next call waits until it has finished, those
   /// of other connections do not. When the peer goes, the task is cancelled.
   @_disfavoredOverload
+  public mutating func register<each Argument: Decodable & Sendable, Result: Encodable & Sendable>(
+    _ path: String, _ body: @escaping @Sendable (repeat each Argument) async throws -> Result
+  ) {
+    add(path, .async(body))
+  }
+
+  /// The same without a result.
+  @_disfavoredOverload
+  public mutating func register<each Argument: Decodable & Sendable>(
+    _ path: String, _ body: @escaping @Sendable (repeat each Argument) async throws -> Void
+  ) {
+    add(path, .async(body))
+  }
+
+  /// The same with several results.
+  @_disfavoredOverload
   public mutating func register<
-    each Argument: Decodable & Sendable, each Result: Encodable & Sendable
+    each Argument: Decodable & Sendable, First: Encodable & Sendable,
+    Second: Encodable & Sendable, each Result: Encodable & Sendable
   >(
     _ path: String,
-    _ body: @escaping @Sendable (repeat each Argument) async throws -> (repeat each Result)
+    _ body:
+      @escaping @Sendable (repeat each Argument) async throws -> (
+        First, Second, repeat each Result
+      )
   ) {
-    add(
-      path,
-      .async { arguments in
-        let arguments: (repeat each Argument) = try arguments.decode()
-        return {
-          let results = try await body(repeat each arguments)
-          return { writer in try writeResults(repeat each results, to: &writer) }
-        }
-      })
+    add(path, .async(body))
   }
 
   /// Registers a function that returns an object, which stays here: peers get a reference by `tango.ref`

@@ -28,37 +28,62 @@ public struct TangoMethods<Object: Sendable>: Sendable {
   /// Registers the methods.
   public init(_ register: (inout TangoMethods) -> Void) { register(&self) }
 
-  /// Registers a method that does not wait; see ``TangoNamespace/register(_:_:)``.
-  public mutating func register<
-    each Argument: Decodable & Sendable, each Result: Encodable & Sendable
-  >(
-    _ name: String,
-    _ body: @escaping @Sendable (Object, repeat each Argument) throws -> (repeat each Result)
+  /// Registers a method that does not wait; see ``TangoNamespace``.
+  public mutating func register<each Argument: Decodable & Sendable, Result: Encodable & Sendable>(
+    _ name: String, _ body: @escaping @Sendable (Object, repeat each Argument) throws -> Result
   ) {
     table[name] = { object in
-      .direct { arguments in
-        let arguments: (repeat each Argument) = try arguments.decode()
-        let results = try body(object, repeat each arguments)
-        return { writer in try writeResults(repeat each results, to: &writer) }
-      }
+      .direct { (arguments: repeat each Argument) in try body(object, repeat each arguments) }
+    }
+  }
+
+  /// The same without a result.
+  @_disfavoredOverload
+  public mutating func register<each Argument: Decodable & Sendable>(
+    _ name: String, _ body: @escaping @Sendable (Object, repeat each Argument) throws -> Void
+  ) {
+    table[name] = { object in
+      .direct { (arguments: repeat each Argument) in try body(object, repeat each arguments) }
+    }
+  }
+
+  /// The same with several results.
+  public mutating func register<
+    each Argument: Decodable & Sendable, First: Encodable & Sendable,
+    Second: Encodable & Sendable, each Result: Encodable & Sendable
+  >(
+    _ name: String,
+    _ body:
+      @escaping @Sendable (Object, repeat each Argument) throws -> (
+        First, Second, repeat each Result
+      )
+  ) {
+    table[name] = { object in
+      .direct { (arguments: repeat each Argument) in try body(object, repeat each arguments) }
     }
   }
 
   /// Registers an async method.
   @_disfavoredOverload
-  public mutating func register<
-    each Argument: Decodable & Sendable, each Result: Encodable & Sendable
-  >(
+  public mutating func register<each Argument: Decodable & Sendable, Result: Encodable & Sendable>(
     _ name: String,
-    _ body: @escaping @Sendable (Object, repeat each Argument) async throws -> (repeat each Result)
+    _ body: @escaping @Sendable (Object, repeat each Argument) async throws -> Result
   ) {
     table[name] = { object in
-      .async { arguments in
-        let arguments: (repeat each Argument) = try arguments.decode()
-        return {
-          let results = try await body(object, repeat each arguments)
-          return { writer in try writeResults(repeat each results, to: &writer) }
-        }
+      .async { (arguments: repeat each Argument) in
+        try await body(object, repeat each arguments)
+      }
+    }
+  }
+
+  /// The same without a result.
+  @_disfavoredOverload
+  public mutating func register<each Argument: Decodable & Sendable>(
+    _ name: String, _ body: @escaping @Sendable (Object, repeat each Argument) async throws -> Void
+  ) {
+    table[name] = { object in
+      .async { (arguments: repeat each Argument) in
+        try await body(object, repeat each arguments)
       }
     }
   }
