@@ -3,7 +3,7 @@
 # Both install what is missing first.
 
 .DEFAULT_GOAL := build
-.PHONY: build run test bench lint packages packages-test clean
+.PHONY: build run test bench soak lint packages packages-test clean
 
 # Debian packages for building and running; more for the tests, which compare with the originals.
 PACKAGES := liblua5.4-dev pkg-config
@@ -46,6 +46,10 @@ test: packages-test
 # Options for the driver go into BENCH: make bench BENCH="--case 'tango-*' --rounds 9"
 bench: build build/bench-echo build/bench-load build/bench-peer
 	python3 Benchmarks/bench.py $(BENCH)
+
+# Ten minutes; options go into SOAK: make soak SOAK="--seconds 60"
+soak: build
+	build/milonga Tests/Soak/soak.lua $(SOAK)
 
 build/bench-%: Benchmarks/%.c
 	@mkdir -p build
