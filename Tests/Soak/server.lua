@@ -42,6 +42,13 @@ function services.fail() error(WANTED) end
 
 function services.bye() end
 
+--- Has half a line for the client, and waits for the other half of the client's.
+function services.half(c)
+  c:send 'half'
+  c:settimeout(2)
+  c:receive()
+end
+
 function services.sleep(c)
   copas.pause(math.random())
   c:send 'awake\n'
