@@ -3,11 +3,11 @@
 # Both install what is missing first.
 
 .DEFAULT_GOAL := build
-.PHONY: build run test bench lint packages packages-test clean
+.PHONY: build run test bench soak lint packages packages-test clean
 
 # Debian packages for building and running; more for the tests, which compare with the originals.
 PACKAGES := liblua5.4-dev pkg-config
-TEST_PACKAGES := $(PACKAGES) lua5.4 lua-socket lua-cjson lua-sec openssl lua5.1 lua-copas lua-coxpcall
+TEST_PACKAGES := $(PACKAGES) lua5.4 lua-socket lua-cjson lua-sec openssl lua5.1 lua-copas lua-coxpcall gcc
 
 # The Swift runtime is linked into the products, and so is libstdc++: loading it would take longer
 # than all else at start-up. The linker finds only the static one in this folder.
@@ -46,6 +46,10 @@ test: packages-test
 # Options for the driver go into BENCH: make bench BENCH="--case 'tango-*' --rounds 9"
 bench: build build/bench-echo build/bench-load build/bench-peer
 	python3 Benchmarks/bench.py $(BENCH)
+
+# Ten minutes; options go into SOAK: make soak SOAK="--seconds 60"
+soak: build
+	build/milonga Tests/Soak/soak.lua $(SOAK)
 
 build/bench-%: Benchmarks/%.c
 	@mkdir -p build

@@ -92,6 +92,14 @@ def cpu_seconds_of(pid: int) -> float:
     return (user_ticks + system_ticks) * TICK
 
 
+def resident_bytes_of(pid: int) -> int:
+    """What a process has in memory, exactly; /proc/PID/status may be some hundred KB behind."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Rss:"):
+            return int(line.split()[1]) * 1024
+    raise Failure(f"no figure for the memory of process {pid}")
+
+
 def work_seconds_of(cores: set[int]) -> float:
     """What all programs, and other virtual machines, have taken of these cores so far."""
     total = 0
@@ -101,6 +109,18 @@ def work_seconds_of(cores: set[int]) -> float:
             user, nice, system, steal = (int(fields[i]) for i in (0, 1, 2, 7))
             total += user + nice + system + steal
     return total * TICK
+
+
+def raise_descriptor_limit(wanted: int) -> int:
+    """Lets this process, and with it all that it starts, have so many descriptors, or the most it can."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        with contextlib.suppress(OSError, ValueError):  # only root may
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, wanted))
+            hard = wanted
+    soft = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return soft
 
 
 # ------------------------------------------------------------------- programs
@@ -334,7 +354,7 @@ class Working:
                 text=True,
                 timeout=self.PATIENCE,
                 env=self.program.full_environment(),
-                preexec_fn=functools.partial(self.prepare, setup.server_core),
+                preexec_fn=lambda: os.sched_setaffinity(0, {setup.server_core}),
             )
         except subprocess.TimeoutExpired:
             raise Failure("the script did not end") from None
@@ -342,11 +362,74 @@ class Working:
             raise Failure(done.stderr.strip() or f"script: status {done.returncode}")
         return done.stdout
 
+
+@dataclass(frozen=True)
+class Holding:
+    """A server with connections that say nothing: bytes of its process for each of them.
+
+    Measured while all wait, and nobody may have used the processor then. In the end all are woken by a
+    message, and have to be answered.
+    """
+
+    program: Program
+    load: Load
+    unit = "B"
+    SETTLING: ClassVar[float] = 2.0  # the dispatcher collects garbage when it has been idle for a moment
+    WATCHED: ClassVar[float] = 2.0
+    IDLE: ClassVar[float] = 0.01  # of the core
+
+    def measure(self, setup: Setup) -> dict:
+        with running(self.program, setup.server_core) as server:
+            port = server.wait_until_ready()
+            pid = server.process.pid
+            empty = resident_bytes_of(pid)
+            with self.holding(setup, port) as load:
+                time.sleep(self.SETTLING)
+                busy = self.busy(pid)
+                held = resident_bytes_of(pid)
+                result = self.wake(load)
+            if busy > self.IDLE:
+                raise Failure(f"the server used {busy:.1%} of its core while all connections were idle")
+            return {
+                "value": (held - empty) / self.load.connections,
+                "server_busy": round(busy, 3),
+                "load_busy": 0,
+                "resident": held,
+                "load": result,
+            }
+
+    @contextlib.contextmanager
+    def holding(self, setup: Setup, port: int) -> Iterator[subprocess.Popen]:
+        load = subprocess.Popen(
+            [setup.load_program, f"--port={port}", "--hold", *self.load.arguments()],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: os.sched_setaffinity(0, {setup.load_core}),
+        )
+        try:
+            if not load.stdout.readline().startswith("holding "):
+                raise Failure(load.communicate()[1].strip() or "the load generator ended")
+            yield load
+        finally:
+            load.kill()
+            load.wait()
+
+    def busy(self, pid: int) -> float:
+        start, used = time.monotonic(), cpu_seconds_of(pid)
+        time.sleep(self.WATCHED)
+        return (cpu_seconds_of(pid) - used) / (time.monotonic() - start)
+
     @staticmethod
-    def prepare(core: int) -> None:
-        os.sched_setaffinity(0, {core})
-        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    def wake(load: subprocess.Popen) -> dict:
+        try:
+            output, errors = load.communicate("wake\n", timeout=60)
+        except subprocess.TimeoutExpired:
+            raise Failure("not all connections were answered within 60 s") from None
+        if load.returncode != 0:
+            raise Failure(errors.strip() or f"load: status {load.returncode}")
+        return json.loads(output)
 
 
 @dataclass(frozen=True)
@@ -405,7 +488,7 @@ def at_most(value: float) -> Bound:
     return Bound("<=", value)
 
 
-Contestant = Serving | Working | Starting | Budget
+Contestant = Serving | Working | Holding | Starting | Budget
 
 
 @dataclass(frozen=True)
@@ -417,9 +500,13 @@ class Case:
     peers: tuple[Contestant, ...] = ()
     bound: Bound | None = None
     alternations: int = 1  # per round; short measurements need many
+    note: str | None = None  # what the reader of the row has to know
 
     def contestants(self) -> tuple[Contestant, ...]:
         return self.reference, self.subject, *self.peers
+
+
+MOST_CONNECTIONS = 100_000
 
 
 def define_cases(tools: Tools) -> list[Case]:
@@ -440,17 +527,47 @@ def define_cases(tools: Tools) -> list[Case]:
             )
         )
 
-    for connections in (16, 256):
-        load = Load(connections, kind="line")
+    for connections, floor in ((16, 0.85), (256, 0.85), (10_000, 0.8)):
+        held, note = tools.within_limit(connections)
+        load = Load(held, kind="line")
+        # socket.select, with which the peers wait, ends at 1,024 descriptors.
+        peers = tools.echo_peers("line") if connections < 1000 else []
         cases.append(
             Case(
                 name=f"echo-lines-{connections}",
-                what=f"the same with 64-byte lines, {connections} connections",
+                what=f"the same with 64-byte lines, {connections:,} connections",
                 reference=Serving(c_echo, load),
                 subject=Serving(milonga("copas-echo.lua", "line"), load),
-                peers=tuple(Serving(peer, load) for peer in tools.echo_peers("line")),
+                peers=tuple(Serving(peer, load) for peer in peers),
+                bound=at_least(floor),
+                note=note,
             )
         )
+
+    for interpreter, floor in (("luajit", 1.35), ("lua5.4", 1.6)):
+        for connections in (16, 256):
+            load = Load(connections, kind="line")
+            cases.append(
+                Case(
+                    name=f"{interpreter}-lines-{connections}",
+                    what=f"the same script on Copas under {interpreter}, {connections} connections",
+                    reference=Serving(tools.copas(interpreter, "line"), load),
+                    subject=Serving(milonga("copas-echo.lua", "line"), load),
+                    bound=at_least(floor),
+                )
+            )
+
+    held, note = tools.within_limit(MOST_CONNECTIONS)
+    cases.append(
+        Case(
+            name="idle-memory",
+            what="100,000 connections in `receive` with a timeout: memory of the process for each",
+            reference=Budget(Program("2500 bytes", ()), 2500, "B"),
+            subject=Holding(milonga("copas-echo.lua", "line", "3600"), Load(held, kind="line")),
+            bound=at_most(1.0),
+            note=note,
+        )
+    )
 
     for connections in (16, 256):
         load = Load(connections, kind="tango", payload=32)
@@ -570,8 +687,21 @@ def luasocket_cases(tools: Tools) -> list[Case]:
 class Tools:
     """The programs that cases are made of, and where they are on this machine."""
 
-    def __init__(self, options: argparse.Namespace):
+    OWN_DESCRIPTORS: ClassVar[int] = 100  # what a server and the load have besides connections
+
+    def __init__(self, options: argparse.Namespace, most_descriptors: int):
         self.options = options
+        self.most_descriptors = most_descriptors
+
+    def within_limit(self, connections: int) -> tuple[int, str | None]:
+        """As many connections as there may be, and a remark when that is fewer."""
+        most = self.most_descriptors - self.OWN_DESCRIPTORS
+        if connections <= most:
+            return connections, None
+        return most, (
+            f"scaled down: {most:,} connections, as a process may have {self.most_descriptors:,} "
+            "descriptors here (ulimit -Hn)"
+        )
 
     def c_echo(self) -> Program:
         return self.built("C echo", "bench-echo")
@@ -788,6 +918,8 @@ def print_case(run: CaseRun) -> None:
     for entry in run.entries:
         if entry.problem and not entry.contestant.program.missing:
             print(f"  {entry.label}: {entry.problem}")
+    if run.case.note:
+        print(f"  {run.case.note}")
     if (disturbed := disturbance(run)) > NOTEWORTHY_DISTURBANCE:
         print(f"  disturbed: other work took {disturbed:.0%} of the two cores")
     sys.stdout.flush()
@@ -850,6 +982,8 @@ def print_not_measured(cases: list[Case]) -> None:
 def print_list(cases: list[Case]) -> None:
     for case in cases:
         print(f"{case.name:<18} {case.what}  {case.bound or '(no floor)'}")
+        if case.note:
+            print(f"{'':<20}{case.note}")
         for contestant in case.contestants():
             missing = contestant.program.missing
             print(f"{'':<20}{contestant.program.label}{f' (missing: {missing})' if missing else ''}")
@@ -875,6 +1009,7 @@ def as_json(run: CaseRun) -> dict:
         "what": run.case.what,
         "unit": run.reference.contestant.unit,
         "floor": str(run.case.bound) if run.case.bound else None,
+        "note": run.case.note,
         "verdict": run.verdict(),
         "reference": entry_json(run.reference),
         "subject": entry_json(run.subject),
@@ -989,7 +1124,8 @@ def exit_status(runs: list[CaseRun], check: bool) -> int:
 
 def main() -> int:
     options = parse_options()
-    cases = selected(define_cases(Tools(options)), options.case)
+    most_descriptors = raise_descriptor_limit(MOST_CONNECTIONS + Tools.OWN_DESCRIPTORS)
+    cases = selected(define_cases(Tools(options, most_descriptors)), options.case)
     if not cases:
         sys.exit(f"bench: no case matches {' '.join(options.case)}; --list shows them")
     if options.list:

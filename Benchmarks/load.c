@@ -35,7 +35,8 @@ enum {
     RECEIVE_SIZE = 256 * 1024,
     MAX_VARIANTS = 64,
     TAPE_SIZE = 256 * 1024,           /* about; long messages get fewer variants */
-    CONNECTIONS_PER_ADDRESS = 20000,  /* then the local ports of one address run short */
+    /* The kernel gives connect() every other port of 28,000 and looks long for more. */
+    CONNECTIONS_PER_ADDRESS = 10000,
     /* LuaSocket's bind has a backlog of 32. A server that does not accept fast enough
      * drops the connection's first packet, and each such drop costs a second. */
     CONNECTIONS_AT_ONCE = 16,
@@ -98,7 +99,7 @@ struct options {
     int port;
     int connections;
     int depth;
-    bool spin;
+    bool spin, hold;
     double seconds, warmup;
     const struct message_kind *kind;
     size_t payload;
@@ -122,6 +123,8 @@ static void print_usage(FILE *out) {
           "  --depth D        messages in flight on each; 1 is ping-pong (default 1)\n"
           "  --seconds S      time measured (default 2)\n"
           "  --warmup S       time before that, not counted (default 0.3)\n"
+          "  --hold           only hold the connections, and say so; at a line on standard input\n"
+          "                   send one batch on each, and end when all are answered\n"
           "  --spin           poll without sleeping: takes the time to wake an idle core,\n"
           "                   long on virtual machines, out of the figures\n"
           "  --payload BYTES  size of the text in a message (default: the kind's)\n"
@@ -153,7 +156,7 @@ static struct options parse_options(int argc, char **argv) {
         {"depth", required_argument, 0, 'd'},   {"seconds", required_argument, 0, 's'},
         {"warmup", required_argument, 0, 'w'},  {"payload", required_argument, 0, 'b'},
         {"kind", required_argument, 0, 'k'},    {"spin", no_argument, 0, 'S'},
-        {"help", no_argument, 0, 'h'},
+        {"hold", no_argument, 0, 'H'},          {"help", no_argument, 0, 'h'},
         {0},
     };
     struct options o = {.connections = 1, .depth = 1, .seconds = 2, .warmup = 0.3,
@@ -169,6 +172,7 @@ static struct options parse_options(int argc, char **argv) {
         case 'b': payload = number("payload", optarg, 0, 16 << 20); break;
         case 'k': o.kind = kind_named(optarg); break;
         case 'S': o.spin = true; break;
+        case 'H': o.hold = true; break;
         case 'h': print_usage(stdout); exit(0);
         default: print_usage(stderr); exit(2);
         }
@@ -297,6 +301,7 @@ struct load {
     struct connection *connections;
     int epoll;
     uint64_t messages, errors;
+    int at_rest; /* with --hold: connections that have had all their answers */
     uint64_t last_answer;
     struct histogram latencies;
 };
@@ -454,6 +459,11 @@ static bool take_answers(struct load *load, struct connection *c, const char *by
     c->answered += messages;
     load->messages += messages;
     load->last_answer = at;
+    if (load->options.hold) {
+        if (c->in_flight == 0)
+            load->at_rest++;
+        return true;
+    }
     send_messages(load, c, messages, at);
     return load->errors == 0;
 }
@@ -507,6 +517,23 @@ static double serve_for(struct load *load, double seconds) {
     return (double)(time - start) / (double)NANOSECONDS;
 }
 
+/* Says that all connections stand, and leaves them alone until there is a line on standard input;
+ * then asks on each of them, and waits for the answers. Returns how long those took. */
+static double hold(struct load *load) {
+    const struct options *o = &load->options;
+    char line[16];
+    printf("holding %d\n", o->connections);
+    fflush(stdout);
+    if (!fgets(line, sizeof line, stdin))
+        exit(0);
+    uint64_t start = load->last_answer = now();
+    for (int i = 0; i < o->connections && load->errors == 0; i++)
+        send_messages(load, &load->connections[i], (size_t)o->depth, now());
+    while (load->at_rest < o->connections && load->errors == 0)
+        wait_and_serve(load);
+    return (double)(now() - start) / (double)NANOSECONDS;
+}
+
 static void find_starved_connections(struct load *load) {
     for (int i = 0; i < load->options.connections && load->errors == 0; i++)
         if (load->connections[i].answered == 0)
@@ -546,6 +573,12 @@ int main(int argc, char **argv) {
     if (load.epoll < 0)
         die("epoll_create1: %s", strerror(errno));
     open_connections(&load);
+
+    if (o->hold) {
+        double cpu = cpu_seconds(), seconds = hold(&load);
+        print_result(&load, seconds, cpu_seconds() - cpu);
+        return load.errors == 0 ? 0 : 1;
+    }
 
     load.last_answer = now();
     for (int i = 0; i < o->connections; i++)

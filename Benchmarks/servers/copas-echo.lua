@@ -1,7 +1,7 @@
 -- An echo server as a Copas program has it: a coroutine per connection.
 -- Runs unchanged on Milonga and on stock Lua with Copas.
 --
---   copas-echo.lua [SIZE | line]    messages of SIZE bytes (64), or lines
+--   copas-echo.lua [SIZE | line] [SECONDS]    messages of SIZE bytes (64), or lines; with a timeout
 
 local socket = require 'socket'
 local copas = require 'copas'
@@ -27,7 +27,7 @@ local echo = message == 'line' and echo_lines or echo_fixed(assert(tonumber(mess
 
 local listener = assert(socket.bind('127.0.0.1', 0, 1024))
 local _, port = listener:getsockname()
-copas.addserver(listener, copas.handler(echo))
+copas.addserver(listener, copas.handler(echo), tonumber(arg[2]))
 print('listening ' .. math.floor(port))
 io.stdout:flush()
 copas.loop()

@@ -206,14 +206,14 @@ extension CopasLoop {
       try requireInside(call, "pause")
       let seconds = max(0, try call.number(at: 1, default: 0))
       call.count = 0
-      call.push(WallClock.now())
+      call.push(Double(MonotonicTime.now()))
       return sleep(seconds)
     }
     call.setFunction("pauseforever") { [self] (call) throws(LuaFailure) in
       guard call.phase == .entered else { return pushElapsed(call) }
       try requireInside(call, "pauseforever")
       call.count = 0
-      call.push(WallClock.now())
+      call.push(Double(MonotonicTime.now()))
       return sleepForEver(call)
     }
   }
@@ -227,9 +227,9 @@ extension CopasLoop {
     return sleep(until: MonotonicTime.deadline(after: seconds, from: now), state: state)
   }
 
-  /// Pushes the seconds since the time that was left at 1.
+  /// Pushes the seconds since the monotonic time that was left at 1.
   private func pushElapsed(_ call: LuaCall) -> LuaOutcome {
-    call.push(WallClock.now() - (call.numberIfNumber(at: 1) ?? 0))
+    call.push((Double(MonotonicTime.now()) - (call.numberIfNumber(at: 1) ?? 0)) / 1e9)
     return .results(1)
   }
 

@@ -16,6 +16,7 @@ public enum MilongaModules {
     SocketModule.preloadFiles(call)
     add("socket.core", to: call) { SocketModule.open($0) }
     add("socket.buffered", to: call) { SocketModule.openBuffered($0) }
+    add("socket.monotonic", to: call) { SocketModule.openMonotonic($0) }
     add("socket.unix", to: call) { UnixModule.open($0) }
     add("socket.serial", to: call) { SerialModule.open($0) }
     add("mime.core", to: call) { MIMEModule.open($0) }

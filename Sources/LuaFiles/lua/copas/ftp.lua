@@ -5,6 +5,7 @@ local socket = require "socket"
 local ftp = require "socket.ftp"
 local ltn12 = require "ltn12"
 local layer = require "copas.layer"
+local monotonic = require "socket.monotonic"
 
 local module = layer.over(ftp, { "TIMEOUT", "PORT", "USER", "PASSWORD" })
 
@@ -18,12 +19,12 @@ local sockets = { create = layer.tcp }
 -- Copas waits for listening sockets only in servers, which have a thread of their own for each
 -- connection: this one is wanted in the thread of the session.
 function sockets.accept(server, timeout)
-  local deadline = socket.gettime() + (timeout or math.huge)
+  local deadline = monotonic() + (timeout or math.huge)
   server:settimeout(0)
   while true do
     local sock, err = server:accept()
     if sock then return copas.wrap(sock) end
-    if err ~= "timeout" or socket.gettime() >= deadline then return nil, err end
+    if err ~= "timeout" or monotonic() >= deadline then return nil, err end
     copas.pause(ACCEPT_PAUSE)
   end
 end

@@ -9,6 +9,7 @@ local url = require "socket.url"
 local ltn12 = require "ltn12"
 local tp = require "socket.tp"
 local wire = require "socket.wire"
+local monotonic = require "socket.monotonic"
 
 local ftp = {
   TIMEOUT = 60,                           -- seconds for connections and for every wait
@@ -231,13 +232,13 @@ end
 
 -- Seconds until `deadline`, if there is one: too few to wait for, when it is over.
 local function remaining(deadline)
-  return deadline and math.max(0.01, deadline - socket.gettime())
+  return deadline and math.max(0.01, deadline - monotonic())
 end
 
 ---Waits for the server to connect; others who come are sent away.
 function Session:portconnect()
   local expected = self.try(self.tp:getpeername())
-  local deadline = ftp.TIMEOUT and ftp.TIMEOUT >= 0 and socket.gettime() + ftp.TIMEOUT
+  local deadline = ftp.TIMEOUT and ftp.TIMEOUT >= 0 and monotonic() + ftp.TIMEOUT
   local peer
   repeat
     closedata(self)

@@ -4,6 +4,7 @@
 local socket = require "socket"
 local headers = require "socket.headers"
 local buffered = require "socket.buffered"
+local monotonic = require "socket.monotonic"
 
 local wire = {}
 
@@ -59,7 +60,7 @@ end
 -- Whether the time for this reply is over. The first call starts it.
 function Reader:expired()
   if not self.timeout then return false end
-  local now = socket.gettime()
+  local now = monotonic()
   self.deadline = self.deadline or now + self.timeout
   return now > self.deadline
 end
