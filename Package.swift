@@ -35,6 +35,12 @@ let package = Package(
     .target(name: "LuaSocket", dependencies: ["CLua", "CShims", "IO", "Lua", "LuaFiles"]),
     .target(name: "LuaFiles", exclude: ["lua"]),
     .target(name: "Copas", dependencies: ["IO", "Lua", "LuaSocket", "Scheduler"]),
+    .target(
+      name: "XPIO",
+      dependencies: [
+        "CLua", "CShims", "Copas", "IO", "Lua", "Scheduler",
+        .product(name: "SystemPackage", package: "swift-system"),
+      ]),
     .target(name: "LuaCodec", dependencies: ["Lua", "RPC"]),
     .target(
       name: "LuaTango",
@@ -42,7 +48,7 @@ let package = Package(
         "Copas", "IO", "Lua", "LuaCodec", "LuaSocket", "RPC", "Scheduler",
         .product(name: "Logging", package: "swift-log"),
       ]),
-    .target(name: "MilongaModule", dependencies: ["Copas", "Lua", "LuaSocket", "LuaTango"]),
+    .target(name: "MilongaModule", dependencies: ["Copas", "Lua", "LuaSocket", "LuaTango", "XPIO"]),
     .executableTarget(
       name: "milonga", dependencies: ["CLua", "CShims", "Lua", "MilongaModule"]),
     .target(name: "TestSupport", path: "Tests/TestSupport"),
@@ -67,6 +73,7 @@ let package = Package(
     .testTarget(name: "RPCTests", dependencies: ["RPC", "TestSupport"]),
     .testTarget(name: "SchedulerTests", dependencies: ["Scheduler", "TestSupport"]),
     .testTarget(name: "SourceTests"),
+    .testTarget(name: "XPIOTests", dependencies: ["milonga", "TestSupport"], exclude: ["Scripts"]),
   ],
   swiftLanguageModes: [.v6]
 )

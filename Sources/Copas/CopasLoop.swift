@@ -79,13 +79,18 @@ public final class CopasLoop {
 
   private static let key = LuaRegistryKey()
 
+  /// The dispatcher of the state; nil before anybody has asked for it.
+  public static func existing(_ call: LuaCall) -> CopasLoop? {
+    call.pushRegistry(key)
+    defer { call.pop() }
+    return LuaHolder<CopasLoop>.object(call, at: -1)
+  }
+
   /// The dispatcher of the state; made when it is first asked for.
   ///
   /// - Throws: a Lua error when the process has no descriptors left.
   public static func of(_ call: LuaCall) throws(LuaFailure) -> CopasLoop {
-    call.pushRegistry(key)
-    defer { call.pop() }
-    if let loop = LuaHolder<CopasLoop>.object(call, at: -1) { return loop }
+    if let loop = existing(call) { return loop }
     let loop: CopasLoop
     do throws(Errno) {
       loop = try CopasLoop(call, kind: chosenKind())
@@ -346,7 +351,8 @@ public final class CopasLoop {
     }
   }
 
-  func forget(_ descriptor: Int32) {
+  /// A descriptor is going to be closed: whoever waits for it gets a turn, and will find out.
+  public func forget(_ descriptor: Int32) {
     readiness.remove(descriptor)
     scheduler.unwatch(descriptor)
   }

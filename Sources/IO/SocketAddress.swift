@@ -20,7 +20,17 @@ public struct SocketAddress: Sendable {
     }
   }
 
-  /// An address written in digits, e.g. `127.0.0.1` or `::1`; nil for names.
+  /// An IPv4 address by its number: 127.0.0.1 is 0x7f000001.
+  public init(v4 host: UInt32, port: UInt16) {
+    var v4 = sockaddr_in()
+    v4.sin_family = sa_family_t(AF_INET)
+    v4.sin_addr.s_addr = host.bigEndian
+    v4.sin_port = port.bigEndian
+    self = withUnsafeBytes(of: &v4) { SocketAddress(bytes: $0) }
+  }
+
+  /// An address written in digits, e.g. `127.0.0.1` or `::1`, or with a scope `fe80::1%eth0`; nil for
+  /// names.
   public init?(numeric host: String, port: UInt16) {
     // C would see only what is before a NUL.
     guard !host.utf8.contains(0) else { return nil }
@@ -32,7 +42,12 @@ public struct SocketAddress: Sendable {
       return
     }
     var v6 = sockaddr_in6()
-    if inet_pton(AF_INET6, host, &v6.sin6_addr) == 1 {
+    let parts = host.split(separator: "%", maxSplits: 1, omittingEmptySubsequences: false)
+    if inet_pton(AF_INET6, String(parts[0]), &v6.sin6_addr) == 1 {
+      if parts.count == 2 {
+        v6.sin6_scope_id = UInt32(parts[1]) ?? if_nametoindex(String(parts[1]))
+        guard v6.sin6_scope_id != 0 else { return nil }
+      }
       v6.sin6_family = sa_family_t(AF_INET6)
       v6.sin6_port = port.bigEndian
       self = withUnsafeBytes(of: &v6) { SocketAddress(bytes: $0) }
