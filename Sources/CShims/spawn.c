@@ -6,6 +6,8 @@
 //
 // It also begins with CLONE_FILES and leaves the parent's table by close_range(2), which then copies only
 // the descriptors below the first one that nobody needs: the thousands that a server holds cost nothing.
+// Those that the child needs may lie above the thousands. They reach it as messages on a socket pair with
+// low numbers, the relay.
 #define _GNU_SOURCE
 #include "CShims.h"
 
@@ -15,7 +17,9 @@
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -57,6 +61,87 @@ static void reset_handlers(void) {
   kernel_action action = {0};
   for (int number = 1; number <= SIGNALS; number++)
     syscall(SYS_rt_sigaction, number, &action, NULL, sizeof action.mask);
+}
+
+// SCM_MAX_FD of the kernel.
+enum { MOST_IN_MESSAGE = 253 };
+
+// Space for one message of descriptors; it carries one byte besides, or nothing would arrive.
+typedef struct relay_message {
+  struct msghdr header;
+  struct iovec vector;
+  char byte;
+  _Alignas(struct cmsghdr) char control[CMSG_SPACE(MOST_IN_MESSAGE * sizeof(int))];
+} relay_message;
+
+static void prepare_message(relay_message *message, int32_t count) {
+  memset(message, 0, sizeof *message);
+  message->vector.iov_base = &message->byte;
+  message->vector.iov_len = 1;
+  message->header.msg_iov = &message->vector;
+  message->header.msg_iovlen = 1;
+  message->header.msg_control = message->control;
+  message->header.msg_controllen = CMSG_SPACE((size_t)count * sizeof(int));
+}
+
+static int32_t next_message(int32_t count) {
+  return count < MOST_IN_MESSAGE ? count : MOST_IN_MESSAGE;
+}
+
+int milonga_make_relay(int *sender, int *receiver) {
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0) return -1;
+  *sender = ends[0];
+  *receiver = ends[1];
+  return 0;
+}
+
+int milonga_relay(int sender, const int *descriptors, int32_t count) {
+  while (count > 0) {
+    int32_t some = next_message(count);
+    relay_message message;
+    prepare_message(&message, some);
+    struct cmsghdr *rights = CMSG_FIRSTHDR(&message.header);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN((size_t)some * sizeof(int));
+    memcpy(CMSG_DATA(rights), descriptors, (size_t)some * sizeof(int));
+    if (sendmsg(sender, &message.header, MSG_NOSIGNAL) != 1) return -1;
+    descriptors += some;
+    count -= some;
+  }
+  return 0;
+}
+
+void milonga_clear_relay(int receiver) {
+  char byte;
+  while (recv(receiver, &byte, 1, 0) > 0) {}
+}
+
+// They get the lowest free numbers, all below `relayed_place`, and move up from there.
+static int take_relayed(const milonga_spawn_request *request) {
+  int place = request->relayed_place;
+  int32_t count = request->relayed_count;
+  while (count > 0) {
+    int32_t some = next_message(count);
+    relay_message message;
+    prepare_message(&message, some);
+    if (recvmsg(request->relay_receiver, &message.header, MSG_CMSG_CLOEXEC) != 1) return -1;
+    struct cmsghdr *rights = CMSG_FIRSTHDR(&message.header);
+    // Cut off where the process may have no more descriptors.
+    if (rights == NULL || rights->cmsg_len != CMSG_LEN((size_t)some * sizeof(int))) {
+      errno = EMFILE;
+      return -1;
+    }
+    for (int32_t i = 0; i < some; i++) {
+      int descriptor;
+      memcpy(&descriptor, CMSG_DATA(rights) + (size_t)i * sizeof(int), sizeof descriptor);
+      if (dup3(descriptor, place++, O_CLOEXEC) < 0) return -1;
+      close(descriptor);
+    }
+    count -= some;
+  }
+  return 0;
 }
 
 static int move_descriptors(const milonga_spawn_request *request, int32_t *place) {
@@ -111,6 +196,7 @@ static int run_child(void *argument) {
 
   result->step = MILONGA_SPAWN_DESCRIPTORS;
   if (close_from_to((unsigned)request->first_unused, UINT_MAX, CLOSE_RANGE_UNSHARE) != 0) goto failed;
+  if (take_relayed(request) != 0) goto failed;
   result->step = MILONGA_SPAWN_MOVE;
   if (move_descriptors(request, &result->place) != 0) goto failed;
   result->step = MILONGA_SPAWN_DESCRIPTORS;

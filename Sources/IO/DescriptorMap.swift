@@ -26,6 +26,13 @@ public struct DescriptorMap: Sendable {
   /// A number above all descriptors that the moves begin with.
   public var firstUnused: Int32 { (entries.map(\.parent).max() ?? -1) + 1 }
 
+  /// The same map after those of the parent's descriptors that `places` knows have moved there.
+  func moving(_ places: [Int32: Int32]) -> DescriptorMap {
+    DescriptorMap(
+      Dictionary(
+        uniqueKeysWithValues: entries.map { ($0.child, places[$0.parent] ?? $0.parent) }))
+  }
+
   /// What to do, in this order. A descriptor that stays where it is moves onto itself.
   public var moves: [Move] {
     var moves: [Move] = []

@@ -7,23 +7,33 @@ extension Process {
   /// has open, and without the parent's signal mask and ignored signals. The descriptors block.
   ///
   /// When it returns the program runs; when it throws there is no child, and nothing has changed. The time
-  /// that it takes does not depend on how much memory, or how many descriptors above those it grants, the
-  /// parent has.
+  /// that it takes does not depend on how much memory, or how many descriptors, the parent has; see
+  /// ``prepareToSpawn()``.
   public static func spawn(_ request: SpawnRequest) throws(SpawnFailure) -> Process {
     for (child, parent) in request.descriptors.entries where fcntl(parent, F_GETFD) < 0 {
       // Looked at here: the number may be that of the pidfd afterwards.
       throw SpawnFailure(
         step: .descriptor(child: child, parent: parent), code: Errno(rawValue: errno))
     }
-    let moves = request.descriptors.moves
-    let result = start(request, moves)
-    if result.error == 0 { return Process(id: result.process, descriptor: result.descriptor) }
-    throw SpawnFailure(
-      step: step(result, request, moves), code: Errno(rawValue: result.error))
+    return try SpawnRelay.with(request.descriptors) { relay in
+      let moves = relay.descriptors.moves
+      let result = start(request, relay, moves)
+      guard result.error != 0 else {
+        return Result<Process, SpawnFailure>.success(
+          Process(id: result.process, descriptor: result.descriptor))
+      }
+      return .failure(
+        SpawnFailure(
+          step: step(result, request, relay, moves), code: Errno(rawValue: result.error)))
+    }.get()
   }
 
+  /// Makes what later calls of ``spawn(_:)`` need: their time does not depend on the number of the parent's
+  /// descriptors if this was called while it had few.
+  public static func prepareToSpawn() { SpawnRelay.prepare() }
+
   private static func start(
-    _ request: SpawnRequest, _ moves: [DescriptorMap.Move]
+    _ request: SpawnRequest, _ relay: SpawnRelay, _ moves: [DescriptorMap.Move]
   ) -> milonga_spawn_result {
     let moves = moves.map { milonga_move(from: $0.from, to: $0.to) }
     let granted = request.descriptors.entries.map(\.child)
@@ -31,7 +41,10 @@ extension Process {
     var raw = milonga_spawn_request()
     raw.move_count = Int32(moves.count)
     raw.granted_count = Int32(granted.count)
-    raw.first_unused = request.descriptors.firstUnused
+    raw.first_unused = relay.firstUnused
+    raw.relay_receiver = relay.receiver
+    raw.relayed_count = relay.count
+    raw.relayed_place = relay.place
     raw.new_session = request.startsSession ? 1 : 0
     raw.mask = request.mask.map { Int32($0) } ?? -1
     raw.group =
@@ -65,15 +78,20 @@ extension Process {
   }
 
   private static func step(
-    _ result: milonga_spawn_result, _ request: SpawnRequest, _ moves: [DescriptorMap.Move]
+    _ result: milonga_spawn_result, _ request: SpawnRequest, _ relay: SpawnRelay,
+    _ moves: [DescriptorMap.Move]
   ) -> SpawnFailure.Step {
     switch result.step {
     case MILONGA_SPAWN_MOVE:
       let move = moves[Int(result.place)]
-      let entries = request.descriptors.entries
       // Into and out of the spare place a descriptor moves in two steps.
-      let entry = entries.first { $0.child == move.to } ?? entries.first { $0.parent == move.from }
-      return entry.map { .descriptor(child: $0.child, parent: $0.parent) } ?? .descriptors
+      let entries = relay.descriptors.entries
+      guard
+        let place = entries.firstIndex(where: { $0.child == move.to })
+          ?? entries.firstIndex(where: { $0.parent == move.from })
+      else { return .descriptors }
+      let entry = request.descriptors.entries[place]
+      return .descriptor(child: entry.child, parent: entry.parent)
     case MILONGA_SPAWN_DESCRIPTORS: return .descriptors
     case MILONGA_SPAWN_SESSION: return .session
     case MILONGA_SPAWN_GROUP: return .group

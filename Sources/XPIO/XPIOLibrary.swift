@@ -30,6 +30,7 @@ final class XPIOLibrary {
   init(_ call: LuaCall) {
     // As the contract says: a write to a closed connection is an error and not the program's end.
     signal(SIGPIPE, SIG_IGN)
+    Process.prepareToSpawn()
     sockets = LuaClass(call, incomplete: "xpio socket")
     processes = LuaClass(call, incomplete: "xpio process")
     queues = LuaClass(call, incomplete: "xpio task queue")

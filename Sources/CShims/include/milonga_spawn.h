@@ -22,7 +22,10 @@ typedef struct milonga_spawn_request {
   const int *granted;    // the numbers that the child has in the end, ascending
   int32_t granted_count;
   uint8_t *was_nonblocking; // room for granted_count bytes
-  int first_unused;      // a number above all that the moves begin with
+  int first_unused;      // a number above all of the parent's that are used, relay_receiver among them
+  int relay_receiver;    // where the child finds descriptors that were relayed to it
+  int32_t relayed_count; // how many those are
+  int relayed_place;     // they become this number and the following ones, before the moves
   pid_t group;           // -1: inherited; 0: a new one, which the child leads; or that of a process
   int new_session;       // the child leads a new session
   int mask;              // for umask(2); -1: inherited
@@ -46,6 +49,15 @@ typedef struct milonga_spawn_result {
   milonga_spawn_step step;
   int32_t place;
 } milonga_spawn_result;
+
+// Two ends for relaying descriptors to children; both have low numbers if they are made early. 0 or -1.
+int milonga_make_relay(int *sender, int *receiver);
+
+// Puts descriptors into the relay, for the next child. -1 with errno set: not all have found room.
+int milonga_relay(int sender, const int *descriptors, int32_t count);
+
+// Forgets what no child has taken out of the relay.
+void milonga_clear_relay(int receiver);
 
 // Starts a program. When it returns the program runs, or there is no child.
 milonga_spawn_result milonga_spawn(const milonga_spawn_request *request);
