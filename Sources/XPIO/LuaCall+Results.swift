@@ -49,7 +49,8 @@ extension LuaCall {
   func size(at index: Int) throws(LuaFailure) -> Int {
     let number = try number(at: index)
     guard number >= 0 else {
-      throw argumentFailure(index, "a number of 0 or more expected, got \(number)")
+      let shown = number.isNaN ? "nan" : "\(number)"
+      throw argumentFailure(index, "a number of 0 or more expected, got \(shown)")
     }
     return Int(exactly: number.rounded(.down)) ?? .max
   }

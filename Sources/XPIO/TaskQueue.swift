@@ -25,6 +25,8 @@ final class TaskQueue {
     var waiting = List()
     /// When an event was last seen, by the clock.
     var eventAt: UInt64 = 0
+    /// Which wait last made a task ready.
+    var wokenBy: UInt64 = 0
     var isSuspect = false
   }
 
@@ -59,6 +61,7 @@ final class TaskQueue {
   private var suspects: [Int32] = []
   private var ready = List()
   private var polled: [pollfd] = []
+  private var waits: UInt64 = 0
 
   /// Tasks that wait, or are ready and were not yet taken.
   private(set) var count = 0
@@ -132,6 +135,7 @@ final class TaskQueue {
 
   /// Waits until a task is ready, `deadline` has passed, or `isInterrupted` says so after a signal.
   func wait(until deadline: Int64, isInterrupted: () -> Bool) throws(Errno) {
+    waits += 1
     while true {
       if !suspects.isEmpty { askForSuspects() }
       var milliseconds: Int32 = 0
@@ -159,7 +163,11 @@ final class TaskQueue {
     sides[Int(side)].eventAt = now
     let slot = sides[Int(side)].waiting.first
     guard slot >= 0 else { return }
-    makeReady(slot)
+    // A suspect that was found ready may be told by an event, too.
+    if sides[Int(side)].wokenBy != waits {
+      sides[Int(side)].wokenBy = waits
+      makeReady(slot)
+    }
     if sides[Int(side)].waiting.first >= 0 { suspect(side) }
   }
 

@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import TestSupport
 import Testing
 
@@ -7,23 +8,13 @@ struct XPIORun: Sendable, CustomTestStringConvertible {
   let script: Script
   let backend: String
 
+  static let backends = ["epoll", "poll"]
+
   var testDescription: String { "\(script) on \(backend)" }
 
   static let all = Script.all(besides: #filePath).flatMap { script in
-    ["epoll", "poll"].map { XPIORun(script: script, backend: $0) }
+    backends.map { XPIORun(script: script, backend: $0) }
   }
-
-  /// The process may have so many descriptors.
-  private var descriptors: Int? {
-    switch script.name {
-    case "descriptors": 32
-    case "leak": 2 * connections + 100
-    default: nil
-    }
-  }
-
-  /// What the leak test opens at once. poll(2) looks at each of them every time.
-  private var connections: Int { backend == "epoll" ? 5000 : 500 }
 
   /// How many lines `ok` the script's first line announces.
   private func expectedBehaviours() throws -> Int {
@@ -32,18 +23,35 @@ struct XPIORun: Sendable, CustomTestStringConvertible {
     return try #require(Int(line.drop { !$0.isNumber }), "\(script) begins with `-- oks: count`")
   }
 
+  /// What runs the script with fewer descriptors or processes, in a shell.
+  private var wrapper: String? {
+    switch script.name {
+    case "limits": "ulimit -n 32; exec \"$@\""
+    // Root may have any number: it takes a user whom nobody else is.
+    case "processes":
+      "exec setpriv --reuid=\(400_000 + getpid()) --clear-groups prlimit --nproc=4 \"$@\""
+    default: nil
+    }
+  }
+
+  /// Only root can become another user, who has to find what is run.
+  static let canChangeUser: Bool = {
+    let check = "exec setpriv --reuid=400000 --clear-groups test -x \"$0\" -a -r \"$1\""
+    let arguments = ["-c", check, Program.milonga.path, #filePath]
+    return geteuid() == 0 && (try? Workplace().run(.shell, arguments).status) == 0
+  }()
+
   func check() throws {
     let place = try Workplace()
-    var environment = script.environment
-    environment["MILONGA_READINESS"] = backend
-    var command = [Program.milonga.path, script.path, String(connections)]
-    if let descriptors {
-      command = ["-c", "ulimit -n \"$0\"; exec \"$@\"", String(descriptors)] + command
-    } else {
-      command.removeFirst()
-    }
-    let outcome = try place.run(
-      descriptors == nil ? .milonga : .shell, command, environment: environment)
+    let environment = script.environment.merging(["MILONGA_READINESS": backend, "HOME": "/"]) { $1 }
+    let outcome =
+      if let wrapper {
+        try place.run(
+          .shell, ["-c", wrapper, "sh", Program.milonga.path, script.path],
+          environment: environment)
+      } else {
+        try place.run(.milonga, [script.path], environment: environment)
+      }
     #expect(outcome.status == 0, "\(outcome)")
     let behaviours = outcome.output.split(separator: "\n").filter { $0.hasPrefix("ok ") }
     #expect(behaviours.count == (try expectedBehaviours()), "\(outcome)")
@@ -52,6 +60,27 @@ struct XPIORun: Sendable, CustomTestStringConvertible {
 
 @Suite("XPIO")
 struct XPIOScriptTests {
-  @Test(arguments: XPIORun.all)
+  @Test(arguments: XPIORun.all.filter { $0.script.name != "processes" })
   func script(_ run: XPIORun) throws { try run.check() }
+
+  @Test(
+    .enabled(if: XPIORun.canChangeUser, "it takes root, and a place that others can read"),
+    arguments: XPIORun.all.filter { $0.script.name == "processes" })
+  func `few processes`(_ run: XPIORun) throws { try run.check() }
+
+  /// The example: a server, 1,000 clients and 50 children at once.
+  @Test(arguments: XPIORun.backends)
+  func crowd(_ backend: String) throws {
+    let repository = URL(fileURLWithPath: #filePath)
+      .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+    let place = try Workplace()
+    let script = repository.path + "/Examples/xpio/crowd.lua"
+    let outcome = try place.run(
+      .shell, ["-c", "ulimit -n 4096; exec \"$@\"", "sh", Program.milonga.path, script],
+      environment: ["MILONGA_READINESS": backend])
+    #expect(outcome.status == 0, "\(outcome)")
+    #expect(
+      outcome.output.hasPrefix("1000 clients had 10000 answers, 50 children have ended, in "),
+      "\(outcome)")
+  }
 }
