@@ -48,7 +48,8 @@ let package = Package(
         "Copas", "IO", "Lua", "LuaCodec", "LuaSocket", "RPC", "Scheduler",
         .product(name: "Logging", package: "swift-log"),
       ]),
-    .target(name: "MilongaModule", dependencies: ["Copas", "Lua", "LuaSocket", "LuaTango", "XPIO"]),
+    .target(
+      name: "MilongaModule", dependencies: ["Copas", "Lua", "LuaSocket", "LuaTango", "XPIO"]),
     .executableTarget(
       name: "milonga", dependencies: ["CLua", "CShims", "Lua", "MilongaModule"]),
     .target(name: "TestSupport", path: "Tests/TestSupport"),
