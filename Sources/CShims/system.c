@@ -14,6 +14,10 @@ int milonga_pipe(int ends[2]) {
   return pipe2(ends, O_NONBLOCK | O_CLOEXEC);
 }
 
+int milonga_socketpair(int ends[2]) {
+  return socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends);
+}
+
 int milonga_duplicate_descriptor(int fd) {
   return fcntl(fd, F_DUPFD_CLOEXEC, 0);
 }

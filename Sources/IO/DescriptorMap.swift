@@ -1,5 +1,3 @@
-import CShims
-
 /// Which descriptors a child gets: numbers in the child, and the parent's descriptors that appear there.
 ///
 /// Duplicating them one after the other would overwrite some before they are used (`0` from `1`, `1` from

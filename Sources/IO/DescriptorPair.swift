@@ -11,8 +11,7 @@ public enum DescriptorPair {
 
   /// Two connected stream sockets.
   public static func sockets() throws(Errno) -> (Int32, Int32) {
-    let type = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
-    return try make { socketpair(AF_UNIX, type, 0, $0) }
+    try make { milonga_socketpair($0) }
   }
 
   private static func make(

@@ -12,8 +12,9 @@
 // accept(2) of a non-blocking connection that children do not inherit.
 int milonga_accept(int fd);
 
-// pipe(2), non-blocking and not inherited by children.
+// pipe(2) and a pair of stream sockets, non-blocking and not inherited by children.
 int milonga_pipe(int ends[2]);
+int milonga_socketpair(int ends[2]);
 
 // A duplicate, or a descriptor in the place of `fd`, that children do not inherit.
 int milonga_duplicate_descriptor(int fd);
