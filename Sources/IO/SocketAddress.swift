@@ -29,8 +29,24 @@ public struct SocketAddress: Sendable {
     self = withUnsafeBytes(of: &v4) { SocketAddress(bytes: $0) }
   }
 
-  /// An address written in digits, e.g. `127.0.0.1` or `::1`, or with a scope `fe80::1%eth0`; nil for
-  /// names.
+  /// An IPv6 address written in digits, with or without a scope: `::1`, `fe80::1%eth0`, `fe80::1%2`; nil
+  /// for anything else.
+  public init?(v6 text: String, port: UInt16) {
+    let parts = text.split(separator: "%", maxSplits: 1, omittingEmptySubsequences: false)
+    self.init(numeric: String(parts[0]), port: port)
+    // C would see only what is before a NUL.
+    guard family == AF_INET6, !text.utf8.contains(0) else { return nil }
+    guard parts.count == 2 else { return }
+    let scope = UInt32(parts[1]) ?? if_nametoindex(String(parts[1]))
+    guard scope != 0 else { return nil }
+    withUnsafeMutableBytes(of: &storage) {
+      $0.storeBytes(
+        of: scope, toByteOffset: MemoryLayout<sockaddr_in6>.offset(of: \.sin6_scope_id)!,
+        as: UInt32.self)
+    }
+  }
+
+  /// An address written in digits, e.g. `127.0.0.1` or `::1`; nil for names.
   public init?(numeric host: String, port: UInt16) {
     // C would see only what is before a NUL.
     guard !host.utf8.contains(0) else { return nil }
@@ -42,12 +58,7 @@ public struct SocketAddress: Sendable {
       return
     }
     var v6 = sockaddr_in6()
-    let parts = host.split(separator: "%", maxSplits: 1, omittingEmptySubsequences: false)
-    if inet_pton(AF_INET6, String(parts[0]), &v6.sin6_addr) == 1 {
-      if parts.count == 2 {
-        v6.sin6_scope_id = UInt32(parts[1]) ?? if_nametoindex(String(parts[1]))
-        guard v6.sin6_scope_id != 0 else { return nil }
-      }
+    if inet_pton(AF_INET6, host, &v6.sin6_addr) == 1 {
       v6.sin6_family = sa_family_t(AF_INET6)
       v6.sin6_port = port.bigEndian
       self = withUnsafeBytes(of: &v6) { SocketAddress(bytes: $0) }

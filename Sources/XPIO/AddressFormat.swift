@@ -29,11 +29,7 @@ enum AddressFormat {
     guard let end = text.firstIndex(of: UInt8(ascii: "]")),
       let port = port(text[(end + 1)...])
     else { return nil }
-    let host = String(decoding: text[..<end], as: UTF8.self)
-    guard let address = SocketAddress(numeric: host, port: port), address.family == AF_INET6 else {
-      return nil
-    }
-    return address
+    return SocketAddress(v6: String(decoding: text[..<end], as: UTF8.self), port: port)
   }
 
   /// The last of the numbers fills what the others leave.

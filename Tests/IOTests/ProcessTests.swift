@@ -194,7 +194,7 @@ struct ProcessTests {
     pthread_sigmask(SIG_SETMASK, &all, &before)
     defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
     signal(SIGPIPE, SIG_IGN)
-    let masks = try output("grep -E 'SigBlk|SigIgn' /proc/$$/status")
+    let masks = try output("exec grep -E 'SigBlk|SigIgn' /proc/self/status")
     let zeroes = String(repeating: "0", count: 16)
     #expect(masks == "SigBlk:\t\(zeroes)\nSigIgn:\t\(zeroes)\n")
   }
