@@ -79,6 +79,7 @@ extension XPIOLibrary {
 
   private func accept(_ call: LuaCall, blocks: Bool) throws(LuaFailure) -> LuaOutcome {
     let socket = try sockets.check(call, at: 1)
+    if blocks, let outcome = giveWay(call, arguments: 1) { return outcome }
     call.count = 1
     do throws(Errno) {
       if let accepted = try socket.pointee.socket.accept() {

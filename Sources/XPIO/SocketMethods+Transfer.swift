@@ -1,3 +1,4 @@
+import Glibc
 import IO
 import Lua
 import Scheduler
@@ -30,6 +31,7 @@ extension XPIOLibrary {
       call.push("")
       return .results(1)
     }
+    if blocks, let outcome = giveWay(call, arguments: Slot.argument) { return outcome }
     let room = UnsafeMutableRawBufferPointer(rebasing: buffer[..<min(size, buffer.count)])
     switch socket.pointee.read(into: room) {
     case .moved(0) where socket.pointee.kind != .datagram:
@@ -80,6 +82,7 @@ extension XPIOLibrary {
   private func write(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
     let socket = try sockets.check(call, at: 1)
     let bytes = try call.bytes(at: Slot.argument)
+    if let outcome = giveWay(call, arguments: Slot.argument) { return outcome }
     var written = call.phase == .resumed ? call.integerIfInteger(at: Slot.written) ?? 0 : 0
     // An empty datagram is one, too.
     while written < bytes.count || socket.pointee.kind == .datagram {
@@ -123,12 +126,20 @@ extension XPIOLibrary {
   private func receiveFrom(_ call: LuaCall, blocks: Bool) throws(LuaFailure) -> LuaOutcome {
     let socket = try sockets.check(call, at: 1)
     let size = try call.size(at: Slot.argument)
+    guard size > 0 else {
+      throw call.argumentFailure(Slot.argument, "a size of 0 would throw the datagram away")
+    }
+    if blocks, let outcome = giveWay(call, arguments: Slot.argument) { return outcome }
     let room = UnsafeMutableRawBufferPointer(rebasing: buffer[..<min(size, buffer.count)])
     var sender = SocketAddress.none
     switch socket.pointee.socket.receive(into: room, from: &sender) {
+    case .moved(0) where socket.pointee.kind == .stream:
+      call.pushNil()
+      return .results(1)
     case .moved(let count):
       call.push(UnsafeRawBufferPointer(rebasing: room[..<count]))
-      call.push(sender)
+      // Who sends on a connection, or from a Unix socket without a name, has no address.
+      if sender.family == AF_UNSPEC { call.pushNil() } else { call.push(sender) }
       return .results(2)
     case .failed(let error): return call.pushFailure(error)
     case .wouldBlock: break
@@ -146,6 +157,7 @@ extension XPIOLibrary {
     guard let address = AddressFormat.parse(try call.bytes(at: Slot.address)) else {
       return call.pushFailure("xpio: mal-formed address argument")
     }
+    if blocks, let outcome = giveWay(call, arguments: Slot.address) { return outcome }
     do throws(Errno) {
       try become(address.family, socket)
     } catch {

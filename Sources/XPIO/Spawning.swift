@@ -104,7 +104,11 @@ extension XPIOLibrary {
       path.append(file)
       return .found(path)
     }
-    guard !file.isEmpty, let path = getenv("PATH") else { return .notFound }
+    guard !file.isEmpty else { return .notFound }
+    // Without PATH it is where execvp(3) looks.
+    guard let path = getenv("PATH") else {
+      return ExecutableSearch.find(file, in: Array("/bin:/usr/bin".utf8))
+    }
     let bytes = UnsafeRawBufferPointer(start: path, count: strlen(path))
     return ExecutableSearch.find(file, in: Array(bytes))
   }

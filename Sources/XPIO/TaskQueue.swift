@@ -143,8 +143,12 @@ final class TaskQueue {
         let now = deadline == MonotonicTime.never ? 0 : MonotonicTime.now()
         milliseconds = MonotonicTime.milliseconds(until: deadline, from: now)
       }
-      try readiness.wait(milliseconds: milliseconds) { note($0) }
-      if hasReady || milliseconds == 0 || isInterrupted() { return }
+      var isQuiet = true
+      try readiness.wait(milliseconds: milliseconds) { event in
+        isQuiet = false
+        note(event)
+      }
+      if hasReady || milliseconds == 0 || isQuiet && isInterrupted() { return }
     }
   }
 

@@ -47,6 +47,17 @@ extension XPIOLibrary {
     guard milonga_gettable(call.state, Int32(index)) == LUA_OK else { throw .raised }
   }
 
+  /// In a thread of Copas that never has to wait: when it has had its share, the outcome to return. The
+  /// function runs again after the others, with its `arguments`.
+  @inline(__always)
+  func giveWay(_ call: LuaCall, arguments: Int) -> LuaOutcome? {
+    guard call.phase == .entered, let dispatcher = dispatcher(call),
+      let outcome = dispatcher.turnOver()
+    else { return nil }
+    call.count = arguments
+    return outcome
+  }
+
   /// Suspends the running coroutine until the descriptor is ready; the function is to return the outcome, and
   /// runs again then.
   func suspend(

@@ -79,7 +79,8 @@ function xpio.getCurrentTask() end
 ---@class xpio.tqueue
 local tqueue = {}
 
----Waits until tasks are ready, or for so many seconds. Those that are ready have left the queue.
+---Waits until tasks are ready, or for so many seconds. Those that are ready have left the queue. In a thread of
+---Copas it stops the others, too: there blocking functions need no queue.
 ---@param timeout? number|false for ever, if it is not given
 ---@return xpio.task[]? tasks nil if there is nothing to wait for
 function tqueue:wait(timeout) end
@@ -158,12 +159,12 @@ function socket:try_write(data) end
 ---A datagram and its sender.
 ---@param size number
 ---@return string?
----@return xpio.address|string sender_or_err
+---@return (xpio.address|string)? sender_or_err nil if the sender has no address
 function socket:recvfrom(size) end
 
 ---@param size number
 ---@return string?
----@return xpio.address|string sender_or_err
+---@return (xpio.address|string)? sender_or_err nil if the sender has no address
 function socket:try_recvfrom(size) end
 
 ---@param data string|number

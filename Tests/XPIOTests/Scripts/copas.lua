@@ -1,4 +1,4 @@
--- oks: 14
+-- oks: 15
 -- XPIO's blocking functions in threads of Copas.
 local xpio = require "xpio"
 local copas = require "copas"
@@ -103,6 +103,24 @@ copas.addthread(function()
   copas.pause(0.005)
   b:write("y")
   equal("a thread that was removed reads nothing", a:read(1), "y")
+  -- Threads that never have to wait give way.
+  local function busy()
+    local near, far = xpio.socketpair()
+    for _ = 1, 300 do
+      near:write("z")
+      assert(far:read(1) == "z")
+      log.busy = (log.busy or 0) + 1
+    end
+    near:close()
+    far:close()
+  end
+  copas.addthread(busy)
+  copas.addthread(busy)
+  copas.pause(0)
+  copas.pause(0)
+  ok("threads that need not wait take turns", log.busy < 300, log.busy)
+  while log.busy < 600 do copas.pause(0) end
+
   while done < 3 do copas.pause(0.001) end
   copas.removeserver(theirs)
   running = false

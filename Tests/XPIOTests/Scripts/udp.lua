@@ -1,4 +1,4 @@
--- oks: 19
+-- oks: 25
 -- Datagrams.
 local xpio = require "xpio"
 local check = require "check"
@@ -19,6 +19,20 @@ for _, host in ipairs {"127.0.0.1", "[::1]"} do
   equal(host .. ": what does not fit is lost", check.await(server, "read", "read", 6), "a long")
   check.results(host .. ": with its sender", pack(check.await(server, "recvfrom", "read", 100)), "b", client:getsockname())
   equal(host .. ": sendto", server:try_sendto("answer", client:getsockname()), 6)
+end
+do
+  local server, client = xpio.socket("UDP"), xpio.socket("UDP")
+  local path = "unix:@" .. check.path("udp")
+  assert(server:bind(path))
+  equal("Unix datagrams", client:try_sendto("hello", path), 5)
+  check.results("from a socket without a name", pack(check.await(server, "recvfrom", "read", 10)), "hello", nil)
+  check.raises("no size", "(a size of 0 would throw the datagram away)", server.try_recvfrom, server, 0)
+  check.results("no address", pack(client:try_sendto("x", "nowhere")), nil, "xpio: mal-formed address argument")
+  local one, other = xpio.socketpair()
+  one:try_write("stream")
+  check.results("of a connection there is no sender", pack(other:try_recvfrom(10)), "stream", nil)
+  one:close()
+  check.results("but an end", pack(other:try_recvfrom(10)), nil)
 end
 check.run(function()
   local server = assert(xpio.socket("UDP"))
