@@ -121,12 +121,18 @@ function dispatcher.join(thread)
   return table.unpack(thread.results, 1, thread.results.n)
 end
 
+-- Closes a coroutine that will not go on; an error in its to-be-closed variables is the caller's.
+local function close(task)
+  local good, why = coroutine.close(task.coroutine)
+  if not good then error(why, 0) end
+end
+
 function dispatcher.kill(thread)
   if thread.results then return end
   if thread._dequeue then thread:_dequeue() end
   finish(thread, nil, "killed")
-  if thread == xpio.getCurrentTask() then coroutine.yield() end
-  coroutine.close(thread.coroutine)
+  if thread == xpio.getCurrentTask() then coroutine.yield() end -- for ever
+  close(thread)
 end
 
 ---------------------------------------------------------------- the loop
@@ -139,6 +145,8 @@ local function resumed(task, good, ...)
     coroutine.close(task.coroutine)
   elseif coroutine.status(task.coroutine) == "dead" then
     finish(task, ...)
+  elseif task.results then
+    close(task) -- it has killed itself
   end
 end
 

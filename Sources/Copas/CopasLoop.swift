@@ -93,18 +93,13 @@ public final class CopasLoop {
     if let loop = existing(call) { return loop }
     let loop: CopasLoop
     do throws(Errno) {
-      loop = try CopasLoop(call, kind: chosenKind())
+      loop = try CopasLoop(call, kind: .chosen)
     } catch {
       throw call.failure("cannot make a readiness queue: \(error)")
     }
     LuaHolder.push(loop, onto: call)
     call.setRegistry(key)
     return loop
-  }
-
-  /// `MILONGA_READINESS=poll` selects the portable back end.
-  private static func chosenKind() -> ReadinessQueue.Kind {
-    environmentVariable("MILONGA_READINESS").flatMap(ReadinessQueue.Kind.init(rawValue:)) ?? .epoll
   }
 
   private init(_ call: LuaCall, kind: ReadinessQueue.Kind) throws(Errno) {

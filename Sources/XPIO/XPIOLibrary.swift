@@ -23,7 +23,6 @@ final class XPIOLibrary {
   /// The main thread's stack, where a debugger's or an interpreter's hook is.
   private let main: OpaquePointer
   private let vm: UnsafeMutablePointer<milonga_vm>?
-  private let kind: ReadinessQueue.Kind
 
   static let currentTask = LuaRegistryKey()
 
@@ -34,9 +33,6 @@ final class XPIOLibrary {
     sockets = LuaClass(call, incomplete: "xpio socket")
     processes = LuaClass(call, incomplete: "xpio process")
     queues = LuaClass(call, incomplete: "xpio task queue")
-    kind =
-      getenv("MILONGA_READINESS").flatMap { ReadinessQueue.Kind(rawValue: String(cString: $0)) }
-      ?? .epoll
     lua_rawgeti(call.state, milonga_registryindex(), lua_Integer(LUA_RIDX_MAINTHREAD))
     main = lua_tothread(call.state, -1)
     vm = milonga_vm_of(main)
@@ -77,7 +73,7 @@ final class XPIOLibrary {
 
   func makeQueue() throws(Errno) -> TaskQueue {
     let place = queuesByNumber.firstIndex { $0 == nil } ?? queuesByNumber.count
-    let queue = try TaskQueue(kind, number: place + 1, clock: clock)
+    let queue = try TaskQueue(.chosen, number: place + 1, clock: clock)
     if place == queuesByNumber.count { queuesByNumber.append(nil) }
     queuesByNumber[place] = queue
     return queue
