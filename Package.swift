@@ -42,6 +42,12 @@ let package = Package(
     .target(name: "LuaSocket", dependencies: ["CLua", "CShims", "IO", "Lua", "LuaFiles"]),
     .target(name: "LuaFiles", exclude: ["lua"]),
     .target(name: "Copas", dependencies: ["IO", "Lua", "LuaSocket", "Scheduler"]),
+    .target(
+      name: "XPIO",
+      dependencies: [
+        "CLua", "CShims", "Copas", "IO", "Lua", "Scheduler",
+        .product(name: "SystemPackage", package: "swift-system"),
+      ]),
     .target(name: "LuaCodec", dependencies: ["Lua", "RPC"]),
     .target(
       name: "LuaTango",
@@ -49,7 +55,8 @@ let package = Package(
         "Copas", "IO", "Lua", "LuaCodec", "LuaSocket", "RPC", "Scheduler",
         .product(name: "Logging", package: "swift-log"),
       ]),
-    .target(name: "MilongaModule", dependencies: ["Copas", "Lua", "LuaSocket", "LuaTango"]),
+    .target(
+      name: "MilongaModule", dependencies: ["Copas", "Lua", "LuaSocket", "LuaTango", "XPIO"]),
     .executableTarget(
       name: "milonga", dependencies: ["CLua", "CShims", "Lua", "MilongaModule"]),
     .target(
@@ -106,6 +113,7 @@ let package = Package(
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ]),
+    .testTarget(name: "XPIOTests", dependencies: ["milonga", "TestSupport"], exclude: ["Scripts"]),
   ],
   swiftLanguageModes: [.v6]
 )

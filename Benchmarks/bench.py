@@ -38,6 +38,7 @@ ROOT = HERE.parent
 SERVERS = HERE / "servers"
 LUASOCKET = HERE / "luasocket"
 COPAS = HERE / "copas"
+XPIO = HERE / "xpio"
 
 
 class Failure(Exception):
@@ -605,7 +606,7 @@ def define_cases(tools: Tools) -> list[Case]:
             alternations=40,
         )
     )
-    return cases + coordination_cases(tools) + luasocket_cases(tools)
+    return cases + coordination_cases(tools) + xpio_cases(tools) + luasocket_cases(tools)
 
 
 def coordination_cases(tools: Tools) -> list[Case]:
@@ -643,6 +644,45 @@ def coordination_cases(tools: Tools) -> list[Case]:
             subject=Working(subject, "B"),
             peers=(Working(stock, "B"),),
             bound=at_most(1.0),
+        )
+    )
+    return cases
+
+
+def xpio_cases(tools: Tools) -> list[Case]:
+    """Milonga's task queue with the C echo server, and with itself when it holds more."""
+    cases = []
+    for connections in (16, 256):
+        load = Load(connections)
+        cases.append(
+            Case(
+                name=f"echo-xpio-{connections}",
+                what=f"64-byte echo by try_read and try_write on one task queue, {connections} connections",
+                reference=Serving(tools.c_echo(), load),
+                subject=Serving(tools.milonga("xpio-echo.lua"), load),
+                bound=at_least(0.75),
+            )
+        )
+
+    def script(name: str, *arguments: str) -> Program:
+        return tools.milonga_command(str(XPIO / name), *arguments)
+
+    cases.append(
+        Case(
+            name="xpio-waiting",
+            what="one of 10,000 waiting tasks becomes ready at a time; reference: of 10",
+            reference=Working(script("waiting.lua", "10", "100000"), "op/s"),
+            subject=Working(script("waiting.lua", "10000", "100000"), "op/s"),
+            bound=at_least(1 / 1.3),
+        )
+    )
+    cases.append(
+        Case(
+            name="xpio-spawn",
+            what="spawn and wait, 1,000 times, with 10,000 descriptors held; reference: with 10",
+            reference=Working(script("spawn.lua", "10", "1000"), "op/s"),
+            subject=Working(script("spawn.lua", "10000", "1000"), "op/s"),
+            bound=at_least(1 / 1.5),
         )
     )
     return cases

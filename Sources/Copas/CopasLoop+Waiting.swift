@@ -29,6 +29,22 @@ extension CopasLoop {
     return park(on: socket.pointee.descriptor, direction, until: deadline, state: state)
   }
 
+  /// Lets the running coroutine wait for a descriptor of another module, which was found not ready just
+  /// before; the function is to return the outcome, and runs again when the descriptor is ready.
+  ///
+  /// - Parameter isWatched: kept by the caller for the descriptor, false at first. Once it is true, the
+  ///   caller has to ``forget(_:)`` the descriptor before it closes it.
+  public func wait(
+    on descriptor: Int32, isWatched: inout Bool, for direction: Direction
+  ) throws(Errno) -> LuaOutcome {
+    if !isWatched {
+      try register(descriptor)
+      isWatched = true
+    }
+    scheduler.markUnready(descriptor, direction)
+    return park(on: descriptor, direction, until: MonotonicTime.never, state: 0)
+  }
+
   /// The same for a descriptor that is registered.
   @inline(__always)
   func park(

@@ -84,6 +84,13 @@ public final class CopasLoop {
 
   private static let key = LuaRegistryKey()
 
+  /// The dispatcher of the state; nil before anybody has asked for it.
+  public static func existing(_ call: LuaCall) -> CopasLoop? {
+    call.pushRegistry(key)
+    defer { call.pop() }
+    return LuaHolder<CopasLoop>.object(call, at: -1)
+  }
+
   /// The dispatcher of the state; made when it is first asked for.
   ///
   /// - Throws: a Lua error when the process has no descriptors left.
@@ -91,25 +98,13 @@ public final class CopasLoop {
     if let loop = existing(call) { return loop }
     let loop: CopasLoop
     do throws(Errno) {
-      loop = try CopasLoop(call, kind: chosenKind())
+      loop = try CopasLoop(call, kind: .chosen)
     } catch {
       throw call.failure("cannot make a readiness queue: \(error)")
     }
     LuaHolder.push(loop, onto: call)
     call.setRegistry(key)
     return loop
-  }
-
-  /// The dispatcher of the state; nil when nobody has asked for it.
-  static func existing(_ call: LuaCall) -> CopasLoop? {
-    call.pushRegistry(key)
-    defer { call.pop() }
-    return LuaHolder<CopasLoop>.object(call, at: -1)
-  }
-
-  /// `MILONGA_READINESS=poll` selects the portable back end.
-  private static func chosenKind() -> ReadinessQueue.Kind {
-    environmentVariable("MILONGA_READINESS").flatMap(ReadinessQueue.Kind.init(rawValue:)) ?? .epoll
   }
 
   private init(_ call: LuaCall, kind: ReadinessQueue.Kind) throws(Errno) {
@@ -377,7 +372,8 @@ public final class CopasLoop {
     }
   }
 
-  func forget(_ descriptor: Int32) {
+  /// A descriptor is going to be closed: whoever waits for it gets a turn, and will find out.
+  public func forget(_ descriptor: Int32) {
     readiness.remove(descriptor)
     scheduler.unwatch(descriptor)
   }

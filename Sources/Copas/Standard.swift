@@ -1,10 +1,5 @@
 import Glibc
 
-/// The value of an environment variable, nil when it is not set.
-func environmentVariable(_ name: String) -> String? {
-  getenv(name).map { String(cString: $0) }
-}
-
 /// Writes one line to standard error.
 func writeLine(_ text: String) {
   let line = text + "\n"

@@ -47,6 +47,11 @@ public final class ReadinessQueue {
     case epoll
     /// poll(2): any POSIX system.
     case poll
+
+    /// epoll, unless the environment says `MILONGA_READINESS=poll`.
+    public static var chosen: Kind {
+      getenv("MILONGA_READINESS").flatMap { Kind(rawValue: String(cString: $0)) } ?? .epoll
+    }
   }
 
   private static let wakeTag = UInt64.max

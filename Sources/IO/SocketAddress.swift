@@ -20,6 +20,32 @@ public struct SocketAddress: Sendable {
     }
   }
 
+  /// An IPv4 address by its number: 127.0.0.1 is 0x7f000001.
+  public init(v4 host: UInt32, port: UInt16) {
+    var v4 = sockaddr_in()
+    v4.sin_family = sa_family_t(AF_INET)
+    v4.sin_addr.s_addr = host.bigEndian
+    v4.sin_port = port.bigEndian
+    self = withUnsafeBytes(of: &v4) { SocketAddress(bytes: $0) }
+  }
+
+  /// An IPv6 address written in digits, with or without a scope: `::1`, `fe80::1%eth0`, `fe80::1%2`; nil
+  /// for anything else.
+  public init?(v6 text: String, port: UInt16) {
+    let parts = text.split(separator: "%", maxSplits: 1, omittingEmptySubsequences: false)
+    self.init(numeric: String(parts[0]), port: port)
+    // C would see only what is before a NUL.
+    guard family == AF_INET6, !text.utf8.contains(0) else { return nil }
+    guard parts.count == 2 else { return }
+    let scope = UInt32(parts[1]) ?? if_nametoindex(String(parts[1]))
+    guard scope != 0 else { return nil }
+    withUnsafeMutableBytes(of: &storage) {
+      $0.storeBytes(
+        of: scope, toByteOffset: MemoryLayout<sockaddr_in6>.offset(of: \.sin6_scope_id)!,
+        as: UInt32.self)
+    }
+  }
+
   /// An address written in digits, e.g. `127.0.0.1` or `::1`; nil for names.
   public init?(numeric host: String, port: UInt16) {
     // C would see only what is before a NUL.

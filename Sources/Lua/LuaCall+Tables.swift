@@ -54,6 +54,11 @@ extension LuaCall {
     pop()
   }
 
+  /// Pops a value and the string below it into `table[string]`, without metamethods. `index` is the
+  /// table's place before that.
+  @inlinable
+  public func setTableField(of index: Int) { lua_rawset(state, Int32(index)) }
+
   /// Pushes `table[key]` without metamethods, where `key` is one that no Lua code can have.
   @inlinable
   public func pushField(_ key: LuaRegistryKey, of index: Int) {
@@ -97,6 +102,19 @@ extension LuaCall {
 }
 
 extension LuaCall {
+  /// Pushes the Lua value that belongs to the userdata at `index`; the first is 1.
+  @inlinable
+  public func pushUserValue(_ number: Int, of index: Int) {
+    lua_getiuservalue(state, Int32(index), Int32(number))
+  }
+
+  /// Pops the topmost value, which belongs to the userdata at `index` from now on: it lives as long.
+  /// `index` is the userdata's place before the pop.
+  @inlinable
+  public func setUserValue(_ number: Int, of index: Int) {
+    lua_setiuservalue(state, Int32(index), Int32(number))
+  }
+
   /// Pops the table on top of the stack and makes it the metatable of the value at `index` (its place
   /// before the pop).
   @inlinable

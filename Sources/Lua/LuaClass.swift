@@ -83,12 +83,14 @@ public final class LuaClass<Payload> {
   }
 
   /// Pushes a new userdata that holds `payload`.
+  ///
+  /// - Parameter userValues: how many Lua values belong to it; see ``LuaCall/setUserValue(_:of:)``.
   @inlinable
   @discardableResult
   public func push(
-    _ payload: consuming Payload, onto call: LuaCall
+    _ payload: consuming Payload, onto call: LuaCall, userValues: Int = 0
   ) -> UnsafeMutablePointer<Payload> {
-    let block = milonga_newuserdata(call.state, Self.blockSize, 0)!
+    let block = milonga_newuserdata(call.state, Self.blockSize, Int32(userValues))!
     let pointer = (block + Self.headerSize).bindMemory(to: Payload.self, capacity: 1)
     pointer.initialize(to: payload)
     Self.mark(pointer, metatable)

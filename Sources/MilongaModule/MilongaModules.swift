@@ -2,6 +2,7 @@ import Copas
 import Lua
 import LuaSocket
 import LuaTango
+import XPIO
 
 /// The Lua modules that Milonga brings along.
 public enum MilongaModules {
@@ -28,6 +29,7 @@ public enum MilongaModules {
         try CopasModule.open(call, submodule: name)
       }
     }
+    add("xpio", to: call) { (call) throws(LuaFailure) in try XPIOModule.open(call) }
     add("tango", to: call) { (call) throws(LuaFailure) in
       try requireCopas(call)
       try TangoModule.open(call)

@@ -38,6 +38,16 @@ import Testing
     #expect(SocketAddress(numeric: host, port: 1) == nil)
   }
 
+  @Test func `IPv6 addresses with scopes, and IPv4 addresses by their number`() throws {
+    #expect(SocketAddress(v6: "fe80::1%lo", port: 80)?.description == "[fe80::1%lo]:80")
+    #expect(SocketAddress(v6: "fe80::1%1", port: 80)?.description == "[fe80::1%lo]:80")
+    #expect(SocketAddress(v6: "::1", port: 80)?.description == "[::1]:80")
+    for text in ["127.0.0.1", "127.0.0.1%lo", "::1%", "::1%nosuch", "%lo", "", "::1%lo\0"] {
+      #expect(SocketAddress(v6: text, port: 80) == nil, "\(text)")
+    }
+    #expect(SocketAddress(v4: 0x7f00_0001, port: 80).description == "127.0.0.1:80")
+  }
+
   @Test func `other families have neither host nor port`() {
     var other = sockaddr()
     other.sa_family = sa_family_t(AF_NETLINK)

@@ -1,6 +1,7 @@
 // The only C in Milonga: what Swift cannot express, because Lua raises errors and yields with
-// longjmp (which must never cross a Swift frame), because the API is partly macros, or because a
-// system call is variadic. One header, one .c file per concept.
+// longjmp (which must never cross a Swift frame), because the API is partly macros, because a
+// system call is variadic, or because a child runs in the memory that its parent lends it. One
+// header, one .c file per concept.
 #ifndef MILONGA_CSHIMS_H
 #define MILONGA_CSHIMS_H
 
@@ -8,6 +9,7 @@
 #include "milonga_macros.h"
 #include "milonga_protected.h"
 #include "milonga_signals.h"
+#include "milonga_spawn.h"
 #include "milonga_system.h"
 #include "milonga_vm.h"
 #include "milonga_watchdog.h"

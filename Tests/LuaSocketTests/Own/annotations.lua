@@ -7,6 +7,7 @@ local folder = arg[0]:match "^(.*)/Tests/" .. "/share/lua-types/"
 local files = {
   "copas/ftp", "copas/http", "copas/smtp", "ltn12", "mime", "mime/core", "socket", "socket/ftp",
   "socket/headers", "socket/http", "socket/serial", "socket/smtp", "socket/tp", "socket/unix", "socket/url",
+  "xpio",
 }
 
 ---------------------------------------------------------------- what is annotated
@@ -103,6 +104,12 @@ methods("socket.tcp.master socket.tcp.server socket.tcp.client", socket.tcp())
 methods("socket.udp.unconnected socket.udp.connected", socket.udp())
 methods("socket.unix.master", require("socket.unix").stream())
 methods("socket.unix.dgram", require("socket.unix").dgram())
+
+local xpio = require "xpio"
+compare("xpio", xpio)
+methods("xpio.socket", xpio.socket("TCP"))
+methods("xpio.tqueue", xpio.tqueue())
+methods("xpio.process", xpio.spawn({"true"}, {}, {}))
 
 local function create() return mock.new("", mock.log()) end
 methods("socket.http.connection", socket.http.open("h", 1, create), "c try")
