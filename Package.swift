@@ -37,12 +37,22 @@ let package = Package(
     .target(name: "Copas", dependencies: ["IO", "Lua", "LuaSocket", "Scheduler"]),
     .target(name: "LuaCodec", dependencies: ["Lua", "RPC"]),
     .target(
+      name: "LuaConnection",
+      dependencies: [
+        "Copas", "IO", "Lua", "LuaSocket", "RPC", .product(name: "Logging", package: "swift-log"),
+      ]),
+    .target(
       name: "LuaTango",
       dependencies: [
-        "Copas", "IO", "Lua", "LuaCodec", "LuaSocket", "RPC", "Scheduler",
-        .product(name: "Logging", package: "swift-log"),
+        "Copas", "IO", "Lua", "LuaCodec", "LuaConnection", "LuaSocket", "RPC", "Scheduler",
       ]),
-    .target(name: "MilongaModule", dependencies: ["Copas", "Lua", "LuaSocket", "LuaTango"]),
+    .target(
+      name: "LuaRPC",
+      dependencies: [
+        "Copas", "IO", "Lua", "LuaCodec", "LuaConnection", "LuaSocket", "RPC", "Scheduler",
+      ]),
+    .target(
+      name: "MilongaModule", dependencies: ["Copas", "Lua", "LuaRPC", "LuaSocket", "LuaTango"]),
     .executableTarget(
       name: "milonga", dependencies: ["CLua", "CShims", "Lua", "MilongaModule"]),
     .target(name: "TestSupport", path: "Tests/TestSupport"),

@@ -1,0 +1,2 @@
+import Lua
+public enum RPCModule {}
