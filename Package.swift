@@ -50,6 +50,7 @@ let package = Package(
       name: "LuaRPC",
       dependencies: [
         "Copas", "IO", "Lua", "LuaCodec", "LuaConnection", "LuaSocket", "RPC", "Scheduler",
+        .product(name: "DequeModule", package: "swift-collections"),
       ]),
     .target(
       name: "MilongaModule", dependencies: ["Copas", "Lua", "LuaRPC", "LuaSocket", "LuaTango"]),

@@ -9,6 +9,11 @@ public struct GraphFailure: Error, Sendable {
   public let place: String
   /// What is wrong, as the end of a sentence that names the value, with a remedy.
   public let reason: String
+
+  public init(place: String, reason: String) {
+    self.place = place
+    self.reason = reason
+  }
 }
 
 /// Sends values of the Lua stack to a luatobin writer, shared tables, cycles and functions included.

@@ -1,5 +1,6 @@
 import Copas
 import Lua
+import LuaRPC
 import LuaSocket
 import LuaTango
 
@@ -27,6 +28,10 @@ public enum MilongaModules {
         try CopasModule.open(call, submodule: name)
       }
     }
+    add("rpc", to: call) { (call) throws(LuaFailure) in
+      try requireCopas(call)
+      try RPCModule.open(call)
+    }
     add("tango", to: call) { (call) throws(LuaFailure) in
       try requireCopas(call)
       try TangoModule.open(call)
@@ -52,7 +57,7 @@ public enum MilongaModules {
     call.setField(name, of: -2)
   }
 
-  /// tango works with functions of the module `copas`: it is made, if nobody has yet required it.
+  /// tango and rpc work with functions of the module `copas`: it is made, if nobody has yet required it.
   private static func requireCopas(_ call: LuaCall) throws(LuaFailure) {
     try CopasModule.open(call)
     call.pop()
