@@ -56,7 +56,7 @@ let package = Package(
       name: "MilongaModule", dependencies: ["Copas", "Lua", "LuaRPC", "LuaSocket", "LuaTango"]),
     .executableTarget(
       name: "milonga", dependencies: ["CLua", "CShims", "Lua", "MilongaModule"]),
-    .target(name: "TestSupport", path: "Tests/TestSupport"),
+    .target(name: "TestSupport", path: "Tests/TestSupport", exclude: ["Lua"]),
     .testTarget(name: "CommandLineTests", dependencies: ["milonga", "TestSupport"]),
     .testTarget(
       name: "CopasTests", dependencies: ["milonga", "TestSupport"], exclude: ["Scripts"]),
@@ -72,6 +72,8 @@ let package = Package(
         .product(name: "SystemPackage", package: "swift-system"),
       ],
       exclude: ["Own", "Scripts"]),
+    .testTarget(
+      name: "LuaRPCTests", dependencies: ["milonga", "TestSupport"], exclude: ["Scripts"]),
     .testTarget(
       name: "LuaTangoTests", dependencies: ["milonga", "TestSupport"], exclude: ["Scripts"]),
     .testTarget(name: "LuaTests", dependencies: ["Lua"]),

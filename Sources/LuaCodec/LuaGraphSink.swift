@@ -130,9 +130,13 @@ public struct LuaGraphSink: GraphSink {
     } else if !policy.acceptsText {
       return "a function arrived, and functions are not accepted here (allow.newexec)"
     }
-    let status = milonga_load(
-      state, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count, "=function",
-      isBytecode ? "b" : "t")
+    // The text is its own name: so the function can be sent on.
+    let name: [UInt8] = isBytecode ? Array("=function\0".utf8) : Array(bytes) + [0]
+    let status = name.withUnsafeBytes {
+      milonga_load(
+        state, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count,
+        $0.baseAddress!.assumingMemoryBound(to: CChar.self), isBytecode ? "b" : "t")
+    }
     guard status != LUA_OK else { return nil }
     defer { milonga_pop(state, 1) }
     return "a function that arrived cannot be loaded: "

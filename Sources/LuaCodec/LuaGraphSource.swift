@@ -135,7 +135,7 @@ public struct LuaGraphSource {
     case LUA_TFUNCTION:
       if writer.refer(to: lua_topointer(state, -1)!) { return false }
       let text = try functionBytes(bottom)
-      text.withUnsafeBytes { writer.function($0) }
+      text.withUnsafeBytes { writer.referredFunction($0) }
       if writer.refusal != nil { throw refused(&writer, bottom) }
       return false
     case let type:

@@ -20,6 +20,8 @@ public struct LuatobinWriter: ~Copyable {
 
   @usableFromInline var open: ContiguousArray<OpenTable> = []
   @usableFromInline var numbers = ObjectNumbers()
+  /// Our numbers by those of whoever sends us values.
+  private var kept: [Int: Int] = [:]
 
   /// A writer that appends to `buffer`.
   @inlinable
@@ -31,10 +33,16 @@ public struct LuatobinWriter: ~Copyable {
     if refusal != nil { acceptAgain() }
     open.removeAll(keepingCapacity: true)
     numbers.forget()
+    if hasKept { forgetKept() }
   }
 
   /// How deep the tables are nested that have not ended yet.
   @inlinable public var depth: Int { open.count }
+
+  @usableFromInline var hasKept: Bool { !kept.isEmpty }
+
+  @usableFromInline
+  mutating func forgetKept() { kept = [:] }
 
   @usableFromInline
   mutating func acceptAgain() { refusal = nil }
@@ -137,7 +145,7 @@ extension LuatobinWriter: ValueSink {
     return true
   }
 
-  /// Writes a table's start, after ``refer(to:)`` if it has an identity.
+  /// Writes the start of a table without an address.
   @inlinable
   public mutating func beginTable(elements: Int, entries: Int) {
     beginPlainTable()
@@ -156,9 +164,9 @@ extension LuatobinWriter: ValueSink {
     buffer.append(0)
   }
 
-  /// Writes a function's text or bytecode, after ``refer(to:)``.
+  /// Writes the text or bytecode of a function for which ``refer(to:)`` was just asked.
   @inlinable
-  public mutating func function(_ bytes: UnsafeRawBufferPointer) {
+  public mutating func referredFunction(_ bytes: UnsafeRawBufferPointer) {
     write(Luatobin.Tag.function, bytes)
   }
 
@@ -181,5 +189,22 @@ extension LuatobinWriter: ValueSink {
       bytes[table.place] = UInt8(truncatingIfNeeded: table.pairs >> 8)
       bytes[table.place + 1] = UInt8(truncatingIfNeeded: table.pairs)
     }
+  }
+}
+
+extension LuatobinWriter: GraphSink {
+  /// Writes the text or bytecode of a function without an address.
+  public mutating func function(_ bytes: UnsafeRawBufferPointer) {
+    referredFunction(bytes)
+    numbers.count += 1
+  }
+
+  /// The table that began last, or the function written last, has this number where it comes from.
+  public mutating func keep(as number: Int) { kept[number] = numbers.count }
+
+  /// Writes a reference to what has this number where it comes from.
+  public mutating func reference(_ number: Int) {
+    guard let own = kept[number], own <= Luatobin.largestNumber else { return refuse(.reference) }
+    writeReference(own)
   }
 }
