@@ -54,12 +54,21 @@ enum LuaFunctionText {
     var names: [String] = []
     var number: Int32 = 1
     while let name = lua_getupvalue(call.state, Int32(index), number) {
-      call.pop()
       let text = String(cString: name)
-      if text != "_ENV" { names.append(text == "(no name)" || text.isEmpty ? "?" : text) }
+      // Without debug information upvalues have no names.
+      let hasName = text != "(no name)" && !text.isEmpty
+      if text != "_ENV", hasName || !isGlobals(call) { names.append(hasName ? text : "?") }
+      call.pop()
       number += 1
     }
     return names
+  }
+
+  /// Whether the value on top is Lua's own table of globals.
+  private static func isGlobals(_ call: LuaCall) -> Bool {
+    milonga_pushglobaltable(call.state)
+    defer { call.pop() }
+    return lua_rawequal(call.state, -1, -2) != 0
   }
 
   private static func wholeChunk(

@@ -39,7 +39,7 @@ final class RPCLibrary {
     objects = LuaClass(call, incomplete: "remote object")
     completeObjects(call)
     call.push { [self] (call) throws(LuaFailure) in
-      try peers.check(call, at: 1).pointee.work(call)
+      try peers.check(call, at: 1).pointee.work(call, isNew: call.phase == .entered)
     }
     workerFunction = call.retainTop()
     pushMethods(call)

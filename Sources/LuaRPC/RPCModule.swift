@@ -159,7 +159,7 @@ extension RPCLibrary {
     } else if call.phase == .returned, call.step == RPCPeer.Step.authorize.rawValue {
       guard call.boolean(at: -1) else { return .results(0) }
     } else {
-      return try peers.check(call, at: 1).pointee.work(call)
+      return try peers.check(call, at: 1).pointee.work(call, isNew: false)
     }
     call.count = 1
     let peer = try pushPeer(call, configuration, startsWorker: false)
@@ -167,8 +167,7 @@ extension RPCLibrary {
     call.replace(at: 1)
     call.count = 1
     peer.mainWorker = loop.currentTask
-    peer.observe()
-    return peer.work(call)
+    return peer.work(call, isNew: true)
   }
 
   /// Asks the program about the connection whose socket is on top, if it wants to be asked.

@@ -181,10 +181,25 @@ extension RPCPeer {
         guard let answer else { return fail(call, "closed") }
         answer.withUnsafeBytes { pushAnswer(call, PeerStatus(rawValue: $0[0]), $0) }
       }
-      if call.count >= Waiting.status { return try finish(call) }
+      if call.count >= Waiting.status {
+        // Calls that were served meanwhile are answered before this one goes on.
+        if hasFlushed() { return try finish(call) }
+        if let outcome = try serveNext(call, id: id, deadline: MonotonicTime.never) {
+          return outcome
+        }
+        continue
+      }
       guard isOpen else { return fail(call, "closed") }
       if let outcome = try serveNext(call, id: id, deadline: deadline) { return outcome }
     }
+  }
+
+  /// Sends what was collected; whether nothing is left.
+  private func hasFlushed() -> Bool {
+    guard isOpen, !output.isEmpty else { return true }
+    hasSent = true
+    if case .failed = stream.flush(&output) { close() }
+    return output.isEmpty
   }
 
   /// Handles the next message, or waits for it. An outcome when a function has to be called, or the time
@@ -217,7 +232,11 @@ extension RPCPeer {
       }
       return nil
     }
-    if let outcome { return outcome }
+    if let outcome {
+      // The function may take its time.
+      _ = hasFlushed()
+      return outcome
+    }
     guard needed > 0, isOpen else { return nil }
     var waits: Readiness = .readable
     hasSent = hasSent || !output.isEmpty

@@ -31,9 +31,11 @@ extension RPCPeer {
   }
 
   /// What a worker runs: with the userdata at 1, from its start to its end.
-  func work(_ call: LuaCall) -> LuaOutcome {
+  ///
+  /// - Parameter isNew: it runs for the first time.
+  func work(_ call: LuaCall, isNew: Bool) -> LuaOutcome {
     guard let me = loop.currentTask, loop.isInside(call) else { return .results(0) }
-    if call.phase == .entered {
+    if isNew {
       observe()
     } else if call.phase != .resumed {
       returned(call, base: Self.base)

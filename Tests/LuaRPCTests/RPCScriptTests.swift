@@ -31,7 +31,14 @@ struct ScriptRun: Sendable, CustomTestStringConvertible {
   func check() throws {
     var environment = script.environment
     environment["MILONGA_READINESS"] = readiness
-    try checkReport(host.run([script.path], in: Workplace(), environment: environment, seconds: 100))
+    var outcome = try host.run(
+      [script.path], in: Workplace(), environment: environment, seconds: 100)
+    if script.name == "bad_input" {
+      // Its own clients tell of servers that break the rules.
+      outcome.errors = outcome.errors.split(separator: "\n")
+        .filter { !$0.contains(" warning rpc: ") }.joined(separator: "\n")
+    }
+    checkReport(outcome)
   }
 }
 
