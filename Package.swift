@@ -50,13 +50,24 @@ let package = Package(
       ]),
     .target(name: "LuaCodec", dependencies: ["Lua", "RPC"]),
     .target(
-      name: "LuaTango",
+      name: "LuaConnection",
       dependencies: [
-        "Copas", "IO", "Lua", "LuaCodec", "LuaSocket", "RPC", "Scheduler",
-        .product(name: "Logging", package: "swift-log"),
+        "Copas", "IO", "Lua", "LuaSocket", "RPC", .product(name: "Logging", package: "swift-log"),
       ]),
     .target(
-      name: "MilongaModule", dependencies: ["Copas", "Lua", "LuaSocket", "LuaTango", "XPIO"]),
+      name: "LuaTango",
+      dependencies: [
+        "Copas", "IO", "Lua", "LuaCodec", "LuaConnection", "LuaSocket", "RPC", "Scheduler",
+      ]),
+    .target(
+      name: "LuaRPC",
+      dependencies: [
+        "Copas", "IO", "Lua", "LuaCodec", "LuaConnection", "LuaSocket", "RPC", "Scheduler",
+        .product(name: "DequeModule", package: "swift-collections"),
+      ]),
+    .target(
+      name: "MilongaModule",
+      dependencies: ["Copas", "Lua", "LuaRPC", "LuaSocket", "LuaTango", "XPIO"]),
     .executableTarget(
       name: "milonga", dependencies: ["CLua", "CShims", "Lua", "MilongaModule"]),
     .target(
@@ -78,7 +89,7 @@ let package = Package(
       name: "tango-swift",
       dependencies: ["Tango", .product(name: "NIOPosix", package: "swift-nio")],
       path: "Benchmarks/tango-swift"),
-    .target(name: "TestSupport", path: "Tests/TestSupport"),
+    .target(name: "TestSupport", path: "Tests/TestSupport", exclude: ["Lua"]),
     .testTarget(name: "CommandLineTests", dependencies: ["milonga", "TestSupport"]),
     .testTarget(
       name: "CopasTests",
@@ -96,6 +107,8 @@ let package = Package(
         .product(name: "SystemPackage", package: "swift-system"),
       ],
       exclude: ["Own", "Scripts"]),
+    .testTarget(
+      name: "LuaRPCTests", dependencies: ["milonga", "TestSupport"], exclude: ["Scripts"]),
     .testTarget(
       name: "LuaTangoTests", dependencies: ["milonga", "TestSupport"], exclude: ["Scripts"]),
     .testTarget(name: "LuaTests", dependencies: ["Lua"]),

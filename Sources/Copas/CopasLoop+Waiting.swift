@@ -59,7 +59,7 @@ extension CopasLoop {
 
   /// False under a C function that cannot be suspended, such as `table.sort`: yielding there is an
   /// error, which Lua raises, and the coroutine goes on.
-  var mayWait: Bool { currentCoroutine.map { lua_isyieldable($0) != 0 } ?? false }
+  public var mayWait: Bool { currentCoroutine.map { lua_isyieldable($0) != 0 } ?? false }
 
   /// Whether it is worth asking the system.
   @inlinable
@@ -106,8 +106,9 @@ extension CopasLoop {
   /// The coroutine whose turn it is; nil outside the dispatcher.
   public var currentTask: TaskID? { current }
 
-  /// Ends the sleep of a coroutine.
-  public func wake(_ task: TaskID) { scheduler.wake(task) }
+  /// Ends the sleep of a coroutine; whether it was asleep.
+  @discardableResult
+  public func wake(_ task: TaskID) -> Bool { scheduler.wake(task) }
 
   /// Pushes the module's function `connect`.
   public func pushConnect(_ call: LuaCall) { call.pushRetained(connectReference) }

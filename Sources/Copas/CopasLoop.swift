@@ -74,6 +74,11 @@ public final class CopasLoop {
   /// nil while nobody wants to know.
   var monitor: TurnMonitor?
 
+  /// Told once, before the loop waits.
+  private var roundObservers: [any RoundEndObserver] = []
+  /// The memory of those that are being told.
+  private var toldObservers: [any RoundEndObserver] = []
+
   /// By their numbers, from 1.
   private var observers: [(any ThreadObserver)?] = []
   private var freeObservers: [Int32] = []
@@ -139,7 +144,7 @@ public final class CopasLoop {
   /// for, unless there is somebody asleep whom its callback could wake.
   var isFinished: Bool {
     scheduler.readyCount == 0 && scheduler.waitingForDescriptor == 0
-      && scheduler.sleeping == timeouts.count && !hasErrands
+      && scheduler.sleeping == timeouts.count && !hasErrands && roundObservers.isEmpty
       && (timeouts.isEmpty || asleepForEver == 0)
   }
 
@@ -176,6 +181,7 @@ public final class CopasLoop {
   func step(until deadline: Int64) throws(LuaFailure) -> Bool {
     isStepping = true
     defer { isStepping = false }
+    if !roundObservers.isEmpty { endRound() }
     var handled = false
     var milliseconds: Int32 = 0
     if scheduler.readyCount == 0 {
@@ -205,6 +211,17 @@ public final class CopasLoop {
       idleCollection.run { milonga_collect(main.state) }
     }
     return handled
+  }
+
+  /// Tells the observer once everybody who is ready now has had a turn.
+  public func observeRoundEnd(by observer: some RoundEndObserver) {
+    roundObservers.append(observer)
+  }
+
+  private func endRound() {
+    swap(&roundObservers, &toldObservers)
+    for observer in toldObservers { observer.roundEnded() }
+    toldObservers.removeAll(keepingCapacity: true)
   }
 
   /// Waits for descriptors; whether one became ready.
@@ -266,6 +283,9 @@ public final class CopasLoop {
     }
     if arguments != 0 { tasks[index].arguments = 0 }
     let outer = (current, currentCoroutine)
+    // A coroutine that is started in the turn of another one has a turn of its own.
+    let outerObserver = turnEndObserver
+    turnEndObserver = nil
     current = task
     currentCoroutine = coroutine
     currentReason = reason
@@ -278,6 +298,7 @@ public final class CopasLoop {
       turnEndObserver = nil
       observer.turnEnded()
     }
+    turnEndObserver = outerObserver
     if status == LUA_YIELD {
       if !scheduler.isRunning(task) {
         if results > 0 { lua_settop(coroutine, -results - 1) }
@@ -383,6 +404,12 @@ public final class CopasLoop {
 /// behind.
 public protocol TurnEndObserver: AnyObject {
   func turnEnded()
+}
+
+/// Somebody with something to do when all who were ready have had their turns, such as to send what they
+/// left behind in one go.
+public protocol RoundEndObserver: AnyObject {
+  func roundEnded()
 }
 
 /// Somebody who has something to do when a coroutine has ended.

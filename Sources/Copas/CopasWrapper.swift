@@ -73,7 +73,7 @@ final class CopasWrapper {
 
 extension CopasLoop {
   /// Puts the socket in the place of its wrapper.
-  func unwrap(_ call: LuaCall, at index: Int) {
+  public func unwrap(_ call: LuaCall, at index: Int) {
     guard isWrapped(call, at: index) else { return }
     call.pushField("socket", of: index)
     call.replace(at: index)

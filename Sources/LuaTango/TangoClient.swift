@@ -3,6 +3,7 @@ import CShims
 import Copas
 import IO
 import Lua
+import LuaConnection
 import LuaSocket
 import RPC
 
@@ -91,7 +92,7 @@ struct ClientConfiguration {
   let limits: RPCLimits
 
   init(_ call: LuaCall, at index: Int) throws(LuaFailure) {
-    let table = try ConfigurationTable(call, at: index)
+    let table = try ConfigurationTable(call, at: index, module: "tango")
     try table.refuseTLS()
     address = try table.string("address", default: "localhost")
     port = try table.integer("port", default: 12345, in: 0...65535)

@@ -2,34 +2,31 @@ import Copas
 import IO
 import Lua
 import LuaCodec
+import LuaConnection
 import LuaSocket
 import RPC
 
 /// Messages over one TCP connection: what client and server have in common. Frames are taken out of
 /// the socket's receive buffer where they lie; those to be sent are collected and leave in one write.
 final class TangoConnection: TurnEndObserver {
-  let sockets: SocketLibrary
+  let stream: StreamConnection
   let loop: CopasLoop
   /// The socket's payload, inside the userdata that the owner keeps on its stack or in the registry.
   let socket: UnsafeMutablePointer<SocketObject>
   let limits: RPCLimits
-  private let pool: BufferPool
-  private let spare: SpareBuffer
   var writer = TangoTextWriter()
 
   init(
     _ socket: UnsafeMutablePointer<SocketObject>, sockets: SocketLibrary, loop: CopasLoop,
     spare: SpareBuffer, limits: RPCLimits
   ) {
-    self.sockets = sockets
+    stream = StreamConnection(socket, sockets: sockets, loop: loop, spare: spare)
     self.loop = loop
     self.socket = socket
     self.limits = limits
-    self.spare = spare
-    pool = sockets.pool
   }
 
-  var isOpen: Bool { socket.pointee.descriptor >= 0 }
+  var isOpen: Bool { stream.isOpen }
 
   /// What lies at the start of the receive buffer.
   @inline(__always)
@@ -47,19 +44,13 @@ final class TangoConnection: TurnEndObserver {
 
   /// Removes a frame from the receive buffer.
   @inline(__always)
-  func consume(_ bytes: Int) {
-    socket.pointee.buffer.consume(bytes)
-    socket.pointee.buffer.releaseIfEmpty(to: pool)
-  }
+  func consume(_ bytes: Int) { stream.consume(bytes) }
 
   /// Reads what is there.
   ///
   /// - Parameter needed: bytes that the frame at the start of the buffer lacks.
   func receive(needed: Int, mayRead: Bool) -> SocketObject.Progress {
-    let wanted = socket.pointee.buffer.count + needed
-    let progress = socket.pointee.receive(
-      .count(wanted), pool: pool, mayRead: mayRead,
-      wasShort: { [loop, socket] in loop.drained(socket) })
+    let progress = stream.receive(needed: needed, mayRead: mayRead)
     if case .wait = progress, !socket.pointee.buffer.isEmpty {
       // Part of a frame. The peer may be holding the rest back until this part is acknowledged: the
       // original tango writes length and message separately, with Nagle's algorithm on.
@@ -69,14 +60,7 @@ final class TangoConnection: TurnEndObserver {
   }
 
   /// Sends what was collected, as far as the system takes it.
-  func flush() -> SocketObject.Progress {
-    guard !writer.buffer.isEmpty else { return .done }
-    var sent = 0
-    let progress = writer.buffer.withUnsafeBytes { socket.pointee.send($0, from: &sent) }
-    writer.buffer.removeFirst(sent)
-    if writer.buffer.isEmpty { spare.giveBack(&writer.buffer) }
-    return progress
-  }
+  func flush() -> SocketObject.Progress { stream.flush(&writer.buffer) }
 
   /// Sends what can be sent, without waiting.
   func turnEnded() {
@@ -88,7 +72,7 @@ final class TangoConnection: TurnEndObserver {
   func collect(
     _ write: (inout TangoTextWriter) throws(SerializationFailure) -> Void
   ) throws(SerializationFailure) {
-    spare.lend(to: &writer.buffer)
+    stream.spare.lend(to: &writer.buffer)
     let start = writer.buffer.count
     let frame = LengthLineFraming.open(in: &writer.buffer)
     do throws(SerializationFailure) {
@@ -112,31 +96,8 @@ final class TangoConnection: TurnEndObserver {
   }
 
   func close() {
-    sockets.close(&socket.pointee)
+    stream.close()
     writer.buffer.release()
-  }
-}
-
-/// Memory for messages that are collected. Nearly always one connection after the other collects and
-/// sends, so all use the same memory, which is in the processor's cache, and idle ones hold none.
-final class SpareBuffer {
-  private static let mostKept = 4096
-  private var buffer = OutputBuffer()
-
-  /// Gives a buffer that has no memory ours.
-  @inline(__always)
-  func lend(to other: inout OutputBuffer) {
-    if other.capacity == 0 { other.takeMemory(of: &buffer) }
-  }
-
-  /// Takes the memory of an empty buffer.
-  @inline(__always)
-  func giveBack(_ other: inout OutputBuffer) {
-    if buffer.capacity == 0, other.capacity <= Self.mostKept {
-      buffer.takeMemory(of: &other)
-    } else {
-      other.release()
-    }
   }
 }
 

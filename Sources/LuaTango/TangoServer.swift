@@ -3,6 +3,7 @@ import CShims
 import Copas
 import IO
 import Lua
+import LuaConnection
 import LuaSocket
 import RPC
 

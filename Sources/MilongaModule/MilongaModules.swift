@@ -1,5 +1,6 @@
 import Copas
 import Lua
+import LuaRPC
 import LuaSocket
 import LuaTango
 import XPIO
@@ -30,6 +31,10 @@ public enum MilongaModules {
       }
     }
     add("xpio", to: call) { (call) throws(LuaFailure) in try XPIOModule.open(call) }
+    add("rpc", to: call) { (call) throws(LuaFailure) in
+      try requireCopas(call)
+      try RPCModule.open(call)
+    }
     add("tango", to: call) { (call) throws(LuaFailure) in
       try requireCopas(call)
       try TangoModule.open(call)
@@ -55,7 +60,7 @@ public enum MilongaModules {
     call.setField(name, of: -2)
   }
 
-  /// tango works with functions of the module `copas`: it is made, if nobody has yet required it.
+  /// tango and rpc work with functions of the module `copas`: it is made, if nobody has yet required it.
   private static func requireCopas(_ call: LuaCall) throws(LuaFailure) {
     try CopasModule.open(call)
     call.pop()

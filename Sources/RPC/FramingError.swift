@@ -5,6 +5,12 @@ public enum FramingError: Error, Sendable, Hashable {
 
   /// The announced length exceeds the limit, in bytes.
   case tooLong(limit: Int)
+
+  /// There is no type of message with this number.
+  case unknownType(UInt8)
+
+  /// A response has no status.
+  case missingStatus
 }
 
 extension FramingError: CustomStringConvertible {
@@ -13,6 +19,8 @@ extension FramingError: CustomStringConvertible {
     switch self {
     case .badLength: "the length of the frame is not a line of 1 to 20 decimal digits"
     case .tooLong(let limit): "the frame is longer than the limit of \(limit) bytes"
+    case .unknownType(let type): "a message of type \(type): 0 (call) and 1 (response) exist"
+    case .missingStatus: "a response without a status"
     }
   }
 }

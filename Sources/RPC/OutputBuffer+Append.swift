@@ -31,6 +31,17 @@ extension OutputBuffer {
     tail &+= count
   }
 
+  /// Appends a byte and an integer in big endian byte order.
+  @inlinable
+  @inline(__always)
+  mutating func append<Number: FixedWidthInteger>(_ tag: UInt8, _ number: Number) {
+    reserve(1 + MemoryLayout<Number>.size)
+    let place = base.unsafelyUnwrapped + tail
+    place.storeBytes(of: tag, as: UInt8.self)
+    (place + 1).storeBytes(of: number.bigEndian, as: Number.self)
+    tail &+= 1 + MemoryLayout<Number>.size
+  }
+
   /// Appends an integer in decimal digits.
   @inlinable
   public mutating func append(decimal value: Int64) {

@@ -34,6 +34,9 @@ public struct ValueBuilder: MessageSink {
     value = .string(ByteString(bytes))
   }
 
+  /// Keeps a value that is one already.
+  mutating func value(_ value: Value) { self.value = value }
+
   /// Opens a table.
   public mutating func beginTable(elements: Int, entries: Int) {
     open.append(OpenTable(table: Table()))

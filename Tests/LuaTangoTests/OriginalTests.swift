@@ -11,16 +11,16 @@ struct OriginalTests {
     .compactMap { $0 }
 
   /// Who plays the client; the other one is the server.
-  @Test(arguments: folders, [Host.milonga, .lua51])
-  func `its own test passes`(_ folder: String, _ client: Host) throws {
-    let server: Host = client == .milonga ? .lua51 : .milonga
+  @Test(arguments: folders, [LuaHost.milonga, .lua51])
+  func `its own test passes`(_ folder: String, _ client: LuaHost) throws {
+    let server: LuaHost = client == .milonga ? .lua51 : .milonga
     let place = try Workplace()
     // The test starts its servers with the command `lua`.
     let command = try server.command().joined(separator: " ")
     try place.write("#!/bin/sh\nexec \(command) -l fixed_port \"$@\"\n", to: "lua")
     try FileManager.default.setAttributes(
       [.posixPermissions: 0o755], ofItemAtPath: place.path + "/lua")
-    let support = Host.package + "/Tests/LuaTangoTests/Scripts/support"
+    let support = LuaHost.package + "/Tests/LuaTangoTests/Scripts/support"
     let environment = [
       "PATH": "\(place.path):/usr/bin:/bin", "LUA_PATH": "\(support)/?.lua;./?.lua;;",
       "TANGO_PORT": String(try freePort()),
@@ -36,7 +36,7 @@ struct OriginalTests {
   @Test(arguments: folders)
   func `the examples are verbatim`(_ folder: String) throws {
     let document = try String(contentsOfFile: folder + "/README.md", encoding: .utf8)
-    let examples = Host.package + "/Tests/LuaTangoTests/Scripts/support/examples/"
+    let examples = LuaHost.package + "/Tests/LuaTangoTests/Scripts/support/examples/"
     let names = try FileManager.default.contentsOfDirectory(atPath: examples)
     #expect(names.count == 12)
     for name in names {
@@ -47,7 +47,7 @@ struct OriginalTests {
 
   private func freePort() throws -> Int {
     let script = "print((select(2, assert(require 'socket'.bind('127.0.0.1', 0)):getsockname())))"
-    let outcome = try Host.milonga.run(["-e", script], in: Workplace())
+    let outcome = try LuaHost.milonga.run(["-e", script], in: Workplace())
     return try #require(Int(outcome.output.trimmingCharacters(in: .newlines)))
   }
 }

@@ -5,10 +5,10 @@ import Testing
 
 @Suite("The tutorial")
 struct TutorialTests {
-  private let folder = Host.package + "/Examples/tango"
+  private let folder = LuaHost.package + "/Examples/tango"
 
-  @Test(arguments: [Host.milonga, .module])
-  func `plays to its end`(_ host: Host) throws {
+  @Test(arguments: [LuaHost.milonga, .module])
+  func `plays to its end`(_ host: LuaHost) throws {
     let outcome = try host.run([folder + "/tutorial.lua"], in: Workplace())
     #expect(outcome.status == 0)
     #expect(outcome.errors == "")
@@ -34,8 +34,8 @@ struct TutorialTests {
 
   @Test func `two at a time`() async throws {
     let path = folder + "/tutorial.lua"
-    async let first = Host.milonga.run([path], in: Workplace())
-    async let second = Host.milonga.run([path], in: Workplace())
+    async let first = LuaHost.milonga.run([path], in: Workplace())
+    async let second = LuaHost.milonga.run([path], in: Workplace())
     for outcome in try await [first, second] { #expect(outcome.status == 0, "\(outcome)") }
   }
 
@@ -49,7 +49,7 @@ struct TutorialTests {
     let text = try String(contentsOfFile: folder + "/tutorial.lua", encoding: .utf8)
     try place.write(text, to: "tutorial.lua")
     try place.write(server, to: "greet-server.lua")
-    let outcome = try Host.milonga.run(["tutorial.lua"], in: place)
+    let outcome = try LuaHost.milonga.run(["tutorial.lua"], in: place)
     #expect(outcome.status == 1)
     #expect(outcome.errors.contains("The tutorial failed: "), "\(outcome)")
     #expect(outcome.errors.contains(reason), "\(outcome)")

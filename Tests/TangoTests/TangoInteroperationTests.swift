@@ -28,11 +28,13 @@ import Testing
       _ = try? waitForEnd(of: server)
     }
     var port: Int?
-    let deadline = ContinuousClock.now + .seconds(10)
-    while port == nil, ContinuousClock.now < deadline {
+    let deadline = ContinuousClock.now + .seconds(30)
+    while true {
+      let isOver = ContinuousClock.now > deadline
       let text = (try? place.read("port")) ?? ""
       if text.hasSuffix("\n") { port = Int(text.dropLast()) }
-      if port == nil { try await Task.sleep(for: .milliseconds(5)) }
+      if port != nil || isOver { break }
+      try await Task.sleep(for: .milliseconds(5))
     }
     let errors = try place.read("stderr")
     let listening = try #require(port, "the server did not start: \(errors)")
@@ -78,22 +80,19 @@ import Testing
     }
   }
 
-  @Test(
-    arguments: [
+  @Test func values() async throws {
+    let values: [TangoValue] = [
       .null, true, false, 0, -1, .integer(.max), .integer(.min), 0.5, -0.0, 1e300,
-      .number(.infinity),
-      "", "text", .string(ByteString([0, 255, 13, 10, 34, 92])), [], [1, nil, 3],
-      ["a": ["b": [1.5]]],
+      .number(.infinity), "", "text", .string(ByteString([0, 255, 13, 10, 34, 92])), [],
+      [1, nil, 3], ["a": ["b": [1.5]]],
       .table(
         Table(elements: [1], entries: [.init(key: true, value: "x"), .init(key: 2.5, value: 1)])),
-    ] as [TangoValue])
-  func values(_ value: TangoValue) async throws {
+    ]
     try await withLuaServer("function echo(...) return ... end") { (con) async throws in
-      let back = try await con.echo.call([value])
-      // A table's holes end it for Lua, unless it counts them.
-      let isSame =
-        back.first ?? .null == value || normalized(back.first ?? .null) == normalized(value)
-      #expect(isSame, "\(back)")
+      for value in values {
+        let back = try await con.echo.call([value]).first ?? .null
+        #expect(normalized(back) == normalized(value))
+      }
     }
   }
 

@@ -9,10 +9,11 @@ public struct Script: Sendable, CustomStringConvertible {
 
   public var description: String { name }
 
-  /// What the program needs to find the modules in `Scripts/support`.
+  /// What the program needs to find the modules in `Scripts/support`, and those that all scripts share.
   public var environment: [String: String] {
     let target = URL(fileURLWithPath: path).deletingLastPathComponent().deletingLastPathComponent()
-    return ["LUA_PATH": "\(target.path)/Scripts/support/?.lua;;"]
+    let shared = target.deletingLastPathComponent().path + "/TestSupport/Lua/?.lua"
+    return ["LUA_PATH": "\(target.path)/Scripts/support/?.lua;\(shared);;"]
   }
 
   /// All scripts of a folder beside the source file of a test, by name.

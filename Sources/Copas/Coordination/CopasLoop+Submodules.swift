@@ -72,7 +72,7 @@ extension CopasLoop {
   /// A thread of the function that lies below its `arguments` on top of the stack (both are popped); it
   /// runs in the next step. Leaves the coroutine on the stack.
   @discardableResult
-  func startThread(_ call: LuaCall, arguments: Int, name: String?) -> TaskID {
+  public func startThread(_ call: LuaCall, arguments: Int, name: String?) -> TaskID {
     let task = spawnCoroutine(call, arguments: arguments)
     if let name { setName(call, of: -1, name) }
     scheduler.yield(task)

@@ -55,7 +55,12 @@ function processes.lua(version, script, ...)
   return start('lua' .. version, {directory .. '/' .. script, ...})
 end
 
--- Starts a tango server and waits until it listens.
+-- Runs a script of this directory under Lua 5.1, with the original that a folder's `env.sh` makes known.
+function processes.original(folder, script, ...)
+  return start('sh', {'-c', '. "$0"/env.sh && exec lua5.1 "$@"', folder, directory .. '/' .. script, ...})
+end
+
+-- Starts a server and waits until it listens.
 --
 -- configuration: the fields of its configuration, as a Lua text.
 -- setup: Lua statements that it runs first.

@@ -1,0 +1,145 @@
+import CLua
+import CShims
+import Lua
+import RPC
+
+/// Receives values straight onto the Lua stack, functions, shared tables and cycles included.
+///
+/// A codec limits how deep tables are nested, which bounds the stack.
+public struct LuaGraphSink: GraphSink {
+  /// What becomes of functions.
+  public struct FunctionPolicy: Sendable {
+    /// Source text is compiled.
+    public var acceptsText: Bool
+    /// Bytecode is loaded, which can do anything to the process.
+    public var acceptsBytecode: Bool
+
+    public init(acceptsText: Bool = true, acceptsBytecode: Bool = false) {
+      self.acceptsText = acceptsText
+      self.acceptsBytecode = acceptsBytecode
+    }
+  }
+
+  @usableFromInline var stack: LuaStackSink
+  @usableFromInline let state: OpaquePointer
+  private let policy: FunctionPolicy
+  /// The functions' table of globals, in the registry; 0 for Lua's own.
+  private let environment: Int32
+  /// The table of what has a number, in the registry; 0 while there is none.
+  private var numbered: Int32 = 0
+  /// Why a function was refused; nil when none was.
+  public private(set) var refusal: String?
+
+  /// Values go on top of the call's stack.
+  @inlinable
+  public init(_ call: LuaCall, functions: FunctionPolicy, environment: Int32 = 0) {
+    self.init(LuaStackSink(call), call.state, functions, environment)
+  }
+
+  @usableFromInline
+  init(
+    _ stack: LuaStackSink, _ state: OpaquePointer, _ policy: FunctionPolicy, _ environment: Int32
+  ) {
+    self.stack = stack
+    self.state = state
+    self.policy = policy
+    self.environment = environment
+  }
+
+  /// Begins with another value, for which there must be room on the stack; whether there is.
+  @inlinable
+  public mutating func beginTopLevelValue() -> Bool {
+    endTopLevelValue()
+    return lua_checkstack(state, 16) != 0
+  }
+
+  /// To be called when the last value is complete, or was broken off.
+  @inlinable
+  public mutating func endTopLevelValue() {
+    if hasNumbered { releaseNumbered() }
+  }
+
+  @usableFromInline var hasNumbered: Bool { numbered != 0 }
+
+  @usableFromInline
+  mutating func releaseNumbered() {
+    luaL_unref(state, milonga_registryindex(), numbered)
+    numbered = 0
+  }
+
+  @inlinable public mutating func null() { stack.null() }
+  @inlinable public mutating func boolean(_ value: Bool) { stack.boolean(value) }
+  @inlinable public mutating func integer(_ value: Int64) { stack.integer(value) }
+  @inlinable public mutating func number(_ value: Double) { stack.number(value) }
+  @inlinable public mutating func string(_ bytes: UnsafeRawBufferPointer) { stack.string(bytes) }
+  @inlinable
+  public mutating func beginTable(elements: Int, entries: Int) {
+    stack.beginTable(elements: elements, entries: entries)
+  }
+  @inlinable public mutating func endElement(_ index: Int) { stack.endElement(index) }
+  @inlinable public mutating func endEntry() { stack.endEntry() }
+  @inlinable public mutating func endTable() {}
+
+  public mutating func keep(as number: Int) {
+    if numbered == 0 {
+      lua_createtable(state, 4, 0)
+      numbered = luaL_ref(state, milonga_registryindex())
+    }
+    lua_rawgeti(state, milonga_registryindex(), lua_Integer(numbered))
+    lua_pushvalue(state, -2)
+    lua_rawseti(state, -2, lua_Integer(number))
+    milonga_pop(state, 1)
+  }
+
+  public mutating func reference(_ number: Int) {
+    guard numbered != 0 else { return null() }
+    lua_rawgeti(state, milonga_registryindex(), lua_Integer(numbered))
+    lua_rawgeti(state, -1, lua_Integer(number))
+    milonga_remove(state, -2)
+    // A function that was refused is nil, which cannot be a key; false can.
+    if lua_type(state, -1) == LUA_TNIL {
+      milonga_pop(state, 1)
+      lua_pushboolean(state, 0)
+    }
+  }
+
+  public mutating func function(_ bytes: UnsafeRawBufferPointer) {
+    lua_checkstack(state, 8)
+    if let reason = load(bytes) {
+      if refusal == nil { refusal = reason }
+      lua_pushboolean(state, 0)
+    } else if environment != 0 {
+      let call = LuaCall(state)
+      call.pushRetained(environment)
+      if lua_setupvalue(state, -2, 1) == nil { call.pop() }
+    }
+  }
+
+  /// Pushes the function, or says why not.
+  private func load(_ bytes: UnsafeRawBufferPointer) -> String? {
+    let isBytecode = bytes.first == 0x1B
+    if isBytecode {
+      if let version = LuaBytecode.version(of: bytes), version != LuaBytecode.ourVersion {
+        return "a function arrived as bytecode of Lua \(version >> 4).\(version & 15), which Lua "
+          + "5.4 cannot load; send its source text instead"
+      }
+      guard policy.acceptsBytecode else {
+        return "a function arrived as bytecode, which is not loaded without accept_bytecode = true;"
+          + " send its source text instead"
+      }
+    } else if !policy.acceptsText {
+      return "a function arrived, and functions are not accepted here (allow.newexec)"
+    }
+    // The text is its own name: so the function can be sent on.
+    let name: [UInt8] = isBytecode ? Array("=function\0".utf8) : Array(bytes) + [0]
+    let status = name.withUnsafeBytes {
+      milonga_load(
+        state, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count,
+        $0.baseAddress!.assumingMemoryBound(to: CChar.self), isBytecode ? "b" : "t")
+    }
+    guard status != LUA_OK else { return nil }
+    defer { milonga_pop(state, 1) }
+    return "a function that arrived cannot be loaded: "
+      + (LuaCall(state).stringIfString(at: -1) ?? "unknown error")
+  }
+}

@@ -1,0 +1,146 @@
+import CLua
+import CShims
+import Lua
+import LuaCodec
+import LuaConnection
+import RPC
+
+/// What a peer offers to the other side, and what that may cost.
+final class RPCConfiguration {
+  /// What the other side may do.
+  struct Allowed: OptionSet {
+    let rawValue: UInt8
+
+    static let call = Allowed(rawValue: 1)
+    static let eval = Allowed(rawValue: 2)
+    static let newexec = Allowed(rawValue: 4)
+    static let everything: Allowed = [.call, .eval, .newexec]
+  }
+
+  /// The table whose functions and variables can be reached, in the registry.
+  let namespace: Int32
+  /// That table is `_G`.
+  let exposesGlobals: Bool
+  let allowed: Allowed
+  /// The globals of code that arrives, in the registry; 0 for Lua's own.
+  let environment: Int32
+  /// Virtual machine instructions of a run of such code; negative for any number.
+  let instructionLimit: Int
+  /// Bytes that a run of such code may take; 0 for any number.
+  let memoryLimit: Int
+  let functions: LuaGraphSink.FunctionPolicy
+  let sendsBytecode: Bool
+  /// Offers all globals to everybody.
+  let isInsecure: Bool
+  /// Seconds that connecting, and each call, may take; infinite for no limit.
+  let timeout: Double
+  /// Seconds without a byte in the middle of a message after which a connection is given up.
+  let stallTimeout: Double
+  /// Bytes that may wait for a peer which does not read.
+  let mostUnsent: Int
+  let limits: RPCLimits
+  /// Asked about each connection, in the registry; 0 for nobody.
+  let authorize: Int32
+  let log = PeerLog(label: "rpc")
+  private let main: LuaCall
+
+  /// Takes the table at `index`, or its defaults.
+  ///
+  /// - Parameters:
+  ///   - interface: where a server listens; nil for other peers, which are asked when they connect.
+  ///   - main: the main thread's stack, with which what is kept is let go.
+  init(
+    _ call: LuaCall, at index: Int, interface: String?, main: LuaCall
+  ) throws(LuaFailure) {
+    let table = try ConfigurationTable(call, at: index, module: "rpc")
+    self.main = main
+    if table.push("sslparams") {
+      throw call.failure(
+        "rpc: 'sslparams' is not supported; accept or connect, let LuaSec do its handshake, and run "
+          + "rpc over a tunnel instead")
+    }
+    instructionLimit = try table.integer("instruction_limit", default: -1, in: -1...(1 << 60))
+    memoryLimit = try table.integer("memory_limit", default: 0, in: 0...(1 << 40))
+    if memoryLimit > 0, milonga_vm_of(call.state) == nil {
+      throw call.failure(
+        "rpc: 'memory_limit' needs the program milonga: under a stock lua5.4 the memory is not ours")
+    }
+    isInsecure = table.boolean("insecure", default: false)
+    sendsBytecode = table.boolean("send_bytecode", default: false)
+    let seconds = try table.number("timeout", default: .infinity)
+    timeout = seconds < 0 ? .infinity : seconds
+    let stall = try table.number("stall_timeout", default: 60)
+    stallTimeout = stall < 0 ? .infinity : stall
+    mostUnsent = try table.integer("max_unsent_bytes", default: 64 << 20, in: 1...(1 << 40))
+    var defaults = RPCLimits()
+    defaults.depth = 200
+    limits = try table.limits(defaults, deepest: 5000)
+
+    // From here on references are kept.
+    var kept: [Int32] = []
+    do throws(LuaFailure) {
+      (namespace, exposesGlobals) = try table.namespace()
+      kept.append(namespace)
+      if exposesGlobals, let interface {
+        try table.refuseExposure(of: interface, loopback: "listen on 'localhost'")
+      }
+      allowed = try Self.allowed(table, exposesGlobals)
+      if table.push("env") {
+        guard call.type(at: -1) == .table else { throw table.wrong("env", "a table") }
+        environment = call.retainTop()
+        kept.append(environment)
+      } else if exposesGlobals {
+        environment = 0
+      } else {
+        // Code that arrives sees what the other side may use anyway.
+        call.pushRetained(namespace)
+        environment = call.retainTop()
+        kept.append(environment)
+      }
+      authorize = try table.function("authorize") ?? 0
+    } catch {
+      for reference in kept { main.release(reference) }
+      throw error
+    }
+    functions = LuaGraphSink.FunctionPolicy(
+      acceptsText: allowed.contains(.newexec),
+      acceptsBytecode: allowed.contains(.newexec)
+        && table.boolean("accept_bytecode", default: false))
+  }
+
+  deinit {
+    main.release(namespace)
+    if environment != 0 { main.release(environment) }
+    if authorize != 0 { main.release(authorize) }
+  }
+
+  /// The field `allow`: a list of names, or a table of names and booleans. By default code that
+  /// arrives is executed only where all globals are offered, too.
+  private static func allowed(
+    _ table: ConfigurationTable, _ exposesGlobals: Bool
+  ) throws(LuaFailure) -> Allowed {
+    guard table.push("allow") else { return exposesGlobals ? .everything : [.call, .eval] }
+    let call = table.call
+    guard call.type(at: -1) == .table else { throw table.wrong("allow", "a table") }
+    var allowed: Allowed = []
+    call.pushNil()
+    while lua_next(call.state, -2) != 0 {
+      // {'call', 'eval'} or {call = true}.
+      let isListed = call.type(at: -2) == .number
+      let isOn = isListed || call.boolean(at: -1)
+      let name = call.type(at: isListed ? -1 : -2) == .string
+        ? call.stringIfString(at: isListed ? -1 : -2) : nil
+      let right: Allowed
+      switch name {
+      case "call": right = .call
+      case "eval": right = .eval
+      case "newexec": right = .newexec
+      default: throw table.wrong("allow", "a table of 'call', 'eval' and 'newexec'")
+      }
+      if isOn { allowed.insert(right) }
+      call.pop()
+    }
+    call.pop()
+    return allowed
+  }
+}

@@ -1,0 +1,285 @@
+import CLua
+import CShims
+import Copas
+import IO
+import Lua
+import LuaCodec
+import LuaConnection
+import LuaSocket
+import RPC
+import Scheduler
+
+/// What the peers of one Lua state share.
+final class RPCLibrary {
+  let sockets: SocketLibrary
+  let loop: CopasLoop
+  let spare = SpareBuffer()
+  /// A reader keeps memory for the next message. It is taken while it is at work, because reading
+  /// allocates in Lua, and so may run a finalizer that calls.
+  private var reader: LuatobinReader?
+  private var writer: LuatobinWriter? = LuatobinWriter()
+  private(set) var peers: LuaClass<RPCPeer>!
+  private(set) var objects: LuaClass<RemoteObject>!
+  let signatures: RPCSignatures
+  /// The metatable of peers, in the registry.
+  private var metatable: Int32 = 0
+  /// The function that workers run, in the registry.
+  private(set) var workerFunction: Int32 = 0
+  private var lastID = 0
+  var configurationClass: LuaClass<RPCConfiguration>?
+
+  /// A peer's table has the userdata of this class under a key that no program can have.
+  private static let peerKey = LuaRegistryKey()
+
+  init(_ call: LuaCall, loop: CopasLoop) {
+    sockets = loop.sockets
+    self.loop = loop
+    signatures = RPCSignatures(call)
+    peers = LuaClass(call, name: "rpc connection", finalize: { $0.release() })
+    objects = LuaClass(call, incomplete: "remote object")
+    completeObjects(call)
+    call.push { [self] (call) throws(LuaFailure) in
+      try peers.check(call, at: 1).pointee.work(call, isNew: call.phase == .entered)
+    }
+    workerFunction = call.retainTop()
+    pushMethods(call)
+    metatable = call.retainTop()
+  }
+
+  func nextID() -> Int {
+    lastID += 1
+    return lastID
+  }
+
+  // MARK: Codecs
+
+  func takeReader(_ limits: CodecLimits) -> LuatobinReader {
+    guard let taken = reader.take(), taken.limits == limits else {
+      return LuatobinReader(limits: limits)
+    }
+    return taken
+  }
+
+  func giveBack(_ reader: consuming LuatobinReader) { self.reader = reader }
+
+  func takeWriter() -> LuatobinWriter { writer.take() ?? LuatobinWriter() }
+
+  func giveBack(_ writer: consuming LuatobinWriter) { self.writer = consume writer }
+
+  // MARK: Peers
+
+  /// Makes a peer of the connected socket on top of the stack, and pushes its table.
+  ///
+  /// - Parameter worker: starts the thread that serves the other side.
+  func pushPeer(
+    _ call: LuaCall, _ configuration: RPCConfiguration, startsWorker: Bool
+  ) throws(LuaFailure) -> RPCPeer {
+    let socket = try sockets.tcp.client.check(call, at: -1)
+    try? socket.pointee.socket.set(.noDelay, to: 1)
+    socket.pointee.timeouts.block = -1
+    call.pushValue(at: -1)
+    let socketReference = call.retainTop()
+    let stream = StreamConnection(socket, sockets: sockets, loop: loop, spare: spare)
+    let peer = RPCPeer(self, configuration, stream, socketReference: socketReference)
+    // The peer's table.
+    call.pushTable(fields: 4)
+    call.insert(at: -2)
+    call.setField("skt", of: -2)
+    call.push(peer.id)
+    call.setField("id", of: -2)
+    peers.push(peer, onto: call)
+    call.pushValue(at: -1)
+    peer.userdataReference = call.retainTop()
+    call.setField(Self.peerKey, of: -2)
+    call.pushRetained(metatable)
+    lua_setmetatable(call.state, -2)
+    if startsWorker { peer.startWorker() }
+    return peer
+  }
+
+  /// The peer whose table, or whose userdata, is at `index`.
+  func check(_ call: LuaCall, at index: Int) throws(LuaFailure) -> RPCPeer {
+    if call.type(at: index) == .table {
+      call.pushField(Self.peerKey, of: index)
+      let peer = peers.payload(call, at: -1)?.pointee
+      call.pop()
+      if let peer { return peer }
+    }
+    throw call.typeFailure(argument: index, expected: "rpc peer")
+  }
+
+  /// Replaces the peer's table at 1 by its userdata.
+  private func enter(_ call: LuaCall) throws(LuaFailure) -> RPCPeer {
+    let peer = try check(call, at: 1)
+    guard call.reserve(16) else { throw call.failure("rpc: too many arguments") }
+    call.pushField(Self.peerKey, of: 1)
+    call.replace(at: 1)
+    return peer
+  }
+
+  /// The peer of a function that runs again.
+  private func peer(_ call: LuaCall) throws(LuaFailure) -> RPCPeer {
+    try peers.check(call, at: 1).pointee
+  }
+
+  private func pushMethods(_ call: LuaCall) {
+    call.pushTable(fields: 4)
+    call.push("rpc.session")
+    call.setField("__type", of: -2)
+    call.push("rpc.session")
+    call.setField("__name", of: -2)
+    call.pushTable(fields: 10)
+    call.setFunction("call") { [self] (call) throws(LuaFailure) in
+      guard call.phase == .entered else { return try peer(call).run(call) }
+      let peer = try enter(call)
+      guard call.type(at: 2) == .string else {
+        throw call.typeFailure(argument: 2, expected: "string")
+      }
+      return try peer.run(call)
+    }
+    addFunction(call, "eval", .evaluate)
+    addFunction(call, "call0", .call0)
+    call.setFunction("invoke") { [self] (call) throws(LuaFailure) in
+      guard call.phase == .entered else { return try peer(call).run(call) }
+      let peer = try enter(call)
+      guard objects.payload(call, at: 2) != nil else {
+        throw call.typeFailure(argument: 2, expected: "remote object")
+      }
+      try call.check(3, is: .string)
+      call.push(PeerFunction.invoke.name)
+      call.insert(at: 2)
+      return try peer.run(call)
+    }
+    call.setFunction("remsignature") { [self] (call) throws(LuaFailure) in
+      guard call.phase == .entered else { return try peer(call).run(call) }
+      let peer = try enter(call)
+      call.push("rpc.signature")
+      call.insert(at: 2)
+      return try peer.run(call)
+    }
+    call.setFunction("newexec") { [self] (call) throws(LuaFailure) in
+      if call.phase == .entered {
+        let peer = try enter(call)
+        call.count = 2
+        try checkScript(call)
+        call.push(PeerFunction.build.name)
+        call.insert(at: 2)
+        return try finishNewexec(call, peer)
+      }
+      return try finishNewexec(call, try peer(call))
+    }
+    call.setFunction("close") { [self] (call) throws(LuaFailure) in
+      try check(call, at: 1).close()
+      return .results(0)
+    }
+    call.setField("__index", of: -2)
+    call.setFunction("__close") { [self] (call) throws(LuaFailure) in
+      try check(call, at: 1).close()
+      return .results(0)
+    }
+    call.setFunction("__tostring") { [self] (call) throws(LuaFailure) in
+      let peer = try check(call, at: 1)
+      call.push("rpc.session: \(peer.address)\(peer.isOpen ? "" : " (closed)")")
+      return .results(1)
+    }
+  }
+
+  /// A method that calls one of the functions that every peer has.
+  private func addFunction(_ call: LuaCall, _ method: StaticString, _ function: PeerFunction) {
+    call.setFunction(method) { [self] (call) throws(LuaFailure) in
+      guard call.phase == .entered else { return try peer(call).run(call) }
+      let peer = try enter(call)
+      if function == .evaluate, call.type(at: 2) != .string {
+        throw call.typeFailure(argument: 2, expected: "string")
+      }
+      call.push(function.name)
+      call.insert(at: 2)
+      return try peer.run(call)
+    }
+  }
+
+  // MARK: newexec
+
+  /// The script at 2: text, a table of pieces, or a function.
+  private func checkScript(_ call: LuaCall) throws(LuaFailure) {
+    switch call.type(at: 2) {
+    case .string, .table, .function: return
+    default: throw call.typeFailure(argument: 2, expected: "string, table of strings or function")
+    }
+  }
+
+  /// Goes on with `__rpcbuildexec`; the result is a function that runs the script over there.
+  private func finishNewexec(_ call: LuaCall, _ peer: RPCPeer) throws(LuaFailure) -> LuaOutcome {
+    let outcome = try peer.run(call)
+    guard peer.hasFinished else { return outcome }
+    let count = peer.resultCount
+    // nil and an error, such as "closed".
+    if count >= 1, call.type(at: call.count - count + 1) == .nil { return outcome }
+    guard count == 1, call.type(at: -1) == .number else {
+      throw call.failure("rpc: the other side's answer to newexec is not the number of a script")
+    }
+    call.pushValue(at: 1)
+    call.insert(at: -2)
+    // Upvalues: the peer's userdata and the script's number.
+    call.push(upvalues: 2) { [self] (call) throws(LuaFailure) in
+      guard call.phase == .entered else { return try self.peer(call).run(call) }
+      guard call.reserve(16) else { throw call.failure("rpc: too many arguments") }
+      call.pushUpvalue(1)
+      call.push(PeerFunction.run.name)
+      call.pushUpvalue(2)
+      lua_rotate(call.state, 1, 3)
+      return try self.peer(call).run(call)
+    }
+    return .results(1)
+  }
+
+  // MARK: Remote objects
+
+  /// `object:method(...)` calls it on the other side.
+  private func completeObjects(_ call: LuaCall) {
+    objects.complete(
+      call,
+      metamethods: { call in
+        call.setFunction("__index") { [self] (call) throws(LuaFailure) in
+          guard call.type(at: 2) == .string else {
+            call.pushNil()
+            return .results(1)
+          }
+          call.count = 2
+          call.push(upvalues: 1) { [self] (call) throws(LuaFailure) in try callMethod(call) }
+          return .results(1)
+        }
+        call.setFunction("__tostring") { [self] (call) throws(LuaFailure) in
+          let object = try objects.check(call, at: 1)
+          call.push("<remote \(object.pointee.peer.id):\(object.pointee.id)>")
+          return .results(1)
+        }
+      })
+  }
+
+  /// The object is at 1, the method's name an upvalue.
+  private func callMethod(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
+    guard call.phase == .entered else { return try peer(call).run(call) }
+    guard let object = objects.payload(call, at: 1) else {
+      throw call.argumentFailure(1, "remote object expected; call methods with a colon")
+    }
+    let peer = object.pointee.peer
+    guard call.reserve(16) else { throw call.failure("rpc: too many arguments") }
+    call.pushUpvalue(1)
+    call.insert(at: 2)
+    guard peer.pushUserdata(call) else {
+      call.pushNil()
+      call.push("closed")
+      return .results(2)
+    }
+    call.push(PeerFunction.invoke.name)
+    lua_rotate(call.state, 1, 2)
+    return try peer.run(call)
+  }
+}
+
+/// Stands for an object of the other side.
+struct RemoteObject {
+  let peer: RPCPeer
+  let id: UInt32
+}

@@ -1,0 +1,96 @@
+import CLua
+import CShims
+import Lua
+
+/// Which results of functions and methods are sent by reference: what `rpc.signature` declares.
+struct RPCSignatures {
+  /// Result types by the names of functions, in the registry.
+  private let functions: Int32
+  /// Result types by the names of methods, by the names of types, in the registry.
+  private let types: Int32
+
+  init(_ call: LuaCall) {
+    call.pushTable()
+    functions = call.retainTop()
+    call.pushTable()
+    types = call.retainTop()
+    declare(call, "require", "#module")
+  }
+
+  private func declare(_ call: LuaCall, _ function: StaticString, _ type: StaticString) {
+    call.pushRetained(functions)
+    call.pushTable(elements: 1)
+    call.push(type)
+    lua_rawseti(call.state, -2, 1)
+    call.setField("\(function)", of: -2)
+    call.pop()
+  }
+
+  /// `signature(function, results)` or `signature(type, method, results)`; `results` is the name of a
+  /// type, or a table of the names of types and of whatever else for results that are values.
+  func declare(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
+    call.count = 3
+    try call.check(1, is: .string)
+    let isMethod = !call.isNoneOrNil(at: 3) || call.type(at: 2) == .string && isType(call, at: 1)
+    if isMethod {
+      try call.check(2, is: .string)
+      call.pushRetained(types)
+      call.pushValue(at: 1)
+      lua_rawget(call.state, -2)
+      if call.type(at: -1) != .table {
+        call.pop()
+        call.pushValue(at: 1)
+        call.pushTable()
+        call.pushValue(at: -1)
+        call.insert(at: -3)
+        lua_rawset(call.state, -4)
+      }
+      call.pushValue(at: 2)
+      try pushResults(call, at: 3)
+    } else {
+      call.pushRetained(functions)
+      call.pushValue(at: 1)
+      try pushResults(call, at: 2)
+    }
+    lua_rawset(call.state, -3)
+    return .results(0)
+  }
+
+  private func isType(_ call: LuaCall, at index: Int) -> Bool {
+    call.bytesIfString(at: index)?.first == UInt8(ascii: "#")
+  }
+
+  private func pushResults(_ call: LuaCall, at index: Int) throws(LuaFailure) {
+    switch call.type(at: index) {
+    case .table: call.pushValue(at: index)
+    case .nil, .none, .string, .boolean:
+      call.pushTable(elements: 1)
+      if !call.isNoneOrNil(at: index) {
+        call.pushValue(at: index)
+        lua_rawseti(call.state, -2, 1)
+      }
+    default: throw call.typeFailure(argument: index, expected: "string or table of strings")
+    }
+  }
+
+  /// Pushes the result types of the function whose name is at `index`, or nil.
+  func push(_ call: LuaCall, functionAt index: Int) {
+    call.pushRetained(functions)
+    call.pushValue(at: index)
+    lua_rawget(call.state, -2)
+    call.remove(at: -2)
+  }
+
+  /// Pushes the result types of a method, or nil; replaces the name of the object's type on top.
+  func replaceType(_ call: LuaCall, byResultsOfMethodAt index: Int) {
+    let index = Int(lua_absindex(call.state, Int32(index)))
+    call.pushRetained(types)
+    call.insert(at: -2)
+    lua_rawget(call.state, -2)
+    call.remove(at: -2)
+    guard call.type(at: -1) == .table else { return }
+    call.pushValue(at: index)
+    lua_rawget(call.state, -2)
+    call.remove(at: -2)
+  }
+}

@@ -1,0 +1,120 @@
+/// The calls that await their answers, by their sequence numbers, which come in any order.
+///
+/// A call that nobody waits for any longer keeps its number until its answer comes, which must not be
+/// taken for that of another call.
+public struct NumberedCalls<Caller> {
+  /// How many calls may await their answers: as many as there are numbers.
+  public static var limit: Int { 256 }
+
+  /// Whose answer has come.
+  public enum Match {
+    /// That of this caller.
+    case caller(Caller)
+
+    /// That of a call that was abandoned: drop it.
+    case abandoned
+
+    /// Nobody's: the peer answers what was not asked.
+    case none
+  }
+
+  @usableFromInline
+  struct Call {
+    @usableFromInline let number: UInt8
+    /// nil when it was abandoned.
+    @usableFromInline var caller: Caller?
+
+    @inlinable
+    init(number: UInt8, caller: Caller) {
+      self.number = number
+      self.caller = caller
+    }
+  }
+
+  // Number n is at n modulo the size, a power of two. As long as no two calls meet there, few
+  // places are enough for a connection.
+  @usableFromInline var places: ContiguousArray<Call?> = []
+  @usableFromInline var next: UInt8 = 0
+
+  /// How many answers are to come, those of abandoned calls included.
+  public private(set) var count = 0
+
+  /// No calls.
+  public init() {}
+
+  /// Adds a call.
+  ///
+  /// - Returns: its sequence number: the one after that of the call before, or the next that is free;
+  ///   nil when all are in use.
+  public mutating func add(_ caller: Caller) -> UInt8? {
+    guard count < Self.limit else { return nil }
+    while true {
+      if places.isEmpty || places[slot(next)] != nil && places[slot(next)]!.number != next {
+        grow()
+      } else if places[slot(next)] != nil {
+        next &+= 1
+      } else {
+        break
+      }
+    }
+    places[slot(next)] = Call(number: next, caller: caller)
+    count += 1
+    defer { next &+= 1 }
+    return next
+  }
+
+  /// Takes the call whose answer has come.
+  public mutating func take(_ number: UInt8) -> Match {
+    guard !places.isEmpty, let call = places[slot(number)], call.number == number else {
+      return .none
+    }
+    places[slot(number)] = nil
+    count -= 1
+    guard let caller = call.caller else { return .abandoned }
+    return .caller(caller)
+  }
+
+  /// Takes back the call that was added last: it was not sent after all.
+  public mutating func takeBack(_ number: UInt8) {
+    guard case .caller = take(number) else { return }
+    next = number
+  }
+
+  /// Gives up on a call; its number is free when its answer has come.
+  public mutating func abandon(_ number: UInt8) {
+    guard !places.isEmpty, places[slot(number)]?.number == number else { return }
+    places[slot(number)]?.caller = nil
+  }
+
+  /// Gives up on the calls of the callers that `isMeant` picks.
+  public mutating func abandon(where isMeant: (Caller) -> Bool) {
+    for index in places.indices {
+      if let caller = places[index]?.caller, isMeant(caller) { places[index]?.caller = nil }
+    }
+  }
+
+  /// Ends all calls, because the connection did.
+  ///
+  /// - Returns: The callers that still wait.
+  public mutating func failAll() -> [Caller] {
+    let callers = places.compactMap { $0?.caller }
+    places = []
+    count = 0
+    return callers
+  }
+
+  private func slot(_ number: UInt8) -> Int { Int(number) & (places.count - 1) }
+
+  private mutating func grow() {
+    let old = places
+    places = ContiguousArray(repeating: nil, count: max(8, old.count * 2))
+    for call in old {
+      if let call { places[slot(call.number)] = call }
+    }
+  }
+}
+
+extension NumberedCalls: Sendable where Caller: Sendable {}
+extension NumberedCalls.Call: Sendable where Caller: Sendable {}
+extension NumberedCalls.Match: Sendable where Caller: Sendable {}
+extension NumberedCalls.Match: Equatable where Caller: Equatable {}

@@ -1,0 +1,150 @@
+/// The numbers of the strings, tables and functions that were written, by their identity or content.
+///
+/// An open hash table that is forgotten, not cleared, between two values: an entry counts only in its
+/// generation.
+@usableFromInline
+struct ObjectNumbers: ~Copyable {
+  @usableFromInline
+  struct Entry {
+    /// A hash of the content, or an address.
+    @usableFromInline var key: UInt64 = 0
+    @usableFromInline var generation: UInt32 = 0
+    /// For content: where the string lies in the output.
+    @usableFromInline var place: UInt32 = 0
+    @usableFromInline var number: Int = 0
+
+    @inlinable init() {}
+  }
+
+  @usableFromInline var entries: UnsafeMutablePointer<Entry>?
+  @usableFromInline var mask = 0
+  @usableFromInline var used = 0
+  @usableFromInline var generation: UInt32 = 1
+  /// How many objects have begun; the last one has this number.
+  @usableFromInline var count = 0
+  /// Nobody outside can choose strings that share a place.
+  @usableFromInline let seed = UInt64.random(in: 0...UInt64.max) | 1
+
+  private static var smallest: Int { 64 }
+  private static var largestKept: Int { 1 << 16 }
+
+  @usableFromInline init() {}
+
+  deinit { entries?.deallocate() }
+
+  /// Begins with another value.
+  @inlinable
+  mutating func forget() {
+    if count != 0 { startOver() }
+  }
+
+  @usableFromInline
+  mutating func startOver() {
+    count = 0
+    used = 0
+    if mask >= Self.largestKept {
+      entries?.deallocate()
+      entries = nil
+      mask = 0
+    }
+    if generation == .max {
+      generation = 0
+      for index in 0...mask { entries?[index] = Entry() }
+    }
+    generation += 1
+  }
+
+  /// The number of the object with this address; nil when it is new, and then it has the next one.
+  @inlinable
+  mutating func number(of address: UnsafeRawPointer) -> Int? {
+    let key = UInt64(UInt(bitPattern: address))
+    if used * 2 >= mask { grow() }
+    let entries = self.entries.unsafelyUnwrapped
+    var slot = Self.slot(key &* 0x9E37_79B9_7F4A_7C15, mask)
+    while entries[slot].generation == generation {
+      if entries[slot].key == key { return entries[slot].number }
+      slot = (slot + 1) & mask
+    }
+    insert(key, at: slot, place: 0)
+    return nil
+  }
+
+  /// The number of the string with these bytes; nil when it is new, and then it has the next one.
+  ///
+  /// - Parameters:
+  ///   - place: where the string will lie in the output.
+  ///   - isEqual: compares the string with what lies at a place of the output.
+  @inlinable
+  mutating func number(
+    of bytes: UnsafeRawBufferPointer, place: Int, isEqual: (Int) -> Bool
+  ) -> Int? {
+    // An address has no bits there: the two kinds of keys differ.
+    let key = hash(bytes) | 1 << 63
+    if used * 2 >= mask { grow() }
+    let entries = self.entries.unsafelyUnwrapped
+    var slot = Self.slot(key &* 0x9E37_79B9_7F4A_7C15, mask)
+    while entries[slot].generation == generation {
+      if entries[slot].key == key, isEqual(Int(entries[slot].place)) {
+        return entries[slot].number
+      }
+      slot = (slot + 1) & mask
+    }
+    insert(key, at: slot, place: place)
+    return nil
+  }
+
+  @inlinable
+  mutating func insert(_ key: UInt64, at slot: Int, place: Int) {
+    count += 1
+    used += 1
+    var entry = Entry()
+    entry.key = key
+    entry.generation = generation
+    entry.place = UInt32(truncatingIfNeeded: place)
+    entry.number = count
+    entries.unsafelyUnwrapped[slot] = entry
+  }
+
+  @inlinable
+  static func slot(_ mixed: UInt64, _ mask: Int) -> Int {
+    Int(truncatingIfNeeded: mixed >> 32) & mask
+  }
+
+  @inlinable
+  func hash(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
+    var hash = seed ^ UInt64(bytes.count)
+    var index = 0
+    while bytes.count - index >= 8 {
+      let product = (hash ^ bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self))
+        .multipliedFullWidth(by: 0x9FB2_1C65_1E98_DF25)
+      hash = product.high ^ product.low &+ seed
+      index += 8
+    }
+    var rest: UInt64 = 0
+    while index < bytes.count {
+      rest = rest << 8 | UInt64(bytes[index])
+      index += 1
+    }
+    let product = (hash ^ rest).multipliedFullWidth(by: 0x9FB2_1C65_1E98_DF25)
+    return product.high ^ product.low
+  }
+
+  @usableFromInline
+  mutating func grow() {
+    let old = entries
+    let oldMask = mask
+    let size = old == nil ? Self.smallest : 2 * (mask + 1)
+    let larger = UnsafeMutablePointer<Entry>.allocate(capacity: size)
+    larger.initialize(repeating: Entry(), count: size)
+    mask = size - 1
+    if let old {
+      for index in 0...oldMask where old[index].generation == generation {
+        var slot = Self.slot(old[index].key &* 0x9E37_79B9_7F4A_7C15, mask)
+        while larger[slot].generation == generation { slot = (slot + 1) & mask }
+        larger[slot] = old[index]
+      }
+      old.deallocate()
+    }
+    entries = larger
+  }
+}
