@@ -28,6 +28,7 @@ public enum MilongaModules {
         try CopasModule.open(call, submodule: name)
       }
     }
+    add("luatobin", to: call) { LuatobinModule.open($0) }
     add("rpc", to: call) { (call) throws(LuaFailure) in
       try requireCopas(call)
       try RPCModule.open(call)

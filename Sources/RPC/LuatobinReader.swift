@@ -48,6 +48,9 @@ public struct LuatobinReader {
     mayRefer = bytes.contains(Luatobin.Tag.reference)
   }
 
+  /// How many bytes of the message were read.
+  @inlinable public var consumed: Int { position }
+
   /// Whether all values were read.
   @inlinable public var isAtEnd: Bool { position == bytes.count }
 

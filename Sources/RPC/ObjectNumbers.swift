@@ -28,9 +28,9 @@ struct ObjectNumbers: ~Copyable {
   private static var smallest: Int { 64 }
   private static var largestKept: Int { 1 << 16 }
 
-  @usableFromInline init() {}
+  @inlinable init() {}
 
-  deinit { entries?.deallocate() }
+  @inlinable deinit { entries?.deallocate() }
 
   /// Begins with another value.
   @inlinable
