@@ -12,4 +12,13 @@ public protocol GraphSink: ValueSink, ~Copyable {
 
   /// The table or function with this number, again. A table may still be open: a cycle.
   mutating func reference(_ number: Int)
+
+  /// The string with this number, again. The bytes are valid only during the call.
+  mutating func string(_ bytes: UnsafeRawBufferPointer, again number: Int)
+}
+
+extension GraphSink where Self: ~Copyable {
+  /// A string like any other.
+  @inlinable
+  public mutating func string(_ bytes: UnsafeRawBufferPointer, again number: Int) { string(bytes) }
 }

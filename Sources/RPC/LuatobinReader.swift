@@ -233,7 +233,8 @@ public struct LuatobinReader {
     let place = Int(strings[number - 1])
     if place >= 0 {
       let size = Int(bytes[place + 1]) << 8 | Int(bytes[place + 2])
-      sink.string(UnsafeRawBufferPointer(rebasing: bytes[place + 3..<place + 3 + size]))
+      sink.string(
+        UnsafeRawBufferPointer(rebasing: bytes[place + 3..<place + 3 + size]), again: number)
     } else {
       sink.reference(number)
     }
