@@ -39,6 +39,7 @@ SERVERS = HERE / "servers"
 LUASOCKET = HERE / "luasocket"
 COPAS = HERE / "copas"
 XPIO = HERE / "xpio"
+RPC = HERE / "rpc"
 
 
 class Failure(Exception):
@@ -596,6 +597,8 @@ def define_cases(tools: Tools) -> list[Case]:
             )
         )
 
+    cases.extend(rpc_cases(tools))
+
     cases.append(
         Case(
             name="startup",
@@ -607,6 +610,51 @@ def define_cases(tools: Tools) -> list[Case]:
         )
     )
     return cases + coordination_cases(tools) + xpio_cases(tools) + luasocket_cases(tools)
+
+
+def rpc_cases(tools: Tools) -> list[Case]:
+    """Lua RPC: a server under load, a client with many callers, the codec by itself."""
+    server = tools.milonga("rpc-echo.lua")
+    cases = [
+        Case(
+            name=f"rpc-{connections}",
+            what=f"rpc echo('32 bytes'), one call at a time, {connections} connections",
+            reference=Serving(tools.c_echo(), Load(connections)),
+            subject=Serving(server, Load(connections, kind="rpc", payload=32)),
+            bound=at_least(0.8) if connections == 16 else None,
+        )
+        for connections in (16, 256)
+    ]
+
+    def callers(count: int, calls: int) -> Working:
+        script = str(RPC / "callers.lua")
+        return Working(tools.milonga_command(script, str(count), str(calls)), "call/s", server)
+
+    cases.append(
+        Case(
+            name="rpc-callers-200",
+            what="rpc echo('32 bytes'), 200 coroutines on one connection; reference: one",
+            reference=callers(1, 20_000),
+            subject=callers(200, 400_000),
+            bound=at_least(20.0),
+        )
+    )
+    script = str(RPC / "codec.lua")
+    cjson = Program(
+        "lua-cjson", ("lua5.4", script, "cjson"),
+        missing=unless_loadable("lua5.4", ("cjson",), None),
+    )
+    cases.append(
+        Case(
+            name="rpc-codec",
+            what="luatobin, a nested table of 1 MB (as JSON) encoded and decoded",
+            reference=Working(cjson, "B/s"),
+            subject=Working(tools.milonga_command(script, "luatobin"), "B/s"),
+            peers=(Working(tools.milonga_command(script, "cjson"), "B/s"),),
+            bound=at_least(2.0),
+        )
+    )
+    return cases
 
 
 def coordination_cases(tools: Tools) -> list[Case]:

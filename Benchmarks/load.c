@@ -86,10 +86,37 @@ static size_t tango_answer(char *out, const char *text, size_t length) {
     return tango_frame(out, "{true,\"", text, length, "\"}");
 }
 
+/* Lua RPC: type, sequence number, size; then `before` and the text as luatobin has them. The
+ * number is the text's first letter: the answer has that of its request. */
+static size_t rpc_message(char *out, char type, const char *before, size_t before_length,
+                          const char *text, size_t length) {
+    size_t size = before_length + 3 + length;
+    out[0] = type;
+    out[1] = text[0];
+    for (int i = 0; i < 4; i++)
+        out[2 + i] = (char)(size >> (24 - 8 * i));
+    memcpy(out + 6, before, before_length);
+    char *string = out + 6 + before_length;
+    string[0] = 4;
+    string[1] = (char)(length >> 8);
+    string[2] = (char)length;
+    memcpy(string + 3, text, length);
+    return 6 + size;
+}
+
+static size_t rpc_request(char *out, const char *text, size_t length) {
+    return rpc_message(out, 0, "\4\0\4echo", 7, text, length);
+}
+
+static size_t rpc_answer(char *out, const char *text, size_t length) {
+    return rpc_message(out, 1, "\0", 1, text, length);
+}
+
 static const struct message_kind message_kinds[] = {
     {"raw", 64, 1, raw_message, raw_message},
     {"line", 64, 1, line_message, line_message},
     {"tango", 32, 0, tango_request, tango_answer},
+    {"rpc", 32, 1, rpc_request, rpc_answer},
     {0},
 };
 

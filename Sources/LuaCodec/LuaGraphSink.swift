@@ -25,7 +25,8 @@ public struct LuaGraphSink: GraphSink {
   private let policy: FunctionPolicy
   /// The functions' table of globals, in the registry; 0 for Lua's own.
   private let environment: Int32
-  /// The table of what has a number, in the registry; 0 while there is none.
+  /// The table of what has a number, and, under negative ones, of strings; in the registry, 0 while there
+  /// is none.
   private var numbered: Int32 = 0
   /// Why a function was refused; nil when none was.
   public private(set) var refusal: String?
@@ -81,14 +82,30 @@ public struct LuaGraphSink: GraphSink {
   @inlinable public mutating func endTable() {}
 
   public mutating func keep(as number: Int) {
-    if numbered == 0 {
-      lua_createtable(state, 4, 0)
-      numbered = luaL_ref(state, milonga_registryindex())
-    }
-    lua_rawgeti(state, milonga_registryindex(), lua_Integer(numbered))
+    pushNumbered()
     lua_pushvalue(state, -2)
     lua_rawseti(state, -2, lua_Integer(number))
     milonga_pop(state, 1)
+  }
+
+  /// To fetch a string that came before takes less time than to have Lua find it by its bytes.
+  public mutating func string(_ bytes: UnsafeRawBufferPointer, again number: Int) {
+    pushNumbered()
+    if lua_rawgeti(state, -1, lua_Integer(-number)) == LUA_TNIL {
+      milonga_pop(state, 1)
+      stack.string(bytes)
+      lua_pushvalue(state, -1)
+      lua_rawseti(state, -3, lua_Integer(-number))
+    }
+    milonga_remove(state, -2)
+  }
+
+  private mutating func pushNumbered() {
+    if numbered == 0 {
+      lua_createtable(state, 16, 0)
+      numbered = luaL_ref(state, milonga_registryindex())
+    }
+    lua_rawgeti(state, milonga_registryindex(), lua_Integer(numbered))
   }
 
   public mutating func reference(_ number: Int) {

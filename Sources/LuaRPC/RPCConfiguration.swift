@@ -63,7 +63,8 @@ final class RPCConfiguration {
     memoryLimit = try table.integer("memory_limit", default: 0, in: 0...(1 << 40))
     if memoryLimit > 0, milonga_vm_of(call.state) == nil {
       throw call.failure(
-        "rpc: 'memory_limit' needs the program milonga: under a stock lua5.4 the memory is not ours")
+        "rpc: 'memory_limit' needs the program milonga: under a stock lua5.4 the memory is not ours"
+      )
     }
     isInsecure = table.boolean("insecure", default: false)
     sendsBytecode = table.boolean("send_bytecode", default: false)
@@ -128,7 +129,8 @@ final class RPCConfiguration {
       // {'call', 'eval'} or {call = true}.
       let isListed = call.type(at: -2) == .number
       let isOn = isListed || call.boolean(at: -1)
-      let name = call.type(at: isListed ? -1 : -2) == .string
+      let name =
+        call.type(at: isListed ? -1 : -2) == .string
         ? call.stringIfString(at: isListed ? -1 : -2) : nil
       let right: Allowed
       switch name {

@@ -65,7 +65,9 @@ extension RPCLibrary {
   private func hostAndPort(_ call: LuaCall) throws(LuaFailure) -> (host: String, port: Int) {
     let host = try call.string(at: 1, default: Self.defaultHost)
     let port = call.isNoneOrNil(at: 2) ? Self.defaultPort : try call.integer(at: 2)
-    guard 0...65535 ~= port else { throw call.argumentFailure(2, "a port from 0 to 65535 expected") }
+    guard 0...65535 ~= port else {
+      throw call.argumentFailure(2, "a port from 0 to 65535 expected")
+    }
     return (host, port)
   }
 

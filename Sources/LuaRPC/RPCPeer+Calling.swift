@@ -76,10 +76,11 @@ extension RPCPeer {
     let top = call.count
     var failedAt = 2
     do throws(GraphFailure) {
-      try collect(.call, sequence: { session.calls.add(caller)! }) {
-        (writer: inout LuatobinWriter) throws(GraphFailure) in
-        try write(call, from: 2, to: top, failedAt: &failedAt, &writer)
-      }
+      try collect(
+        .call, sequence: { session.calls.add(caller)! },
+        payload: { (writer: inout LuatobinWriter) throws(GraphFailure) in
+          try write(call, from: 2, to: top, failedAt: &failedAt, &writer)
+        })
     } catch {
       grantNumber()
       call.count = top
@@ -250,7 +251,9 @@ extension RPCPeer {
     switch receive(needed: needed, mayRead: true) {
     case .done: return nil
     case .failed(let failure):
-      if stream.received.isEmpty { close() } else {
+      if stream.received.isEmpty {
+        close()
+      } else {
         disconnect("\(failure.text) in the middle of a message")
       }
       return nil

@@ -12,7 +12,7 @@ extension RPCPeer: RoundEndObserver, TurnEndObserver {
   @inline(__always)
   func collect(
     _ kind: PeerFraming.Kind, sequence: () -> UInt8,
-    _ write: (inout LuatobinWriter) throws(GraphFailure) -> Void
+    payload write: (inout LuatobinWriter) throws(GraphFailure) -> Void
   ) throws(GraphFailure) {
     var writer = library.takeWriter()
     stream.spare.lend(to: &output)

@@ -119,7 +119,8 @@ extension RPCPeer {
       guard allowed.contains(.eval) else { break }
       guard call.count >= first, call.type(at: first) == .string else {
         let got = call.count >= first ? call.typeName(at: first) : "no value"
-        respond(call, sequence, error: "rpc: eval takes the path of a variable, a string, not \(got)")
+        respond(
+          call, sequence, error: "rpc: eval takes the path of a variable, a string, not \(got)")
         return nil
       }
       call.count = first
@@ -241,11 +242,12 @@ extension RPCPeer {
     var failedAt = first
     guard call.reserve(8) else { return disconnect("its results do not fit the stack") }
     do throws(GraphFailure) {
-      try collect(.response, sequence: { sequence }) {
-        (writer: inout LuatobinWriter) throws(GraphFailure) in
-        writer.buffer.append(status.rawValue)
-        try write(call, from: first, to: last, types: types, failedAt: &failedAt, &writer)
-      }
+      try collect(
+        .response, sequence: { sequence },
+        payload: { (writer: inout LuatobinWriter) throws(GraphFailure) in
+          writer.buffer.append(status.rawValue)
+          try write(call, from: first, to: last, types: types, failedAt: &failedAt, &writer)
+        })
     } catch {
       call.count = top
       let what = status == .error ? "the error value" : "result #\(failedAt - first + 1)"
@@ -277,12 +279,13 @@ extension RPCPeer {
   ) {
     guard isOpen else { return }
     do throws(GraphFailure) {
-      try collect(.response, sequence: { sequence }) {
-        (writer: inout LuatobinWriter) throws(GraphFailure) in
-        writer.buffer.append(status.rawValue)
-        writer.beginTopLevelValue()
-        write(&writer)
-      }
+      try collect(
+        .response, sequence: { sequence },
+        payload: { (writer: inout LuatobinWriter) throws(GraphFailure) in
+          writer.buffer.append(status.rawValue)
+          writer.beginTopLevelValue()
+          write(&writer)
+        })
     } catch {
       // Longer than max_frame_bytes: nothing can be said.
       disconnect("it cannot be answered: \(error.reason)")

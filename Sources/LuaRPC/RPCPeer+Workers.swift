@@ -116,7 +116,9 @@ extension RPCPeer {
         }
         return wait(for: .read)
       case .failed(let failure):
-        if stream.received.isEmpty { close() } else {
+        if stream.received.isEmpty {
+          close()
+        } else {
           disconnect("\(failure.text) in the middle of a message")
         }
       }

@@ -31,6 +31,7 @@ public enum MilongaModules {
       }
     }
     add("xpio", to: call) { (call) throws(LuaFailure) in try XPIOModule.open(call) }
+    add("luatobin", to: call) { LuatobinModule.open($0) }
     add("rpc", to: call) { (call) throws(LuaFailure) in
       try requireCopas(call)
       try RPCModule.open(call)

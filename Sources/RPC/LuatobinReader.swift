@@ -27,8 +27,10 @@ public struct LuatobinReader {
   enum Part { case key, value, element }
 
   @usableFromInline var open: ContiguousArray<OpenTable> = []
-  /// Where the strings of the value that is being read begin, by their numbers; -1 for other objects.
-  @usableFromInline var strings: ContiguousArray<Int32> = []
+  /// Where the strings of the value that is being read begin, by the numbers of objects; for tables and
+  /// functions, how many of them there are up to this one, negative.
+  @usableFromInline var objects: ContiguousArray<Int32> = []
+  @usableFromInline var kept: Int32 = 0
   @usableFromInline var bytes = UnsafeRawBufferPointer(start: nil, count: 0)
   @usableFromInline var position = 0
   @usableFromInline var values = 0
@@ -47,6 +49,9 @@ public struct LuatobinReader {
     values = 0
     mayRefer = bytes.contains(Luatobin.Tag.reference)
   }
+
+  /// How many bytes of the message were read.
+  @inlinable public var consumed: Int { position }
 
   /// Whether all values were read.
   @inlinable public var isAtEnd: Bool { position == bytes.count }
@@ -70,7 +75,8 @@ public struct LuatobinReader {
     into sink: inout Sink
   ) throws(CodecError) {
     open.removeAll(keepingCapacity: true)
-    strings.removeAll(keepingCapacity: true)
+    objects.removeAll(keepingCapacity: true)
+    kept = 0
     while true {
       if try item(into: &sink) { continue }
       // A value is complete: what was it for?
@@ -165,7 +171,7 @@ public struct LuatobinReader {
       position += 9
     case Luatobin.Tag.string:
       let size = try sizeAhead("a string")
-      if mayRefer { strings.append(Int32(truncatingIfNeeded: position)) }
+      if mayRefer { objects.append(Int32(truncatingIfNeeded: position)) }
       sink.string(UnsafeRawBufferPointer(rebasing: bytes[position + 3..<position + 3 + size]))
       position += 3 + size
     case Luatobin.Tag.table: return try beginTable(into: &sink)
@@ -214,8 +220,9 @@ public struct LuatobinReader {
   @inlinable
   mutating func keep<Sink: GraphSink & ~Copyable>(_ sink: inout Sink) {
     guard mayRefer else { return }
-    strings.append(-1)
-    sink.keep(as: strings.count)
+    kept &+= 1
+    objects.append(-kept)
+    sink.keep(as: Int(kept))
   }
 
   @inlinable
@@ -224,15 +231,16 @@ public struct LuatobinReader {
   ) throws(CodecError) {
     try need(3, "a reference of 2 bytes")
     let number = sizeField
-    guard number >= 1, number <= strings.count else {
-      throw error(.syntax, "a reference to one of the \(strings.count) objects before it")
+    guard number >= 1, number <= objects.count else {
+      throw error(.syntax, "a reference to one of the \(objects.count) objects before it")
     }
-    let place = Int(strings[number - 1])
+    let place = Int(objects[number - 1])
     if place >= 0 {
       let size = Int(bytes[place + 1]) << 8 | Int(bytes[place + 2])
-      sink.string(UnsafeRawBufferPointer(rebasing: bytes[place + 3..<place + 3 + size]))
+      sink.string(
+        UnsafeRawBufferPointer(rebasing: bytes[place + 3..<place + 3 + size]), again: number)
     } else {
-      sink.reference(number)
+      sink.reference(-place)
     }
     position += 3
   }

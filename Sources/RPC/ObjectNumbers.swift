@@ -6,12 +6,11 @@
 struct ObjectNumbers: ~Copyable {
   @usableFromInline
   struct Entry {
-    /// A hash of the content, or an address.
+    /// An address; or the highest bit, 31 bits of the content's hash and 32 bits that say where the
+    /// string lies in the output.
     @usableFromInline var key: UInt64 = 0
     @usableFromInline var generation: UInt32 = 0
-    /// For content: where the string lies in the output.
-    @usableFromInline var place: UInt32 = 0
-    @usableFromInline var number: Int = 0
+    @usableFromInline var number: UInt32 = 0
 
     @inlinable init() {}
   }
@@ -26,11 +25,11 @@ struct ObjectNumbers: ~Copyable {
   @usableFromInline let seed = UInt64.random(in: 0...UInt64.max) | 1
 
   private static var smallest: Int { 64 }
-  private static var largestKept: Int { 1 << 16 }
+  private static var largestKept: Int { 1 << 17 }
 
-  @usableFromInline init() {}
+  @inlinable init() {}
 
-  deinit { entries?.deallocate() }
+  @inlinable deinit { entries?.deallocate() }
 
   /// Begins with another value.
   @inlinable
@@ -58,14 +57,14 @@ struct ObjectNumbers: ~Copyable {
   @inlinable
   mutating func number(of address: UnsafeRawPointer) -> Int? {
     let key = UInt64(UInt(bitPattern: address))
-    if used * 2 >= mask { grow() }
+    if used &* 4 >= mask &* 3 { grow() }
     let entries = self.entries.unsafelyUnwrapped
-    var slot = Self.slot(key &* 0x9E37_79B9_7F4A_7C15, mask)
+    var slot = slot(key)
     while entries[slot].generation == generation {
-      if entries[slot].key == key { return entries[slot].number }
-      slot = (slot + 1) & mask
+      if entries[slot].key == key { return Int(entries[slot].number) }
+      slot = (slot &+ 1) & mask
     }
-    insert(key, at: slot, place: 0)
+    insert(key, at: slot)
     return nil
   }
 
@@ -78,36 +77,39 @@ struct ObjectNumbers: ~Copyable {
   mutating func number(
     of bytes: UnsafeRawBufferPointer, place: Int, isEqual: (Int) -> Bool
   ) -> Int? {
-    // An address has no bits there: the two kinds of keys differ.
-    let key = hash(bytes) | 1 << 63
-    if used * 2 >= mask { grow() }
+    // An address has not the highest bit: the two kinds of keys differ.
+    let key = hash(bytes) & ~0xFFFF_FFFF | 1 << 63 | UInt64(UInt32(truncatingIfNeeded: place))
+    if used &* 4 >= mask &* 3 { grow() }
     let entries = self.entries.unsafelyUnwrapped
-    var slot = Self.slot(key &* 0x9E37_79B9_7F4A_7C15, mask)
+    var slot = slot(key)
     while entries[slot].generation == generation {
-      if entries[slot].key == key, isEqual(Int(entries[slot].place)) {
-        return entries[slot].number
+      let known = entries[slot].key
+      if (known ^ key) >> 32 == 0, isEqual(Int(known & 0xFFFF_FFFF)) {
+        return Int(entries[slot].number)
       }
-      slot = (slot + 1) & mask
+      slot = (slot &+ 1) & mask
     }
-    insert(key, at: slot, place: place)
+    insert(key, at: slot)
     return nil
   }
 
   @inlinable
-  mutating func insert(_ key: UInt64, at slot: Int, place: Int) {
-    count += 1
-    used += 1
+  mutating func insert(_ key: UInt64, at slot: Int) {
+    count &+= 1
+    used &+= 1
     var entry = Entry()
     entry.key = key
     entry.generation = generation
-    entry.place = UInt32(truncatingIfNeeded: place)
-    entry.number = count
+    entry.number = UInt32(truncatingIfNeeded: count)
     entries.unsafelyUnwrapped[slot] = entry
   }
 
+  /// Where a key is looked for first. The place of content does not count: the same content may lie
+  /// anywhere.
   @inlinable
-  static func slot(_ mixed: UInt64, _ mask: Int) -> Int {
-    Int(truncatingIfNeeded: mixed >> 32) & mask
+  func slot(_ key: UInt64) -> Int {
+    let significant = key >> 63 == 0 ? key : key >> 32
+    return Int(truncatingIfNeeded: (significant &* 0x9E37_79B9_7F4A_7C15) >> 32) & mask
   }
 
   @inlinable
@@ -139,7 +141,7 @@ struct ObjectNumbers: ~Copyable {
     mask = size - 1
     if let old {
       for index in 0...oldMask where old[index].generation == generation {
-        var slot = Self.slot(old[index].key &* 0x9E37_79B9_7F4A_7C15, mask)
+        var slot = slot(old[index].key)
         while larger[slot].generation == generation { slot = (slot + 1) & mask }
         larger[slot] = old[index]
       }

@@ -66,7 +66,8 @@ public enum PeerFraming {
 
   /// The size of the payload so far.
   @inlinable
-  public static func payloadBytes(of message: OpenMessage, in buffer: borrowing OutputBuffer) -> Int {
+  public static func payloadBytes(of message: OpenMessage, in buffer: borrowing OutputBuffer) -> Int
+  {
     buffer.count - message.waiting - headerBytes
   }
 

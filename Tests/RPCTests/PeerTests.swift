@@ -49,7 +49,8 @@ import Testing
       PeerFraming.next(in: [0, 0, 0xFF, 0xFF, 0xFF, 0xFF])
         == .invalid(.tooLong(limit: PeerFraming.defaultMaxBytes)))
     #expect(PeerFraming.next(in: [1, 0, 0, 0, 0, 0]) == .invalid(.missingStatus))
-    #expect(PeerFraming.next(in: [0, 0, 0, 0, 0, 0]) == .message(.call, sequence: 0, payloadBytes: 0))
+    #expect(
+      PeerFraming.next(in: [0, 0, 0, 0, 0, 0]) == .message(.call, sequence: 0, payloadBytes: 0))
   }
 
   @Test func `numbers count up and wrap`() {
@@ -263,7 +264,8 @@ extension SeededGenerator {
     case 3:
       let from = below(input.count + 1)
       input.insert(contentsOf: input[from..<min(input.count, from + below(20))], at: place)
-    case 4 where place < input.count: input[place] = [0, 1, 3, 4, 5, 6, 7, 0x14, 0x21, 0xFF][below(10)]
+    case 4 where place < input.count:
+      input[place] = [0, 1, 3, 4, 5, 6, 7, 0x14, 0x21, 0xFF][below(10)]
     default: input.insert(UInt8(below(256)), at: place)
     }
   }

@@ -5,8 +5,8 @@ local mock = require "mock"
 
 local folder = arg[0]:match "^(.*)/Tests/" .. "/share/lua-types/"
 local files = {
-  "copas/ftp", "copas/http", "copas/smtp", "ltn12", "mime", "mime/core", "socket", "socket/ftp",
-  "socket/headers", "socket/http", "socket/serial", "socket/smtp", "socket/tp", "socket/unix", "socket/url",
+  "copas/ftp", "copas/http", "copas/smtp", "ltn12", "luatobin", "mime", "mime/core", "rpc", "socket",
+  "socket/ftp", "socket/headers", "socket/http", "socket/serial", "socket/smtp", "socket/tp", "socket/unix", "socket/url",
   "xpio",
 }
 
@@ -110,6 +110,15 @@ compare("xpio", xpio)
 methods("xpio.socket", xpio.socket("TCP"))
 methods("xpio.tqueue", xpio.tqueue())
 methods("xpio.process", xpio.spawn({"true"}, {}, {}))
+
+compare("luatobin", require "luatobin")
+local rpc = require "rpc"
+compare("rpc", rpc)
+local listener = assert(socket.bind("127.0.0.1", 0))
+local peer = assert(rpc.newclient("127.0.0.1", (select(2, listener:getsockname()))))
+methods("rpc.peer", peer, "skt id")
+peer:close()
+listener:close()
 
 local function create() return mock.new("", mock.log()) end
 methods("socket.http.connection", socket.http.open("h", 1, create), "c try")
