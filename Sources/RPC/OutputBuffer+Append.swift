@@ -10,7 +10,8 @@ extension OutputBuffer {
   /// Appends bytes, which must not lie in this buffer.
   @inlinable
   public mutating func append(_ bytes: UnsafeRawBufferPointer) {
-    guard let start = bytes.baseAddress else { return }
+    // Nothing needs no memory, of which there may be none.
+    guard let start = bytes.baseAddress, !bytes.isEmpty else { return }
     append(start, bytes.count)
   }
 

@@ -94,6 +94,12 @@ import Testing
     }
   }
 
+  @Test func `nothing can be appended to a buffer without memory`() {
+    var buffer = OutputBuffer()
+    [UInt8(1)][..<0].withUnsafeBytes { buffer.append($0) }
+    #expect(buffer.isEmpty && buffer.capacity == 0)
+  }
+
   @Test func `an idle buffer gives back memory beyond what it may keep`() {
     var buffer = OutputBuffer()
     buffer.reserve(100_000)

@@ -3,10 +3,28 @@ import RPC
 import Tango
 import Testing
 
+extension TangoServer.Configuration {
+  /// Any port. Other tests may keep all of Swift's threads for a while: no handshake is too slow.
+  static var forTests: Self {
+    var configuration = Self(port: 0)
+    configuration.handshakeTimeout = .seconds(300)
+    return configuration
+  }
+}
+
+extension TangoClient.Configuration {
+  /// Without a timeout, for the same reason.
+  static var forTests: Self {
+    var configuration = Self()
+    configuration.timeout = nil
+    return configuration
+  }
+}
+
 /// A server with these functions, for the time of the test, and a client of it.
 func withTango(
-  _ configuration: TangoServer.Configuration = .init(port: 0),
-  client clientConfiguration: TangoClient.Configuration = .init(),
+  _ configuration: TangoServer.Configuration = .forTests,
+  client clientConfiguration: TangoClient.Configuration = .forTests,
   _ register: (inout TangoNamespace) -> Void,
   _ body: (TangoClient) async throws -> Void
 ) async throws {

@@ -17,7 +17,7 @@ import Testing
     let host = "127.0.0.9"
     let first = TangoServer(namespace, configuration: .init(host: host, port: 0))
     let port = try await first.start()
-    var configuration = TangoClient.Configuration()
+    var configuration = TangoClient.Configuration.forTests
     configuration.reconnects = true
     let client = TangoClient(host: host, port: port, configuration: configuration)
     #expect(try await client.fine() == 1)
@@ -45,7 +45,7 @@ import Testing
   }
 
   @Test func severalConnections() async throws {
-    var configuration = TangoClient.Configuration()
+    var configuration = TangoClient.Configuration.forTests
     configuration.connections = 4
     let isRunning = AsyncStream<Void>.makeStream()
     let gate = NIOLockedValueBox<[CheckedContinuation<Void, Never>]>([])
@@ -68,13 +68,14 @@ import Testing
   }
 
   @Test func tooManyConnections() async throws {
-    var configuration = TangoServer.Configuration(port: 0)
+    var configuration = TangoServer.Configuration.forTests
     configuration.maxConnections = 1
     try await withTango(configuration) {
       $0.register("fine") { 1 }
     } _: { (con) async throws in
       #expect(try await con.fine() == 1)
-      let other = TangoClient(host: "127.0.0.1", port: con.port)
+      let other = TangoClient(
+        host: "127.0.0.1", port: con.port, configuration: .forTests)
       await #expect(throws: TangoError.self) { try await other.fine() }
       #expect(try await con.fine() == 1)
     }
@@ -82,7 +83,7 @@ import Testing
 
   @Test func authorization() async throws {
     let seen = NIOLockedValueBox(0)
-    var configuration = TangoServer.Configuration(port: 0)
+    var configuration = TangoServer.Configuration.forTests
     configuration.authorize = { peer in
       #expect(peer.address?.ipAddress == "127.0.0.1")
       #expect(peer.certificate == nil)
@@ -95,7 +96,8 @@ import Testing
       $0.register("fine") { 1 }
     } _: { (con) async throws in
       await #expect(throws: TangoError.self) { try await con.fine() }
-      let second = TangoClient(host: "127.0.0.1", port: con.port)
+      let second = TangoClient(
+        host: "127.0.0.1", port: con.port, configuration: .forTests)
       #expect(try await second.fine() == 1)
       #expect(try await second.fine() == 1)
       #expect(seen.withLockedValue { $0 } == 2)
@@ -103,7 +105,7 @@ import Testing
   }
 
   @Test func aSilentConnectionIsClosed() async throws {
-    var configuration = TangoServer.Configuration(port: 0)
+    var configuration = TangoServer.Configuration.forTests
     configuration.idleTimeout = .milliseconds(50)
     try await withTango(configuration) {
       $0.register("fine") { 1 }
@@ -124,12 +126,13 @@ import Testing
       for await _ in gate.stream { break }
       return "done"
     }
-    let server = TangoServer(namespace, configuration: .init(port: 0))
+    let server = TangoServer(namespace, configuration: .forTests)
     let port = try await server.start()
     let group = ServiceGroup(
       configuration: .init(services: [server], logger: server.configuration.logger))
     let service = Task { try await group.run() }
-    let client = try await Tango.connect(host: "127.0.0.1", port: port)
+    let client = try await Tango.connect(
+      host: "127.0.0.1", port: port, configuration: .forTests)
     let call = Task { () async throws -> String in try await client.wait() }
     for await _ in isRunning.stream { break }
     await group.triggerGracefulShutdown()
@@ -142,7 +145,7 @@ import Testing
   @Test func tls() async throws {
     let place = try Workplace()
     let files = try TestCertificates(in: place)
-    var configuration = TangoServer.Configuration(port: 0)
+    var configuration = TangoServer.Configuration.forTests
     configuration.tls = .makeServerConfiguration(
       certificateChain: [.certificate(files.certificate)], privateKey: .privateKey(files.key))
     configuration.tls!.certificateVerification = .noHostnameVerification
@@ -152,7 +155,7 @@ import Testing
       names.withLockedValue { $0.append(peer.certificate == files.certificate) }
       return true
     }
-    var client = TangoClient.Configuration()
+    var client = TangoClient.Configuration.forTests
     client.tls = .makeClientConfiguration()
     client.tls!.trustRoots = .certificates([files.certificate])
     client.tls!.certificateChain = [.certificate(files.certificate)]
@@ -168,7 +171,8 @@ import Testing
       wrongName.sslHostname = "elsewhere"
       let other = TangoClient(host: "127.0.0.1", port: con.port, configuration: wrongName)
       await #expect(throws: TangoError.self) { try await other.greet("Horst") }
-      let plain = TangoClient(host: "127.0.0.1", port: con.port)
+      let plain = TangoClient(
+        host: "127.0.0.1", port: con.port, configuration: .forTests)
       await #expect(throws: TangoError.self) { try await plain.greet("Horst") }
       #expect(try await con.greet("Ina") == "Hello, Ina")
     }

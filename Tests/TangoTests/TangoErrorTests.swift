@@ -99,7 +99,7 @@ import Testing
   }
 
   @Test func access() async throws {
-    var configuration = TangoServer.Configuration(port: 0)
+    var configuration = TangoServer.Configuration.forTests
     configuration.access = []
     try await withTango(configuration) {
       $0.variable("friends", initial: ["Horst"])
@@ -170,11 +170,12 @@ import Testing
       try await Task.sleep(for: .seconds(60))
       return "never"
     }
-    var configuration = TangoServer.Configuration(port: 0)
+    var configuration = TangoServer.Configuration.forTests
     configuration.shutdownGrace = .milliseconds(10)
     let server = TangoServer(namespace, configuration: configuration)
     let port = try await server.start()
-    let client = try await Tango.connect(host: "127.0.0.1", port: port)
+    let client = try await Tango.connect(
+      host: "127.0.0.1", port: port, configuration: .forTests)
     let calls = (0..<3).map { _ in Task { try await client.wait() } }
     for await _ in isRunning.stream { break }
     await server.shutDown()
@@ -191,9 +192,9 @@ import Testing
   }
 
   @Test func whatCannotBeSent() async throws {
-    var configuration = TangoServer.Configuration(port: 0)
+    var configuration = TangoServer.Configuration.forTests
     configuration.limits.frameBytes = 1000
-    var clientConfiguration = TangoClient.Configuration()
+    var clientConfiguration = TangoClient.Configuration.forTests
     clientConfiguration.limits.frameBytes = 2000
     try await withTango(configuration, client: clientConfiguration) {
       $0.register("length") { (text: String) in text.count }
@@ -241,7 +242,7 @@ import Testing
       }
       .bind(host: "127.0.0.1", port: 0).get()
     let client = try await Tango.connect(
-      host: "127.0.0.1", port: listener.localAddress!.port!)
+      host: "127.0.0.1", port: listener.localAddress!.port!, configuration: .forTests)
     await #expect(throws: TangoError.self) { try await client.anything() }
     try await listener.close()
   }

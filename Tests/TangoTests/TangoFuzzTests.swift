@@ -54,7 +54,7 @@ import Testing
     namespace.register("greet") { (name: String) in "Hello, \(name)" }
     namespace.register("math.sqrt") { (x: Double) in x.squareRoot() }
     namespace.variable("friends", initial: ["Horst"])
-    var configuration = TangoServer.Configuration(port: 0)
+    var configuration = TangoServer.Configuration.forTests
     configuration.logger.logLevel = .critical
     configuration.limits.frameBytes = 4096
     let server = TangoServer(namespace, configuration: configuration)

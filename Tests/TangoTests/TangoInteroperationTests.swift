@@ -38,7 +38,8 @@ import Testing
     }
     let errors = try place.read("stderr")
     let listening = try #require(port, "the server did not start: \(errors)")
-    let client = try await Tango.connect(host: "127.0.0.1", port: listening)
+    let client = try await Tango.connect(
+      host: "127.0.0.1", port: listening, configuration: .forTests)
     try await body(client)
   }
 

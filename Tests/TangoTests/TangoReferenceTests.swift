@@ -85,7 +85,7 @@ private final class Counter: TangoObject {
   }
 
   @Test func tooMany() async throws {
-    var configuration = TangoServer.Configuration(port: 0)
+    var configuration = TangoServer.Configuration.forTests
     configuration.limits.references = 3
     try await withTango(configuration) {
       $0.register(object: "counter") { (start: Int) in Counter(start) {} }

@@ -47,6 +47,7 @@ public enum Program: String, Sendable {
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }
     prepare(&actions)
+    addClosing(&actions, from: 3)
     var attributes = posix_spawnattr_t()
     posix_spawnattr_init(&attributes)
     defer { posix_spawnattr_destroy(&attributes) }
@@ -87,14 +88,27 @@ public func waitForEnd(of process: pid_t, seconds: Double = 30) throws -> Int32 
   }
 }
 
-/// `posix_spawn_file_actions_addchdir_np`, which glibc has but Swift's module map hides.
+// Two functions that glibc has but Swift's module map hides.
+
 private func addDirectoryChange(_ actions: inout posix_spawn_file_actions_t, _ path: String) {
   typealias Function =
     @convention(c) (
       UnsafeMutablePointer<posix_spawn_file_actions_t>, UnsafePointer<CChar>
     ) -> Int32
-  let symbol = dlsym(dlopen(nil, RTLD_NOW), "posix_spawn_file_actions_addchdir_np")!
+  let symbol = hidden("posix_spawn_file_actions_addchdir_np")
   _ = unsafeBitCast(symbol, to: Function.self)(&actions, path)
+}
+
+/// Other tests have descriptors open which the programs should not get.
+private func addClosing(_ actions: inout posix_spawn_file_actions_t, from first: Int32) {
+  typealias Function =
+    @convention(c) (UnsafeMutablePointer<posix_spawn_file_actions_t>, Int32) -> Int32
+  let symbol = hidden("posix_spawn_file_actions_addclosefrom_np")
+  _ = unsafeBitCast(symbol, to: Function.self)(&actions, first)
+}
+
+private func hidden(_ name: String) -> UnsafeMutableRawPointer {
+  dlsym(dlopen(nil, RTLD_NOW), name)!
 }
 
 /// A program ran longer than the test gives it.
