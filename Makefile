@@ -41,7 +41,7 @@ test: packages-test
 	@# Once more with AddressSanitizer, for the C shims and what Swift does with pointers.
 	swift build --build-tests $(SANITIZED)
 	LSAN_OPTIONS=suppressions=$(CURDIR)/Tests/leaks.supp:print_suppressions=0 \
-		swift test --skip-build $(SANITIZED) --filter 'LuaTests|CopasTests'
+		swift test --skip-build $(SANITIZED) --filter 'LuaTests|CopasTests|LuaRPCTests'
 
 # Options for the driver go into BENCH: make bench BENCH="--case 'tango-*' --rounds 9"
 bench: build build/bench-echo build/bench-load build/bench-peer
