@@ -9,17 +9,11 @@ let package = Package(
     .library(name: "Lua", targets: ["Lua"]),
     .library(name: "Milonga", targets: ["Copas", "Lua", "MilongaModule"]),
     .library(name: "RPC", targets: ["RPC"]),
-    .library(name: "Tango", targets: ["Tango"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
-    .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.1.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
-    .package(url: "https://github.com/apple/swift-metrics", from: "2.5.0"),
-    .package(url: "https://github.com/apple/swift-nio", from: "2.81.0"),
-    .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.30.0"),
     .package(url: "https://github.com/apple/swift-system", from: "1.4.0"),
-    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.6.0"),
   ],
   targets: [
     .systemLibrary(name: "CLua", pkgConfig: "lua5.4", providers: [.apt(["liblua5.4-dev"])]),
@@ -70,25 +64,6 @@ let package = Package(
       dependencies: ["Copas", "Lua", "LuaRPC", "LuaSocket", "LuaTango", "XPIO"]),
     .executableTarget(
       name: "milonga", dependencies: ["CLua", "CShims", "Lua", "MilongaModule"]),
-    .target(
-      name: "Tango",
-      dependencies: [
-        "RPC",
-        .product(name: "Logging", package: "swift-log"),
-        .product(name: "Metrics", package: "swift-metrics"),
-        .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
-        .product(name: "NIOCore", package: "swift-nio"),
-        .product(name: "NIOPosix", package: "swift-nio"),
-        .product(name: "NIOSSL", package: "swift-nio-ssl"),
-        .product(name: "NIOTLS", package: "swift-nio"),
-        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
-        .product(name: "Tracing", package: "swift-distributed-tracing"),
-      ],
-      swiftSettings: [.enableUpcomingFeature("InternalImportsByDefault")]),
-    .executableTarget(
-      name: "tango-swift",
-      dependencies: ["Tango", .product(name: "NIOPosix", package: "swift-nio")],
-      path: "Benchmarks/tango-swift"),
     .target(name: "TestSupport", path: "Tests/TestSupport", exclude: ["Lua"]),
     .testTarget(name: "CommandLineTests", dependencies: ["milonga", "TestSupport"]),
     .testTarget(
@@ -115,6 +90,41 @@ let package = Package(
     .testTarget(name: "RPCTests", dependencies: ["RPC", "TestSupport"]),
     .testTarget(name: "SchedulerTests", dependencies: ["Scheduler", "TestSupport"]),
     .testTarget(name: "SourceTests"),
+    .testTarget(name: "XPIOTests", dependencies: ["milonga", "TestSupport"], exclude: ["Scripts"]),
+  ],
+  swiftLanguageModes: [.v6]
+)
+
+// What stands on SwiftNIO. The sanitized build does without it: NIO takes minutes to compile.
+if Context.environment["MILONGA_WITHOUT_NIO"] == nil {
+  package.products.append(.library(name: "Tango", targets: ["Tango"]))
+  package.dependencies += [
+    .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.1.0"),
+    .package(url: "https://github.com/apple/swift-metrics", from: "2.5.0"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.81.0"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.30.0"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.6.0"),
+  ]
+  package.targets += [
+    .target(
+      name: "Tango",
+      dependencies: [
+        "RPC",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "Metrics", package: "swift-metrics"),
+        .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+        .product(name: "NIOTLS", package: "swift-nio"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        .product(name: "Tracing", package: "swift-distributed-tracing"),
+      ],
+      swiftSettings: [.enableUpcomingFeature("InternalImportsByDefault")]),
+    .executableTarget(
+      name: "tango-swift",
+      dependencies: ["Tango", .product(name: "NIOPosix", package: "swift-nio")],
+      path: "Benchmarks/tango-swift"),
     .testTarget(
       name: "TangoTests",
       dependencies: [
@@ -126,7 +136,5 @@ let package = Package(
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ]),
-    .testTarget(name: "XPIOTests", dependencies: ["milonga", "TestSupport"], exclude: ["Scripts"]),
-  ],
-  swiftLanguageModes: [.v6]
-)
+  ]
+}

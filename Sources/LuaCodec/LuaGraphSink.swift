@@ -25,9 +25,11 @@ public struct LuaGraphSink: GraphSink {
   private let policy: FunctionPolicy
   /// The functions' table of globals, in the registry; 0 for Lua's own.
   private let environment: Int32
-  /// The table of what has a number, and, under negative ones, of strings; in the registry, 0 while there
-  /// is none.
-  private var numbered: Int32 = 0
+  /// The place on the stack of the table of what has a number, and, under negative ones, of strings; 0
+  /// while there is none. It lies below the value that is being read.
+  @usableFromInline var numbered: Int32 = 0
+  /// Where the stack ended before the value.
+  @usableFromInline var base: Int32 = 0
   /// Why a function was refused; nil when none was.
   public private(set) var refusal: String?
 
@@ -51,21 +53,17 @@ public struct LuaGraphSink: GraphSink {
   @inlinable
   public mutating func beginTopLevelValue() -> Bool {
     endTopLevelValue()
+    base = lua_gettop(state)
     return lua_checkstack(state, 16) != 0
   }
 
   /// To be called when the last value is complete, or was broken off.
   @inlinable
   public mutating func endTopLevelValue() {
-    if hasNumbered { releaseNumbered() }
-  }
-
-  @usableFromInline var hasNumbered: Bool { numbered != 0 }
-
-  @usableFromInline
-  mutating func releaseNumbered() {
-    luaL_unref(state, milonga_registryindex(), numbered)
-    numbered = 0
+    if numbered != 0 {
+      milonga_remove(state, numbered)
+      numbered = 0
+    }
   }
 
   @inlinable public mutating func null() { stack.null() }
@@ -81,43 +79,40 @@ public struct LuaGraphSink: GraphSink {
   @inlinable public mutating func endEntry() { stack.endEntry() }
   @inlinable public mutating func endTable() {}
 
+  @inlinable
   public mutating func keep(as number: Int) {
-    pushNumbered()
-    lua_pushvalue(state, -2)
-    lua_rawseti(state, -2, lua_Integer(number))
-    milonga_pop(state, 1)
+    if numbered == 0 { makeNumbered() }
+    lua_pushvalue(state, -1)
+    lua_rawseti(state, numbered, lua_Integer(number))
   }
 
   /// To fetch a string that came before takes less time than to have Lua find it by its bytes.
+  @inlinable
   public mutating func string(_ bytes: UnsafeRawBufferPointer, again number: Int) {
-    pushNumbered()
-    if lua_rawgeti(state, -1, lua_Integer(-number)) == LUA_TNIL {
+    if numbered == 0 { makeNumbered() }
+    if lua_rawgeti(state, numbered, lua_Integer(-number)) == LUA_TNIL {
       milonga_pop(state, 1)
       stack.string(bytes)
       lua_pushvalue(state, -1)
-      lua_rawseti(state, -3, lua_Integer(-number))
+      lua_rawseti(state, numbered, lua_Integer(-number))
     }
-    milonga_remove(state, -2)
-  }
-
-  private mutating func pushNumbered() {
-    if numbered == 0 {
-      lua_createtable(state, 16, 0)
-      numbered = luaL_ref(state, milonga_registryindex())
-    }
-    lua_rawgeti(state, milonga_registryindex(), lua_Integer(numbered))
   }
 
   public mutating func reference(_ number: Int) {
-    guard numbered != 0 else { return null() }
-    lua_rawgeti(state, milonga_registryindex(), lua_Integer(numbered))
-    lua_rawgeti(state, -1, lua_Integer(number))
-    milonga_remove(state, -2)
+    if numbered == 0 { makeNumbered() }
     // A function that was refused is nil, which cannot be a key; false can.
-    if lua_type(state, -1) == LUA_TNIL {
+    if lua_rawgeti(state, numbered, lua_Integer(number)) == LUA_TNIL {
       milonga_pop(state, 1)
       lua_pushboolean(state, 0)
     }
+  }
+
+  /// Puts the table below all that was read of the value.
+  @usableFromInline
+  mutating func makeNumbered() {
+    lua_createtable(state, 16, 0)
+    numbered = base + 1
+    milonga_insert(state, numbered)
   }
 
   public mutating func function(_ bytes: UnsafeRawBufferPointer) {

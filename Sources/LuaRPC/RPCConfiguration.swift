@@ -55,9 +55,8 @@ final class RPCConfiguration {
     let table = try ConfigurationTable(call, at: index, module: "rpc")
     self.main = main
     if table.push("sslparams") {
-      throw call.failure(
-        "rpc: 'sslparams' is not supported; accept or connect, let LuaSec do its handshake, and run "
-          + "rpc over a tunnel instead")
+      // To go on without it would be worse than to stop.
+      throw call.failure("rpc: 'sslparams' is not supported yet")
     }
     instructionLimit = try table.integer("instruction_limit", default: -1, in: -1...(1 << 60))
     memoryLimit = try table.integer("memory_limit", default: 0, in: 0...(1 << 40))

@@ -126,7 +126,8 @@ final class RPCPeer {
     observerNumber = loop.addObserver(self)
   }
 
-  var isOpen: Bool { stream.isOpen }
+  /// Afterwards the socket, which may be collected then, is not looked at any more.
+  var isOpen: Bool { socketReference != 0 && stream.isOpen }
 
   /// Pushes the userdata; false, with nothing pushed, when the connection has ended.
   func pushUserdata(_ call: LuaCall) -> Bool {
