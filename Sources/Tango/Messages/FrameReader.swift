@@ -23,23 +23,25 @@ struct FrameReader {
   mutating func next<R>(
     _ body: (UnsafeRawBufferPointer) throws -> R
   ) throws -> R? {
-    let frame = received.withUnsafeReadableBytes {
-      LengthLineFraming.next(in: $0, maxBytes: maxBytes)
-    }
-    switch frame {
-    case .frame(let header, let count):
-      defer {
-        received.moveReaderIndex(forwardBy: header + count)
-        if received.readableBytes == 0 { received = ByteBuffer() }
+    var consumed = 0
+    defer { received.moveReaderIndex(forwardBy: consumed) }
+    let result: R? = try received.withUnsafeReadableBytes { bytes in
+      switch LengthLineFraming.next(in: bytes, maxBytes: maxBytes) {
+      case .frame(let header, let count):
+        consumed = header + count
+        return try body(UnsafeRawBufferPointer(rebasing: bytes[header..<consumed]))
+      case .incomplete: return nil
+      case .invalid(let error): throw error
       }
-      return try received.withUnsafeReadableBytes {
-        try body(UnsafeRawBufferPointer(rebasing: $0[header..<header + count]))
-      }
-    case .incomplete:
-      received.discardReadBytes()
-      return nil
-    case .invalid(let error):
-      throw error
     }
+    // What was read goes back to the system, or makes room.
+    if result == nil {
+      if received.readableBytes == 0 {
+        received = ByteBuffer()
+      } else {
+        received.discardReadBytes()
+      }
+    }
+    return result
   }
 }

@@ -66,8 +66,8 @@ typealias ResultsWriter = @Sendable (inout TangoTextWriter) throws -> Void
 /// A Swift function as peers call it.
 struct RemoteFunction: Sendable {
   enum Body: Sendable {
-    /// Runs on the event loop.
-    case direct(@Sendable (CallArguments) throws -> ResultsWriter)
+    /// Runs on the event loop, and writes its results behind the status.
+    case direct(@Sendable (CallArguments, inout TangoTextWriter) throws -> Void)
     /// Takes its arguments on the event loop; what it returns runs as a task.
     case async(@Sendable (CallArguments) throws -> @Sendable () async throws -> ResultsWriter)
     /// Returns an object, for `tango.ref`.
@@ -82,10 +82,10 @@ extension RemoteFunction.Body {
   static func direct<each Argument: Decodable & Sendable, each Result: Encodable & Sendable>(
     _ body: @escaping @Sendable (repeat each Argument) throws -> (repeat each Result)
   ) -> Self {
-    .direct { (call: CallArguments) in
+    .direct { (call: CallArguments, writer: inout TangoTextWriter) in
       let arguments: (repeat each Argument) = try call.decode()
       let results: (repeat each Result) = try body(repeat each arguments)
-      return { writer in try writeResults(repeat each results, to: &writer) }
+      try writeResults(repeat each results, to: &writer)
     }
   }
 
@@ -108,7 +108,22 @@ func writeResults<each Result: Encodable>(
 ) throws {
   var index = 2
   for result in repeat each results {
-    try writer.element(index, result)
+    do {
+      try writer.element(index, result)
+    } catch let error as EncodingError {
+      throw UnsendableResult(index: index - 1, error: error)
+    }
     index += 1
+  }
+}
+
+/// A result that the protocol has no form for.
+private struct UnsendableResult: Error, CustomStringConvertible {
+  let index: Int
+  let error: EncodingError
+
+  var description: String {
+    guard case .invalidValue(_, let context) = error else { return "result #\(index): \(error)" }
+    return "result #\(index): \(context.debugDescription)"
   }
 }

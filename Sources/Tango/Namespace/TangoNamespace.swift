@@ -24,7 +24,7 @@ public struct TangoNamespace: Sendable {
 
   /// A variable's two functions.
   struct Variable: Sendable {
-    let read: @Sendable () throws -> ResultsWriter
+    let read: @Sendable (inout TangoTextWriter) throws -> Void
     let write: (@Sendable (CallArguments) throws -> Void)?
   }
 
@@ -134,10 +134,7 @@ public struct TangoNamespace: Sendable {
       path,
       .variable(
         Variable(
-          read: {
-            let value = try get()
-            return { writer in try writeResults(value, to: &writer) }
-          }, write: write)))
+          read: { writer in try writeResults(try get(), to: &writer) }, write: write)))
   }
 
   private mutating func add(_ path: String, _ body: RemoteFunction.Body) {

@@ -286,7 +286,7 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
           try write(CallArguments(name: name, elements: elements, first: place + 1))
           respond { _ in }
         } else {
-          respond(try variable.read())
+          try write(true, variable.read)
         }
       } catch {
         respond(failure: error)
@@ -306,10 +306,13 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
       switch body {
       case .direct(let function):
         if makesReference { return respond(error: notAnObject) }
-        let results =
-          try tracer?.withSpan(path, ofKind: .server) { _ in try function(arguments) }
-          ?? function(arguments)
-        respond(results)
+        if let tracer {
+          try tracer.withSpan(path, ofKind: .server) { _ in
+            try write(true) { try function(arguments, &$0) }
+          }
+        } else {
+          try write(true) { try function(arguments, &$0) }
+        }
         record(path, begin, true)
       case .async(let function):
         if makesReference { return respond(error: notAnObject) }
@@ -410,11 +413,7 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
   // MARK: Answers
 
   private func respond(_ results: ResultsWriter) {
-    do {
-      try write(true, results)
-    } catch {
-      respond(error: "tango server error: \(error)")
-    }
+    do { try write(true, results) } catch { respond(failure: error) }
   }
 
   private func respond(error text: String) { respond(failure: .string(ByteString(text))) }
