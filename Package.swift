@@ -122,13 +122,22 @@ if Context.environment["MILONGA_WITHOUT_NIO"] == nil {
       ],
       swiftSettings: [.enableUpcomingFeature("InternalImportsByDefault")]),
     .executableTarget(
+      name: "swift-server", dependencies: ["Tango"], path: "Examples/swift-server",
+      exclude: ["client.lua"]),
+    .executableTarget(
+      name: "swift-client", dependencies: ["Tango"], path: "Examples/swift-client",
+      exclude: ["server.lua"]),
+    .executableTarget(
+      name: "swift-rules", dependencies: ["Lua", "RPC", "Tango"], path: "Examples/swift-rules",
+      exclude: ["rules.lua"]),
+    .executableTarget(
       name: "tango-swift",
       dependencies: ["Tango", .product(name: "NIOPosix", package: "swift-nio")],
       path: "Benchmarks/tango-swift"),
     .testTarget(
       name: "TangoTests",
       dependencies: [
-        "milonga", "RPC", "Tango", "TestSupport",
+        "milonga", "RPC", "swift-client", "swift-rules", "swift-server", "Tango", "TestSupport",
         .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOEmbedded", package: "swift-nio"),

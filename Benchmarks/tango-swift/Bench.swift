@@ -43,7 +43,11 @@ enum Bench {
     let begin = clock.now
     let end = begin + duration
     let calls = try await withThrowingTaskGroup(of: Int.self) { group in
-      for _ in 0..<callers { group.addTask { try await callUntil(end, client) } }
+      for _ in 0..<callers {
+        group.addTask(executorPreference: client.taskExecutor) {
+          try await callUntil(end, client)
+        }
+      }
       return try await group.reduce(0, +)
     }
     print(calls, (clock.now - begin) / .seconds(1))

@@ -8,7 +8,7 @@ struct Attempt: Sendable {
   let host: String
   let port: Int
   let configuration: TangoClient.Configuration
-  let group: any EventLoopGroup
+  let eventLoop: any EventLoop
 
   private static let shortestPause = Duration.milliseconds(50)
   private static let longestPause = Duration.seconds(5)
@@ -44,7 +44,7 @@ struct Attempt: Sendable {
 
   private func once() async throws -> TangoConnection {
     let context = try configuration.tls.map { try NIOSSLContext(configuration: $0) }
-    let channel = try await ClientBootstrap(group: group)
+    let channel = try await ClientBootstrap(group: eventLoop)
       .channelOption(.socketOption(.tcp_nodelay), value: 1)
       .connectTimeout(configuration.timeout.map { TimeAmount($0) } ?? .hours(24 * 365))
       .channelInitializer { channel in
