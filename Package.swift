@@ -138,6 +138,8 @@ if Context.environment["MILONGA_WITHOUT_NIO"] == nil {
       name: "TangoTests",
       dependencies: [
         "milonga", "RPC", "swift-client", "swift-rules", "swift-server", "Tango", "TestSupport",
+        .product(name: "InMemoryTracing", package: "swift-distributed-tracing"),
+        .product(name: "MetricsTestKit", package: "swift-metrics"),
         .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOEmbedded", package: "swift-nio"),

@@ -4,7 +4,8 @@ import Testing
 
 /// The programs of `Examples/` that have a part in Swift.
 @Suite struct ExampleTests {
-  private static let examples = URL(fileURLWithPath: #filePath)
+  private static let examples =
+    URL(fileURLWithPath: #filePath)
     .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path
     + "/Examples"
   /// Where what was built is.

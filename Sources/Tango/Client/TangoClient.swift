@@ -3,6 +3,7 @@ import NIOPosix
 public import NIOSSL
 public import RPC
 import Synchronization
+import Tracing
 
 /// Connections to tango servers.
 public enum Tango {
@@ -73,6 +74,8 @@ public final class TangoClient: Sendable {
   /// ```
   public let taskExecutor: any TaskExecutor
   private let slots: [Slot]
+  /// nil when the program has installed none.
+  let tracer = InstrumentationSystem.installedTracer
   private let isShutDown = Atomic(false)
   /// Where the search for a connection begins.
   private let turn = Atomic(0)

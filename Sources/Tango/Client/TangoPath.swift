@@ -1,5 +1,6 @@
 import NIOCore
 public import RPC
+import Tracing
 
 /// A function, a variable or a table of a server, by its path.
 ///
@@ -108,6 +109,20 @@ public struct TangoPath: Sendable {
   ///   - decode: makes the results, from element 1 on.
   func perform<Results: Sendable>(
     on connection: TangoConnection? = nil, writing write: ElementsWriter,
+    decode: @escaping (MessageElements) throws -> Results
+  ) async throws -> Results {
+    guard let tracer = client.tracer else {
+      return try await exchange(on: connection, writing: write, decode: decode)
+    }
+    return try await tracer.withSpan(path, ofKind: .client) { span in
+      span.attributes["server.address"] = client.host
+      span.attributes["server.port"] = client.port
+      return try await exchange(on: connection, writing: write, decode: decode)
+    }
+  }
+
+  private func exchange<Results: Sendable>(
+    on connection: TangoConnection?, writing write: ElementsWriter,
     decode: @escaping (MessageElements) throws -> Results
   ) async throws -> Results {
     let seconds = timeout ?? client.configuration.timeout

@@ -34,7 +34,7 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
   /// The channel was told not to read on while the peer's calls wait.
   private var owesRead = false
   private var isReading = false
-  private let tracer: (any Tracer)?
+  private let tracer = InstrumentationSystem.installedTracer
 
   /// Bytes of answers that may wait for the peer to read them before its next call is taken.
   private static let mostUnsent = 64 << 10
@@ -44,8 +44,6 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
     configuration = server.configuration
     reader = FrameReader(maxBytes: configuration.limits.frameBytes)
     references = References(limit: configuration.limits.references)
-    let tracer = InstrumentationSystem.tracer
-    self.tracer = tracer is NoOpTracer ? nil : tracer
   }
 
   private var peer: String { context?.remoteAddress.map { "\($0)" } ?? "unknown peer" }
