@@ -5,7 +5,8 @@ local mock = require "mock"
 
 local folder = arg[0]:match "^(.*)/Tests/" .. "/share/lua-types/"
 local files = {
-  "copas/ftp", "copas/http", "copas/smtp", "ltn12", "luatobin", "mime", "mime/core", "rpc", "socket",
+  "copas", "copas/ftp", "copas/future", "copas/http", "copas/lock", "copas/queue", "copas/semaphore",
+  "copas/smtp", "copas/timer", "ltn12", "luatobin", "mime", "mime/core", "rpc", "socket",
   "socket/ftp", "socket/headers", "socket/http", "socket/serial", "socket/smtp", "socket/tp", "socket/unix", "socket/url",
   "xpio",
 }
@@ -92,6 +93,16 @@ end
 for _, name in ipairs { "http", "ftp", "smtp" } do
   compare("copas." .. name, require("copas." .. name), "PROXY")
 end
+local copas = require "copas"
+compare("copas", copas, "future lock queue semaphore timer")
+compare("copas.debug", copas.debug)
+copas.autoclose = true
+for _, name in ipairs { "lock", "queue", "semaphore", "timer" } do compare("copas." .. name, copas[name], "name") end
+compare("copas.future.module", copas.future)
+compare("copas.future", getmetatable(copas.future.addthread(print)).__index)
+compare("copas.socket", getmetatable(copas.wrap(socket.tcp())).__index, "socket sendto setpeername setsockname")
+compare("copas.socket", getmetatable(copas.wrap(socket.udp())).__index, "socket dohandshake getalpn getsniname sni ssl_params")
+copas.cancelall()
 compare("socket", socket, "_DEBUG")
 compare("socket.dns", socket.dns)
 compare("socket.unix", require "socket.unix")
