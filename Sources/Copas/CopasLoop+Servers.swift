@@ -144,7 +144,12 @@ extension CopasLoop {
         socket.pointee.timeouts.block = 0
         socket.pointee.copasTimeouts = server.pointee.copasTimeouts
         socket.pointee.origin = (record.origin.server, record.origin.number)
-        serve(record)
+        if let make = events.factories.isEmpty ? nil : events.factories[task] {
+          startEvents(make, socket, origin: record.origin)
+          main.pop()
+        } else {
+          serve(record)
+        }
         // The handler may have removed the server.
         guard scheduler.isRunning(task) else { return }
       } catch {

@@ -35,14 +35,15 @@ extension CopasLoop {
   /// - Parameter isWatched: kept by the caller for the descriptor, false at first. Once it is true, the
   ///   caller has to ``forget(_:)`` the descriptor before it closes it.
   public func wait(
-    on descriptor: Int32, isWatched: inout Bool, for direction: Direction
+    on descriptor: Int32, isWatched: inout Bool, for direction: Direction,
+    until deadline: Int64 = MonotonicTime.never, state: Int = 0
   ) throws(Errno) -> LuaOutcome {
     if !isWatched {
       try register(descriptor)
       isWatched = true
     }
     scheduler.markUnready(descriptor, direction)
-    return park(on: descriptor, direction, until: MonotonicTime.never, state: 0)
+    return park(on: descriptor, direction, until: deadline, state: state)
   }
 
   /// The same for a descriptor that is registered.

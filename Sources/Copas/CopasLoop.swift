@@ -46,6 +46,8 @@ public final class CopasLoop {
   /// The tasks of coroutines that cannot know them by themselves: see ``task(of:)``.
   private var tasksByCoroutine: [OpaquePointer: TaskID] = [:]
   var servers: [Int32: TaskID] = [:]
+  /// Connections without coroutines of their own.
+  var events = Events()
   /// The timers set with `copas.timeout`, by their coroutines.
   var timeouts: [OpaquePointer: TaskID] = [:]
   var exit = ExitState()
@@ -259,6 +261,7 @@ public final class CopasLoop {
     switch tasks[Int(turn.task.index)].kind {
     case .server: accept(turn.task)
     case .coroutine: resume(turn.task, turn.reason)
+    case .events: runEvents(turn.task, turn.reason)
     case .timeout: fireTimeout(turn.task)
     case .none: scheduler.finish(turn.task)
     }

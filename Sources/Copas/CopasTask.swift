@@ -8,6 +8,8 @@ import Scheduler
 struct CopasTask {
   enum Kind {
     case none, coroutine, server
+    /// A connection without a coroutine of its own: `coroutine` and `reference` are there while it borrows one.
+    case events
     /// A timer set with `copas.timeout`: `reference` is the coroutine, `handler` the callback.
     case timeout
   }
@@ -77,7 +79,13 @@ extension CopasLoop {
     // A line that it waited in looks at the record once more.
     scheduler.finish(task)
     tasks[Int(task.index)] = CopasTask()
-    if record.kind == .coroutine, let coroutine = record.coroutine {
+    if record.kind == .events {
+      events.handlers[Int(task.index)]?.ended()
+      events.handlers[Int(task.index)] = nil
+    } else if record.kind == .server, !events.factories.isEmpty {
+      events.factories[task] = nil
+    }
+    if record.kind == .coroutine || record.kind == .events, let coroutine = record.coroutine {
       setTask(nil, of: coroutine)
       let isWaiting = lua_status(coroutine) == LUA_YIELD
       close(coroutine, of: record)

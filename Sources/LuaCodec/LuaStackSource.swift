@@ -10,6 +10,10 @@ public enum SerializationFailure: Error, Sendable, Equatable, CustomStringConver
   case cycle
   case depth(limit: Int)
   case size(limit: Int)
+  /// Something that the format has no place for; see ``MessageEncoder/refusal``.
+  case refused(StaticString)
+
+  public static func == (a: Self, b: Self) -> Bool { a.description == b.description }
 
   /// What is wrong, as the end of a sentence that names the value, with a remedy.
   public var description: String {
@@ -20,6 +24,7 @@ public enum SerializationFailure: Error, Sendable, Equatable, CustomStringConver
     case .cycle: "a table that contains itself cannot be serialized; break the cycle"
     case .depth(let limit): "tables nested more than \(limit) deep cannot be serialized"
     case .size(let limit): "the message would be larger than the limit of \(limit) bytes"
+    case .refused(let what): "\(what) cannot be serialized"
     }
   }
 }
@@ -68,6 +73,9 @@ public struct LuaStackSource {
       let start = lua_tolstring(state, index, &count)
       sink.string(UnsafeRawBufferPointer(start: start, count: count))
     case LUA_TTABLE: return false
+    // What lua-cjson puts in the place of null.
+    case LUA_TLIGHTUSERDATA where Sink.tableShape != .none && lua_touserdata(state, index) == nil:
+      sink.null()
     case let type: throw .type(String(cString: lua_typename(state, type)))
     }
     return true
@@ -98,6 +106,10 @@ public struct LuaStackSource {
     if let limit = isFull(sink) { throw .size(limit: limit) }
     ancestors.append(identity)
     defer { ancestors.removeLast() }
+    if Sink.tableShape != .none {
+      try writeShapedTable(table, inside: &ancestors, to: &sink, isFull: isFull)
+      return
+    }
 
     sink.beginTable(elements: 0, entries: 0)
     var position: lua_Integer = 1
@@ -122,6 +134,85 @@ public struct LuaStackSource {
         sink.endEntry()
       }
       milonga_pop(state, 1)
+    }
+    sink.endTable()
+  }
+
+  // MARK: Tables whose shape comes first
+
+  /// What a table has: keys in all, the largest integer, and whether all keys are positive integers.
+  @usableFromInline
+  struct Census {
+    @usableFromInline var keys = 0
+    @usableFromInline var largest: lua_Integer = 0
+    @usableFromInline var isList = true
+
+    /// The keys are 1 to n.
+    @usableFromInline var isSequence: Bool { isList && largest == keys }
+
+    /// A list with holes, though most places are taken: the rule is lua-cjson's.
+    @usableFromInline var isDenseList: Bool { isList && (largest <= 10 || largest <= 2 * keys) }
+  }
+
+  @usableFromInline
+  func census(_ table: Int32) -> Census {
+    var census = Census()
+    lua_pushnil(state)
+    while lua_next(state, table) != 0 {
+      census.keys &+= 1
+      if census.isList {
+        if lua_isinteger(state, -2) != 0, case let key = lua_tointegerx(state, -2, nil), key > 0 {
+          if key > census.largest { census.largest = key }
+        } else {
+          census.isList = false
+        }
+      }
+      milonga_pop(state, 1)
+    }
+    return census
+  }
+
+  @inlinable
+  func writeShapedTable<Sink: ValueSink & ~Copyable>(
+    _ table: Int32, inside ancestors: inout [UnsafeRawPointer], to sink: inout Sink,
+    isFull: (borrowing Sink) -> Int?
+  ) throws(SerializationFailure) {
+    let census = census(table)
+    if census.isSequence || (Sink.tableShape == .listed && census.isDenseList) {
+      try writeList(Int(census.largest), of: table, inside: &ancestors, to: &sink, isFull: isFull)
+      return
+    }
+    if Sink.tableShape == .listed, census.isList { throw .refused("a list with so many holes") }
+    sink.beginTable(elements: 0, entries: census.keys)
+    lua_pushnil(state)
+    while lua_next(state, table) != 0 {
+      if let limit = isFull(sink) { throw .size(limit: limit) }
+      sink.beginKey()
+      if lua_type(state, -2) == LUA_TLIGHTUSERDATA { throw .type("userdata") }
+      try writePart(-2, inside: &ancestors, to: &sink, isFull: isFull)
+      sink.beginValue()
+      try writePart(-1, inside: &ancestors, to: &sink, isFull: isFull)
+      sink.endEntry()
+      milonga_pop(state, 1)
+    }
+    sink.endTable()
+  }
+
+  @inlinable
+  func writeList<Sink: ValueSink & ~Copyable>(
+    _ count: Int, of table: Int32, inside ancestors: inout [UnsafeRawPointer], to sink: inout Sink,
+    isFull: (borrowing Sink) -> Int?
+  ) throws(SerializationFailure) {
+    sink.beginTable(elements: count, entries: 0)
+    var position = 1
+    while position <= count {
+      lua_rawgeti(state, table, lua_Integer(position))
+      sink.beginElement(position)
+      try writePart(-1, inside: &ancestors, to: &sink, isFull: isFull)
+      sink.endElement(position)
+      milonga_pop(state, 1)
+      if position & 1023 == 0, let limit = isFull(sink) { throw .size(limit: limit) }
+      position &+= 1
     }
     sink.endTable()
   }

@@ -1,20 +1,31 @@
 import Copas
 import IO
 import Lua
-import LuaCodec
 import LuaConnection
 import LuaSocket
 import RPC
+import Scheduler
+import SystemPackage
 
-/// Messages over one TCP connection: what client and server have in common. Frames are taken out of
-/// the socket's receive buffer where they lie; those to be sent are collected and leave in one write.
-final class TangoConnection: TurnEndObserver {
+/// Messages over one TCP connection, with or without TLS: what client and server have in common. Frames are taken
+/// out of the socket's receive buffer where they lie; those to be sent are collected and leave in one write.
+final class TangoConnection: TurnEndObserver, RoundEndObserver {
   let stream: StreamConnection
   let loop: CopasLoop
-  /// The socket's payload, inside the userdata that the owner keeps on its stack or in the registry.
+  /// The socket's payload, inside the userdata that the owner keeps on its stack or in the registry. With TLS
+  /// LuaSec has the descriptor, and only the buffer is used.
   let socket: UnsafeMutablePointer<SocketObject>
   let limits: RPCLimits
-  var writer = TangoTextWriter()
+  var output: MessageOutput
+  private(set) var tls: TLSLayer?
+
+  /// How far an operation got.
+  enum Progress {
+    case done
+    /// It goes on when the socket is ready.
+    case wait(Direction)
+    case failed(String)
+  }
 
   init(
     _ socket: UnsafeMutablePointer<SocketObject>, sockets: SocketLibrary, loop: CopasLoop,
@@ -24,9 +35,34 @@ final class TangoConnection: TurnEndObserver {
     self.loop = loop
     self.socket = socket
     self.limits = limits
+    output = MessageOutput(limits: limits, isFramed: true, spare: spare)
   }
 
-  var isOpen: Bool { stream.isOpen }
+  /// The socket may be gone for good after this.
+  private var isClosed = false
+
+  var isOpen: Bool { !isClosed && (stream.isOpen || tls?.isOpen == true) }
+
+  var descriptor: Int32 { tls?.descriptor ?? socket.pointee.descriptor }
+
+  // MARK: TLS
+
+  /// From here on the connection speaks TLS; a handshake has to follow.
+  ///
+  /// - Parameter index: the place of the socket on the stack.
+  func startTLS(_ call: LuaCall, socket index: Int, _ context: TLSContext) -> TLSLayer? {
+    let descriptor = socket.pointee.descriptor
+    if socket.pointee.isWatched {
+      loop.forget(descriptor)
+      socket.pointee.isWatched = false
+    }
+    guard context.pushConnection(call, socket: index) else { return nil }
+    let layer = TLSLayer(call, descriptor: descriptor, main: loop.main)
+    tls = layer
+    return layer
+  }
+
+  // MARK: Frames
 
   /// What lies at the start of the receive buffer.
   @inline(__always)
@@ -46,80 +82,95 @@ final class TangoConnection: TurnEndObserver {
   @inline(__always)
   func consume(_ bytes: Int) { stream.consume(bytes) }
 
+  // MARK: Transfer
+
+  /// Whether it is worth asking the system, as far as the dispatcher knows.
+  @inline(__always)
+  var mayRead: Bool { tls != nil || loop.isReady(socket, .read) }
+
   /// Reads what is there.
   ///
   /// - Parameter needed: bytes that the frame at the start of the buffer lacks.
-  func receive(needed: Int, mayRead: Bool) -> SocketObject.Progress {
-    let progress = stream.receive(needed: needed, mayRead: mayRead)
-    if case .wait = progress, !socket.pointee.buffer.isEmpty {
-      // Part of a frame. The peer may be holding the rest back until this part is acknowledged: the
-      // original tango writes length and message separately, with Nagle's algorithm on.
-      socket.pointee.socket.acknowledgeAtOnce()
+  @inline(__always)
+  func receive(needed: Int, mayRead: Bool) -> Progress {
+    if tls != nil { return receiveSecurely(needed: needed) }
+    switch stream.receive(needed: needed, mayRead: mayRead) {
+    case .done: return .done
+    case .failed(let failure): return .failed(failure.text)
+    case .wait:
+      if !socket.pointee.buffer.isEmpty {
+        // Part of a frame. The peer may be holding the rest back until this part is acknowledged: the
+        // original tango writes length and message separately, with Nagle's algorithm on.
+        socket.pointee.socket.acknowledgeAtOnce()
+      }
+      return .wait(.read)
     }
-    return progress
+  }
+
+  @inline(never)
+  private func receiveSecurely(needed: Int) -> Progress {
+    let wanted = socket.pointee.buffer.count + needed
+    while socket.pointee.buffer.count < wanted {
+      let progress = tls!.receive(into: &socket.pointee.buffer, pool: stream.sockets.pool)
+      switch progress {
+      case .done: continue
+      case .wait(let direction): return .wait(direction)
+      case .failed(let text): return .failed(text)
+      }
+    }
+    return .done
   }
 
   /// Sends what was collected, as far as the system takes it.
-  func flush() -> SocketObject.Progress { stream.flush(&writer.buffer) }
+  @inline(__always)
+  func flush() -> Progress {
+    if tls != nil { return flushSecurely() }
+    switch stream.flush(&output.writer.buffer) {
+    case .done: return .done
+    case .wait: return .wait(.write)
+    case .failed(let failure): return .failed(failure.text)
+    }
+  }
+
+  @inline(never)
+  private func flushSecurely() -> Progress {
+    switch tls!.send(&output.writer.buffer) {
+    case .done:
+      stream.spare.giveBack(&output.writer.buffer)
+      return .done
+    case .wait(let direction): return .wait(direction)
+    case .failed(let text): return .failed(text)
+    }
+  }
+
+  /// Lets the running coroutine wait until the connection is ready; it was found not to be just before.
+  func wait(
+    for direction: Direction, until deadline: Int64, state: Int = 0
+  ) throws(Errno) -> LuaOutcome {
+    if let tls {
+      return try loop.wait(
+        on: tls.descriptor, isWatched: &tls.isWatched, for: direction, until: deadline,
+        state: state)
+    }
+    if direction == .write { loop.markUnready(socket, .write) }
+    return try loop.wait(socket, for: direction, until: deadline, state: state)
+  }
 
   /// Sends what can be sent, without waiting.
   func turnEnded() {
     if isOpen { _ = flush() }
   }
 
-  /// Collects a frame whose body `write` makes; nothing is left of it when that fails.
-  @inline(__always)
-  func collect(
-    _ write: (inout TangoTextWriter) throws(SerializationFailure) -> Void
-  ) throws(SerializationFailure) {
-    stream.spare.lend(to: &writer.buffer)
-    let start = writer.buffer.count
-    let frame = LengthLineFraming.open(in: &writer.buffer)
-    do throws(SerializationFailure) {
-      try write(&writer)
-    } catch {
-      LengthLineFraming.drop(frame, from: &writer.buffer)
-      writer.breakOff()
-      throw error
-    }
-    if LengthLineFraming.close(frame, in: &writer.buffer) > limits.frameBytes {
-      writer.buffer.truncate(to: start)
-      throw .size(limit: limits.frameBytes)
-    }
-  }
-
-  /// Collects a frame with this body.
-  func collect(body: UnsafeRawBufferPointer) throws(SerializationFailure) {
-    try collect { (writer: inout TangoTextWriter) throws(SerializationFailure) in
-      writer.buffer.append(body)
-    }
-  }
+  func roundEnded() { turnEnded() }
 
   func close() {
+    guard !isClosed else { return }
+    isClosed = true
+    if let tls, tls.isOpen {
+      if tls.isWatched { loop.forget(tls.descriptor) }
+      tls.close()
+    }
     stream.close()
-    writer.buffer.release()
-  }
-}
-
-/// Writes values of the stack as elements of a message.
-struct MessageWriter {
-  private let source: LuaStackSource
-  private let limit: Int
-  private let start: Int
-
-  init(_ call: LuaCall, _ limits: RPCLimits, start: Int) {
-    source = LuaStackSource(call, depthLimit: limits.depth)
-    limit = limits.frameBytes
-    self.start = start
-  }
-
-  func element(
-    _ position: Int, valueAt index: Int, to writer: inout TangoTextWriter
-  ) throws(SerializationFailure) {
-    writer.beginElement(position)
-    let bound = start + limit
-    try source.write(
-      index, to: &writer, isFull: { [limit] in $0.buffer.count > bound ? limit : nil })
-    writer.endElement(position)
+    output.release()
   }
 }

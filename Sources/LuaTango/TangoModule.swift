@@ -3,8 +3,13 @@ import CShims
 import Copas
 import Lua
 
-/// The Lua modules `tango`, `tango.client.socket` and `tango.server.copas_socket`.
+/// The Lua module `tango`, and its back ends as modules of their own.
 public enum TangoModule {
+  /// The back ends that are modules, too: `tango.<side>.<name>`.
+  public static let backEnds: [(side: StaticString, name: StaticString)] = [
+    ("client", "socket"), ("server", "copas_socket"), ("server", "ev_socket"),
+  ]
+
   private static let key = LuaRegistryKey()
 
   /// Pushes the module's table: what `require 'tango'` returns. As with the original there is a
@@ -15,17 +20,25 @@ public enum TangoModule {
     call.pop()
 
     let loop = try CopasLoop.of(call)
-    let client = TangoClient(call, loop: loop)
-    let server = TangoServer(call, loop: loop)
-    call.pushTable(fields: 4)
-    client.addReferences(call)
+    let codecs = TangoCodecs()
+    call.pushTable(fields: 8)
+    codecs.push(call)
+    call.setField("codec", of: -2)
+    let proxies = TangoProxies(call, main: loop.main)
+    let client = TangoClient(call, loop: loop, codecs: codecs, proxies: proxies)
+    let server = TangoServer(call, loop: loop, codecs: codecs)
+    let eventServer = TangoEventServer(call, loop: loop, codecs: codecs)
+    proxies.addReferences(call)
+    proxies.addClose(call)
     call.pushTable(fields: 2)
     client.pushModule(call)
     call.setField("socket", of: -2)
     call.setField("client", of: -2)
-    call.pushTable(fields: 2)
+    call.pushTable(fields: 4)
     server.pushModule(call)
     call.setField("copas_socket", of: -2)
+    eventServer.pushModule(call)
+    call.setField("ev_socket", of: -2)
     call.setField("server", of: -2)
 
     call.pushValue(at: -1)

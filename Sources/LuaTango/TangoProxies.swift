@@ -8,24 +8,54 @@ import LuaSocket
 /// A proxy is a table, so that one that was used is found again by a plain table access. It knows its
 /// connection and its path under keys that no program can have.
 final class TangoProxies {
-  private let connections: LuaClass<TangoClientConnection>
-  private static let connectionKey = LuaRegistryKey()
+  let connections: LuaClass<TangoCaller>
+  let futures: TangoFutures
+  static let connectionKey = LuaRegistryKey()
   private static let pathKey = LuaRegistryKey()
+  /// In proxies whose calls are futures for `pipeline`: the list of these.
+  private static let listKey = LuaRegistryKey()
+  /// In the functions of a remote object: the object and the name.
+  private static let objectKey = LuaRegistryKey()
+  private static let nameKey = LuaRegistryKey()
+  /// In references: the connection's generation that they belong to.
+  private static let generationKey = LuaRegistryKey()
   private var proxyMetatable: Int32 = 0
+  private var asyncMetatable: Int32 = 0
   private var referenceMetatable: Int32 = 0
+  private var methodMetatable: Int32 = 0
 
-  init(_ call: LuaCall, connections: LuaClass<TangoClientConnection>) {
-    self.connections = connections
+  /// - Parameter main: the main thread's stack.
+  init(_ call: LuaCall, main: LuaCall) {
+    connections = LuaClass(call, name: "tango connection", finalize: { $0.release() })
+    futures = TangoFutures(call, main: main)
     call.pushTable(fields: 2)
-    call.setFunction("__index") { [self] (call) throws(LuaFailure) in try index(call) }
+    call.setFunction("__index") { [self] (call) throws(LuaFailure) in
+      try index(call, isAsync: false)
+    }
     call.setFunction("__call") { [self] (call) throws(LuaFailure) in
       if call.phase == .entered { try prepareCall(call) }
       return try run(call)
     }
     proxyMetatable = call.retainTop()
-    call.pushTable(fields: 1)
+    call.pushTable(fields: 2)
+    call.setFunction("__index") { [self] (call) throws(LuaFailure) in
+      try index(call, isAsync: true)
+    }
+    call.setFunction("__call") { [self] (call) throws(LuaFailure) in try callLater(call) }
+    asyncMetatable = call.retainTop()
+    call.pushTable(fields: 2)
     call.setFunction("__index") { [self] (call) throws(LuaFailure) in try indexReference(call) }
+    call.setFunction("__gc") { [self] (call) throws(LuaFailure) in
+      abandon(call)
+      return .results(0)
+    }
     referenceMetatable = call.retainTop()
+    call.pushTable(fields: 1)
+    call.setFunction("__call") { [self] (call) throws(LuaFailure) in
+      if call.phase == .entered { try prepareMethod(call) }
+      return try run(call)
+    }
+    methodMetatable = call.retainTop()
   }
 
   /// Pushes a new proxy.
@@ -33,7 +63,8 @@ final class TangoProxies {
   /// - Parameters:
   ///   - connection: the place of the connection on the stack.
   ///   - path: the place of the path, nil for the root.
-  func push(_ call: LuaCall, connection: Int, path: Int?) {
+  ///   - list: the place of a pipeline's list, which makes the proxy one of futures.
+  func push(_ call: LuaCall, connection: Int, path: Int?, isAsync: Bool = false, list: Int? = nil) {
     call.pushTable(fields: 4)
     let proxy = call.count
     call.pushValue(at: connection)
@@ -42,12 +73,16 @@ final class TangoProxies {
       call.pushValue(at: path)
       call.setField(Self.pathKey, of: proxy)
     }
-    call.pushRetained(proxyMetatable)
+    if let list {
+      call.pushValue(at: list)
+      call.setField(Self.listKey, of: proxy)
+    }
+    call.pushRetained(isAsync ? asyncMetatable : proxyMetatable)
     lua_setmetatable(call.state, -2)
   }
 
   /// `proxy.name` for the first time: a new proxy, which is kept.
-  private func index(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
+  private func index(_ call: LuaCall, isAsync: Bool) throws(LuaFailure) -> LuaOutcome {
     try call.check(1, is: .table)
     guard call.type(at: 2) == .string else {
       throw call.failure(
@@ -57,19 +92,40 @@ final class TangoProxies {
     call.count = 2
     call.pushField(Self.connectionKey, of: 1)
     call.pushField(Self.pathKey, of: 1)
-    if call.type(at: 4) == .nil {
-      call.pushValue(at: 2)
-      call.replace(at: 4)
+    call.pushField(Self.listKey, of: 1)
+    let isRoot = call.type(at: 4) == .nil
+    if isRoot, !isAsync, pushOwn(call) {
+      // The connection's own function, or proxies.
     } else {
-      call.push(".")
-      call.pushValue(at: 2)
-      call.concatenate(3)
+      if isRoot {
+        call.pushValue(at: 2)
+      } else {
+        call.pushValue(at: 4)
+        call.push(".")
+        call.pushValue(at: 2)
+        call.concatenate(3)
+      }
+      call.replace(at: 4)
+      let list = call.type(at: 5) == .nil ? nil : 5
+      push(call, connection: 3, path: 4, isAsync: isAsync, list: list)
     }
-    push(call, connection: 3, path: 4)
     call.pushValue(at: 2)
     call.pushValue(at: -2)
     lua_rawset(call.state, 1)
     return .results(1)
+  }
+
+  /// Pushes what a connection has itself under the name at 2: `async` and `pipeline`. False for other names.
+  private func pushOwn(_ call: LuaCall) -> Bool {
+    let name = call.bytesIfString(at: 2)!
+    if name.elementsEqual("async".utf8) {
+      push(call, connection: 3, path: nil, isAsync: true)
+      return true
+    }
+    guard name.elementsEqual("pipeline".utf8) else { return false }
+    call.pushValue(at: 3)
+    call.push(upvalues: 1) { [self] (call) throws(LuaFailure) in try pipeline(call) }
+    return true
   }
 
   /// `proxy(...)`: the proxy at 1 makes way for its connection and its path.
@@ -95,6 +151,137 @@ final class TangoProxies {
     try connections.check(call, at: 1).pointee.run(call)
   }
 
+  /// `close(con)`: the connection ends, and whoever waits for an answer is told.
+  func addClose(_ call: LuaCall) {
+    call.setFunction("close") { [self] (call) throws(LuaFailure) in
+      guard isTable(call, at: 1, withMetatable: proxyMetatable) else {
+        throw call.argumentFailure(
+          1, "connection expected, as tango.client.socket.connect returns it")
+      }
+      call.count = 1
+      call.pushField(Self.connectionKey, of: 1)
+      try connections.check(call, at: 2).pointee.close()
+      return .results(0)
+    }
+  }
+
+  // MARK: Calls whose answers are waited for later
+
+  /// `con.async.name(...)`: the future takes the place of the proxy.
+  private func callLater(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
+    guard call.phase == .entered else {
+      let future = try futures.check(call, at: 1)
+      return try future.caller.begin(call, future)
+    }
+    guard call.type(at: 1) == .table, call.reserve(12) else {
+      throw call.typeFailure(argument: 1, expected: "tango proxy")
+    }
+    call.pushField(Self.listKey, of: 1)
+    let list = call.count
+    let isListed = call.type(at: list) == .table
+    // Behind the arguments, and not sent: it goes with the proxy.
+    let arguments = list - 1
+    call.pushField(Self.connectionKey, of: 1)
+    let caller = try connections.check(call, at: list + 1).pointee
+    let future = futures.push(call, caller, connection: list + 1)
+    if isListed {
+      call.pushValue(at: -1)
+      lua_rawseti(
+        call.state, Int32(list), lua_Integer(lua_rawlen(call.state, Int32(list))) + 1)
+    }
+    call.insert(at: 1)
+    call.count = arguments + 1
+    // future, proxy, arguments  becomes  future, path, arguments
+    call.pushField(Self.pathKey, of: 2)
+    guard call.type(at: -1) == .string else {
+      future.fail("not sent")
+      throw call.failure(
+        "tango: the connection itself cannot be called; name a remote function: con.async.name(...)"
+      )
+    }
+    call.replace(at: 2)
+    future.mayRest = isListed
+    return try caller.begin(call, future)
+  }
+
+  /// The places of the stack in `pipeline`.
+  private enum Slot {
+    static let connection = 1
+    static let list = 2
+    static let results = 3
+    /// The first error, and whether there is one.
+    static let error = 4
+    static let hasFailed = 5
+    /// The future that is waited for.
+    static let position = 6
+  }
+
+  private enum Step: Int {
+    case body = 1
+    case get
+  }
+
+  /// `con.pipeline(f)`: the calls that `f` makes through its argument leave together; the first results of all of
+  /// them, in a table.
+  private func pipeline(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
+    switch call.phase {
+    case .entered:
+      try call.check(1, is: .function)
+      call.count = 1
+      call.pushUpvalue(1)
+      call.insert(at: 1)
+      call.pushTable()
+      call.insert(at: Slot.list)
+      call.pushTable()
+      call.insert(at: Slot.results)
+      call.pushNil()
+      call.insert(at: Slot.error)
+      call.push(false)
+      call.insert(at: Slot.hasFailed)
+      call.push(0)
+      call.insert(at: Slot.position)
+      push(call, connection: Slot.connection, path: nil, isAsync: true, list: Slot.list)
+      return .protectedCall(arguments: 1, results: 0, state: Step.body.rawValue)
+    case .resumed: return .results(0)
+    case .returned, .failed:
+      let hasFailed = call.phase == .failed
+      let isBody = call.step == Step.body.rawValue
+      if isBody { try connections.check(call, at: Slot.connection).pointee.sendRested(call) }
+      // Without the function's error, which counts, the answers are for nobody.
+      if isBody, hasFailed { throw .raised }
+      let position = try call.integer(at: Slot.position)
+      if !isBody {
+        if !hasFailed {
+          lua_rawseti(call.state, Int32(Slot.results), lua_Integer(position))
+        } else if !call.boolean(at: Slot.hasFailed) {
+          call.replace(at: Slot.error)
+          call.push(true)
+          call.replace(at: Slot.hasFailed)
+        }
+      }
+      call.count = Slot.position
+      guard position < Int(lua_rawlen(call.state, Int32(Slot.list))) else {
+        return try endPipeline(call, position)
+      }
+      call.push(position + 1)
+      call.replace(at: Slot.position)
+      futures.pushGet(call)
+      lua_rawgeti(call.state, Int32(Slot.list), lua_Integer(position + 1))
+      return .protectedCall(arguments: 1, results: 1, state: Step.get.rawValue)
+    }
+  }
+
+  private func endPipeline(_ call: LuaCall, _ count: Int) throws(LuaFailure) -> LuaOutcome {
+    if call.boolean(at: Slot.hasFailed) {
+      call.pushValue(at: Slot.error)
+      throw .raised
+    }
+    call.pushValue(at: Slot.results)
+    call.push(count)
+    call.setField("n", of: -2)
+    return .results(1)
+  }
+
   // MARK: Remote objects
 
   /// Sets `ref` and `unref` in the table on top of the stack.
@@ -104,6 +291,9 @@ final class TangoProxies {
       if call.phase == .entered {
         try checkReference(call)
         call.count = 1
+        // The collector need not do it again.
+        call.pushNil()
+        call.setField(Self.generationKey, of: 1)
         call.pushField("id", of: 1)
         try replaceReference(call, with: "tango.ref_release")
       }
@@ -111,18 +301,26 @@ final class TangoProxies {
     }
   }
 
-  /// `ref(proxy, ...)`: calls the remote function and keeps what it returns there.
+  /// `ref(proxy, ...)`: calls the remote function, or the method of a remote object, and keeps what it returns there.
   private func reference(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
     if call.phase == .entered {
-      guard isTable(call, at: 1, withMetatable: proxyMetatable) else {
+      if isTable(call, at: 1, withMetatable: methodMetatable) {
+        // tango.ref(object.method, ...)  is  object:method(...)
+        call.pushField(Self.objectKey, of: 1)
+        call.insert(at: 2)
+        try prepareMethod(call)
+      } else if isTable(call, at: 1, withMetatable: proxyMetatable) {
+        try prepareCall(call)
+      } else {
         throw call.argumentFailure(1, "tango proxy expected, such as con.io.popen")
       }
-      try prepareCall(call)
       call.push("tango.ref_create")
       call.insert(at: 2)
     }
     let outcome = try run(call)
-    guard connections.payload(call, at: 1)?.pointee.hasFinished == true else { return outcome }
+    guard let caller = connections.payload(call, at: 1)?.pointee, caller.hasFinished else {
+      return outcome
+    }
     // The results are the topmost values; the first is the id.
     guard call.count > 1, call.type(at: -1) == .string else {
       throw call.failure("tango: the server's answer to tango.ref is not a reference")
@@ -134,13 +332,28 @@ final class TangoProxies {
     call.setField("proxy", of: -2)
     call.pushValue(at: 1)
     call.setField(Self.connectionKey, of: -2)
+    call.push(caller.generation)
+    call.setField(Self.generationKey, of: -2)
     call.pushRetained(referenceMetatable)
     lua_setmetatable(call.state, -2)
     return .results(1)
   }
 
-  private func checkReference(_ call: LuaCall) throws(LuaFailure) {
-    guard isTable(call, at: 1, withMetatable: referenceMetatable) else {
+  /// Nobody has the reference at 1 any more.
+  private func abandon(_ call: LuaCall) {
+    guard call.type(at: 1) == .table else { return }
+    call.count = 1
+    call.pushField(Self.generationKey, of: 1)
+    call.pushField(Self.connectionKey, of: 1)
+    call.pushField("id", of: 1)
+    guard let generation = call.integerIfInteger(at: 2), call.type(at: 4) == .string,
+      let caller = connections.payload(call, at: 3)?.pointee
+    else { return }
+    caller.abandonReference(call.bytesIfString(at: 4)!, generation: generation)
+  }
+
+  private func checkReference(_ call: LuaCall, at index: Int = 1) throws(LuaFailure) {
+    guard isTable(call, at: index, withMetatable: referenceMetatable) else {
       throw call.argumentFailure(1, "reference expected, as tango.ref returns it")
     }
   }
@@ -154,27 +367,35 @@ final class TangoProxies {
     return lua_rawequal(call.state, -1, -2) != 0
   }
 
-  /// `reference.name`: a function that calls the object's method; kept in the reference.
+  /// `reference.name`: something that calls the object's method; kept in the reference.
   private func indexReference(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
     try call.check(1, is: .table)
     call.count = 2
+    call.pushTable(fields: 2)
+    call.pushValue(at: 1)
+    call.setField(Self.objectKey, of: 3)
     call.pushValue(at: 2)
-    call.push(upvalues: 1) { [self] (call) throws(LuaFailure) in
-      if call.phase == .entered {
-        try checkReference(call)
-        guard call.reserve(8) else { throw call.failure("too many arguments") }
-        call.pushField("id", of: 1)
-        call.insert(at: 2)
-        call.pushUpvalue(1)
-        call.insert(at: 3)
-        try replaceReference(call, with: "tango.ref_call")
-      }
-      return try run(call)
-    }
+    call.setField(Self.nameKey, of: 3)
+    call.pushRetained(methodMetatable)
+    lua_setmetatable(call.state, 3)
     call.pushValue(at: 2)
-    call.pushValue(at: -2)
+    call.pushValue(at: 3)
     lua_rawset(call.state, 1)
     return .results(1)
+  }
+
+  /// `object:name(...)`: what stands for the method is at 1, the object at 2. They make way for the connection and the
+  /// request.
+  private func prepareMethod(_ call: LuaCall) throws(LuaFailure) {
+    try checkReference(call, at: 2)
+    guard call.reserve(8) else { throw call.failure("too many arguments") }
+    call.pushField(Self.nameKey, of: 1)
+    call.remove(at: 1)
+    call.insert(at: 2)
+    // object, name, ...
+    call.pushField("id", of: 1)
+    call.insert(at: 2)
+    try replaceReference(call, with: "tango.ref_call")
   }
 
   /// The reference at 1 makes way for its connection and the path.

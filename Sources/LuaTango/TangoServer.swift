@@ -11,12 +11,14 @@ import RPC
 struct TangoServer {
   let sockets: SocketLibrary
   let loop: CopasLoop
+  private let codecs: TangoCodecs
   private let spare = SpareBuffer()
   private let sessions: LuaClass<SessionHolder>
 
-  init(_ call: LuaCall, loop: CopasLoop) {
+  init(_ call: LuaCall, loop: CopasLoop, codecs: TangoCodecs) {
     sockets = loop.sockets
     self.loop = loop
+    self.codecs = codecs
     sessions = LuaClass(
       call, name: "tango session",
       finalize: { $0.release() })
@@ -44,15 +46,8 @@ struct TangoServer {
   /// `new(config)`: pushes a listening socket and the handler for its connections, as
   /// `copas.addserver` takes them.
   private func pushNew(_ call: LuaCall) throws(LuaFailure) {
-    let configuration = try ServerConfiguration(call, at: 1, main: loop.main)
-    let host = configuration.interface == "*" ? "0.0.0.0" : configuration.interface
-    let failure = sockets.pushServer(
-      call, host: host, service: String(configuration.port), backlog: 1024)
-    if let failure {
-      throw call.failure(
-        "tango server: cannot listen on \(configuration.interface):\(configuration.port): "
-          + failure.text)
-    }
+    let configuration = try ServerConfiguration(call, at: 1, codecs: codecs, main: loop.main)
+    try configuration.pushListener(call, sockets)
     call.push(function: { (call) throws(LuaFailure) in
       if call.phase == .entered { try begin(call, configuration) }
       let holder = sessions.checkedBefore(call, at: TangoSession.Slot.session)
@@ -97,5 +92,16 @@ private struct SessionHolder {
     self.session = nil
     session.takeUnretainedValue().releaseReferences()
     session.release()
+  }
+}
+
+extension ServerConfiguration {
+  /// Pushes a listening socket.
+  func pushListener(_ call: LuaCall, _ sockets: SocketLibrary) throws(LuaFailure) {
+    let host = interface == "*" ? "0.0.0.0" : interface
+    let failure = sockets.pushServer(call, host: host, service: String(port), backlog: 1024)
+    if let failure {
+      throw call.failure("tango server: cannot listen on \(interface):\(port): \(failure.text)")
+    }
   }
 }

@@ -40,13 +40,11 @@ public enum MilongaModules {
       try requireCopas(call)
       try TangoModule.open(call)
     }
-    add("tango.client.socket", to: call) { (call) throws(LuaFailure) in
-      try requireCopas(call)
-      try TangoModule.open(call, side: "client", backEnd: "socket")
-    }
-    add("tango.server.copas_socket", to: call) { (call) throws(LuaFailure) in
-      try requireCopas(call)
-      try TangoModule.open(call, side: "server", backEnd: "copas_socket")
+    for (side, backEnd) in TangoModule.backEnds {
+      add("tango.\(side).\(backEnd)", to: call) { (call) throws(LuaFailure) in
+        try requireCopas(call)
+        try TangoModule.open(call, side: side, backEnd: backEnd)
+      }
     }
   }
 

@@ -95,6 +95,18 @@ public struct CallsInFlight<Caller> {
     return nil
   }
 
+  /// Whose answer comes next; nil when that call was abandoned, or there is none.
+  @inlinable public var oldest: Caller? { first == end ? nil : ring[slot(first)].caller }
+
+  /// The oldest call's caller for which this is true; nil when there is none.
+  @inlinable
+  public func first(where isMeant: (Caller) -> Bool) -> Caller? {
+    for number in first..<end {
+      if let caller = ring[slot(number)].caller, isMeant(caller) { return caller }
+    }
+    return nil
+  }
+
   /// Gives up on a call, and returns its caller; nil when it was answered or given up before.
   @inlinable
   public mutating func abandon(_ id: ID) -> Caller? {

@@ -15,6 +15,9 @@
 ///
 /// A sink cannot fail: what it must refuse, it remembers, and its owner asks afterwards.
 public protocol ValueSink: ~Copyable {
+  /// What the sink wants to know of a table when it starts; nothing by default.
+  static var tableShape: TableShape { get }
+
   /// The value nil.
   mutating func null()
 
@@ -32,7 +35,8 @@ public protocol ValueSink: ~Copyable {
 
   /// A table starts.
   ///
-  /// The counts are hints for reserving memory: 0 when unknown, and never trusted.
+  /// The counts are hints for reserving memory, 0 when unknown and never trusted, unless the sink asks for
+  /// more; see ``tableShape``.
   mutating func beginTable(elements: Int, entries: Int)
 
   /// The next value is positional element `index`; within a table they come as 1, 2, 3, ...
@@ -55,6 +59,9 @@ public protocol ValueSink: ~Copyable {
 }
 
 extension ValueSink where Self: ~Copyable {
+  /// ``TableShape/none``.
+  @inlinable public static var tableShape: TableShape { .none }
+
   /// Does nothing.
   @inlinable public mutating func beginElement(_ index: Int) {}
 

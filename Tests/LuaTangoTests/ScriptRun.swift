@@ -6,10 +6,27 @@ import Testing
 struct ScriptRun: Sendable, CustomTestStringConvertible {
   let script: Script
   let host: LuaHost
+  /// The server that the script starts, where it does not say itself.
+  var server: String?
 
-  var testDescription: String { "\(script), \(host)" }
+  var testDescription: String { "\(script), \(host)" + (server.map { ", \($0)" } ?? "") }
 
-  static let all = Script.all().flatMap { script in
+  static let all = onCopas + onEvents
+
+  /// What both servers for sockets have to do.
+  private static let onEvents = Script.all()
+    .filter {
+      [
+        "bad_input", "behaviours", "codecs", "concurrency", "configuration", "errors", "failures",
+        "fuzz", "in_flight", "leaks", "references", "serialization", "tls", "values", "wire_client",
+      ].contains($0.name)
+    }
+    .map {
+      ScriptRun(
+        script: $0, host: $0.name == "wire_client" ? .lua51 : .milonga, server: "ev_socket")
+    }
+
+  private static let onCopas = Script.all().flatMap { script in
     let hosts: [LuaHost] =
       switch script.name {
       case "behaviours", "values": [.milonga, .module]
@@ -20,8 +37,10 @@ struct ScriptRun: Sendable, CustomTestStringConvertible {
   }
 
   func check() throws {
+    var environment = script.environment
+    environment["TANGO_SERVER"] = server
     let outcome = try host.run(
-      [script.path], in: Workplace(), environment: script.environment, seconds: 100)
+      [script.path], in: Workplace(), environment: environment, seconds: 100)
     let report = ScriptReport(outcome.output)
     for failure in report.failures { Issue.record("\(failure)") }
     #expect(

@@ -9,15 +9,16 @@ local T = require 'testing'
 local test = T.test
 
 local connect, new = tango.client.socket.connect, tango.server.copas_socket.new
-local loop = tango.server.copas_socket.loop
+local loop, newEvents = tango.server.copas_socket.loop, tango.server.ev_socket.new
 
 test('modules by their own names', function()
   assert(require 'tango.client.socket' == tango.client.socket)
   assert(require 'tango.server.copas_socket' == tango.server.copas_socket)
+  assert(require 'tango.server.ev_socket' == tango.server.ev_socket)
 end)
 
 test('values of the wrong type', function()
-  for _, f in ipairs{connect, new, loop} do
+  for _, f in ipairs{connect, new, loop, newEvents, tango.server.ev_socket.loop} do
     T.fails('table expected', f, 5)
     T.fails('table expected', f, 'localhost')
     T.fails("'port' must be a number", f, {port = 'x'})
@@ -31,13 +32,21 @@ test('values of the wrong type', function()
     T.fails("'max_values' must be a number", f, {max_values = 'many'})
     T.fails("'max_references' must be an integer", f, {max_references = -1})
     T.fails("'max_frame_bytes' must be an integer", f, {max_frame_bytes = 0.5})
-    T.fails("'sslparams' is not supported", f, {sslparams = {}})
+    T.fails("'sslparams' must be a table", f, {sslparams = true})
+    T.fails("bad configuration: 'sslparams'", f, {sslparams = {}})
+    T.fails("bad configuration: 'sslparams'", f, {sslparams = {protocol = 'nosuch'}})
+    T.fails("'ssl_timeout' must be a number", f, {ssl_timeout = 'x'})
   end
   T.fails("'address' must be a string", connect, {address = {}})
   T.fails("'timeout' must be a number", connect, {timeout = 'x'})
   T.fails("'interface' must be a string", new, {interface = true})
   T.fails("'functab' must be a table", new, {functab = 5})
   T.fails("'functab' must be a table", new, {functab = print})
+  T.fails("'max_calls_in_flight' must be an integer", connect, {max_calls_in_flight = 0})
+  T.fails("'max_connections' must be an integer", new, {max_connections = 0})
+  T.fails("'idle_timeout' must be a number", new, {idle_timeout = {}})
+  T.fails("'authorize' must be a function", new, {authorize = true})
+  T.fails("'pcall' must be a function", new, {pcall = 'x'})
 end)
 
 test('an error has the position of the call', function()
@@ -90,6 +99,89 @@ test('the original leaves its functions in functab; ours does not touch it', fun
   local server = new{port = 0, functab = functab}
   server:close()
   T.equal(functab, {})
+end)
+
+test('a pcall of the program', function()
+  local server = processes.server([[pcall = function(f, ...)
+    counted = (counted or 0) + 1
+    local results = table.pack(pcall(f, ...))
+    if not results[1] then return false, 'mine: ' .. tostring(results[2]) end
+    return table.unpack(results, 1, results.n)
+  end]])
+  local con = connect{port = server.port}
+  T.equal({con.echo(1, nil, 3)}, {1, nil, 3})
+  T.contains(T.fails('mine: ', con.strerror), 'testmessage')
+  T.equal(con.counted(), 2)
+  local person = tango.ref(con.person, 'horst')
+  T.equal(person:name(), 'horst')
+  T.equal(con.counted(), 4)
+  server:stop()
+  -- One that returns nothing, and one that fails itself.
+  server = processes.server 'pcall = function() end'
+  T.equal(select('#', pcall(connect{port = server.port}.add, 1, 2)), 2)
+  server:stop()
+  server = processes.server 'pcall = function() error "no" end'
+  T.fails('no', connect{port = server.port}.add, 1, 2)
+  server:stop()
+  server = processes.server 'pcall = pcall'
+  T.equal(connect{port = server.port}.add(1, 2), 3)
+  server:stop()
+end)
+
+test('whom authorize refuses', function()
+  local server = processes.server([[authorize = function(peer)
+    seen = peer
+    require 'copas'.pause(0.01)
+    if peer.address ~= '127.0.0.1' then return nil, 'not from ' .. peer.address end
+    return true
+  end]])
+  local con = connect{address = '127.0.0.1', port = server.port}
+  T.equal(con.add(1, 2), 3)
+  T.equal(con.seen.address(), '127.0.0.1')
+  T.equal(math.type(con.seen.port()), 'integer')
+  T.equal(con.add(1, 2), 3)
+  server:stop()
+  for text, reason in pairs{['return false'] = 'not authorized', ['return nil, "banned"'] = 'banned',
+      ['error "oops"'] = 'oops', ['return'] = 'not authorized'} do
+    server = processes.server('authorize = function() ' .. text .. ' end')
+    T.fails(nil, connect{port = server.port}.add, 1, 2)
+    T.contains(table.concat(server:errorLines(1)), reason)
+    server:stop()
+  end
+end)
+
+test('more clients than max_connections', function()
+  local server = processes.server 'max_connections = 2'
+  local a, b = connect{port = server.port}, connect{port = server.port}
+  T.equal(a.add(1, 2) + b.add(1, 2), 6)
+  T.fails(nil, connect{port = server.port}.add, 1, 2)
+  T.equal(a.add(1, 2), 3)
+  tango.close(b)
+  processes.waitFor('room', function() return (pcall(connect{port = server.port}.add, 1, 2)) end)
+  server:stop()
+end)
+
+test('clients that say nothing', function()
+  local server = processes.server 'idle_timeout = 0.05'
+  local con = connect{port = server.port}
+  T.equal(con.add(1, 2), 3)
+  -- A function that takes longer is no silence.
+  T.equal(con.later(0.2, 'x'), 'x')
+  T.contains(server:errorLines(1)[1], 'nothing came for 0.05 seconds')
+  T.fails(nil, con.add, 1, 2)
+  server:stop()
+end)
+
+test('a connection that was closed', function()
+  local server = processes.server()
+  local con = connect{port = server.port}
+  T.equal(con.add(1, 2), 3)
+  tango.close(con)
+  tango.close(con)
+  T.fails('closed', con.add, 1, 2)
+  for _, wrong in ipairs{1, 'x', {}, print} do T.fails('connection expected', tango.close, wrong) end
+  T.fails('connection expected', tango.close)
+  server:stop()
 end)
 
 test('the port is taken', function()

@@ -17,7 +17,9 @@ local server = processes.server('max_references = 20', [[
     function object:failWith(value) error(value) end
     function object:itself() return self == object end
     function object:slow(seconds) later(seconds) return 'slow' end
+    function object:child(...) return make(...) end
     object.variable = 5
+    object.part = {name = function() return 'part' end}
     return object
   end
   function living()
@@ -92,8 +94,112 @@ end)
 test('a method that is not there, or no function', function()
   local object = tango.ref(con.make)
   T.fails("no method 'nosuch'", object.nosuch, object)
-  T.fails('attempt to call', object.variable, object)
+  T.fails("no method '__index'", object.__index, object)
+  T.fails("no method '__gc'", object.__gc, object)
   tango.unref(object)
+end)
+
+test('fields', function()
+  local object = tango.ref(con.make)
+  T.equal(object:variable(), 5)
+  object:variable(6)
+  T.equal(object:variable(), 6)
+  object:variable 'text'
+  T.equal(object:variable(), 'text')
+  T.equal(object:values(), {})
+  tango.unref(object)
+  local closed = processes.server('read_access = false, write_access = false',
+    'object = {variable = 5, get = function(self) return self.variable end}\n'
+      .. 'function make() return object end')
+  local other = tango.ref(tango.client.socket.connect{port = closed.port}.make)
+  T.fails('no read_access', other.variable, other)
+  T.fails('no write_access', other.variable, other, 6)
+  T.equal(other:get(), 5)
+  closed:stop()
+end)
+
+test('what a method or field gives, as a reference', function()
+  local object = tango.ref(con.make)
+  local child = tango.ref(object.child, 'a', 'b')
+  T.equal(child:get(2), 'b')
+  local grandchild = tango.ref(child.child, 'c')
+  T.equal(grandchild:get(1), 'c')
+  local part = tango.ref(object.part)
+  T.equal(part:name(), 'part')
+  T.fails('tango.ref proxy did not create table nor userdata', tango.ref, object.get, 1)
+  T.fails('the method fell over', tango.ref, object.fail)
+  T.fails("no method 'nosuch'", tango.ref, object.nosuch)
+  for _, reference in ipairs{object, child, grandchild, part} do tango.unref(reference) end
+  T.fails('tango.ref invalid id', tango.ref, object.child)
+end)
+
+test('references that are collected', function()
+  T.equal(con.living(), 1)
+  for _ = 1, 10 do
+    for i = 1, 15 do tango.ref(con.make, i) end
+    collectgarbage()
+    collectgarbage()
+  end
+  T.equal(con.living(), 1)
+  -- The answers to these releases are nobody's.
+  T.equal({con.echo(1, 2)}, {1, 2})
+end)
+
+test('the way out of what is exposed', function()
+  local closed = processes.server("functab = exposed", [[
+    local secret = {open = function() return 'secret' end}
+    exposed = {f = function() end, text = 'x', sub = setmetatable({a = 1}, {__index = secret, __call = secret.open})}
+    setmetatable(exposed, {__index = _G, secret = secret})
+  ]])
+  local con = tango.client.socket.connect{port = closed.port}
+  T.equal(con.sub.a(), 1)
+  for _, path in ipairs{'os.execute', 'sub.open', 'sub.__index.open', 'text.format', 'text.len',
+      'f.x', '_G.os.execute', 'tango.refs', 'tango', 'tango.server.copas_socket.loop',
+      'package.loaded.os.execute', 'sub...open', '..', '.', '', 'sub.a.b', 'getmetatable',
+      '__index.os', 'string.format', 'debug.getregistry', 'tango.ref_create.x'} do
+    -- A name that is not there is nil, as every variable that was not set.
+    local name = con
+    for part in path:gmatch '[^.]+' do name = name[part] end
+    local ok, result = true, nil
+    if name ~= con then ok, result = pcall(name) end
+    assert(not ok or result == nil, path .. ' gave ' .. tostring(result))
+  end
+  -- What the proxies cannot say, a client can.
+  for _, path in ipairs{'sub..open', '.os.execute', 'sub.open.', 'sub\0open', 'sub/open', 'sub:open',
+      'sub open', 'os.execute', 'sub.__call', 'text.rep'} do
+    local ok, result = pcall(con.tango.ref_create, path)
+    assert(not ok, path .. ' gave ' .. tostring(result))
+  end
+  closed:stop()
+end)
+
+test('10,000 references, taken and abandoned', function()
+  local before = con.living()
+  local many = processes.server('', [[
+    alive = setmetatable({}, {__mode = 'k'})
+    function make() local object = {} alive[object] = true return object end
+    function living()
+      collectgarbage() collectgarbage()
+      local n = 0
+      for _ in pairs(alive) do n = n + 1 end
+      return n
+    end]])
+  local other = tango.client.socket.connect{port = many.port}
+  local hold = {}
+  for i = 1, 10000 do hold[i] = tango.ref(other.make) end
+  T.equal(other.living(), 10000)
+  T.fails('the connection holds 10000 references already', tango.ref, other.make)
+  hold = nil
+  collectgarbage()
+  collectgarbage()
+  T.equal(other.living(), 0)
+  for i = 1, 10000 do tango.ref(other.make) end
+  -- Abandoned with the connection: the server has them, until that ends.
+  tango.close(other)
+  other = tango.client.socket.connect{port = many.port}
+  processes.waitFor('the objects to go', function() return other.living() == 0 end)
+  many:stop()
+  T.equal(con.living(), before)
 end)
 
 test('what is neither table nor userdata', function()

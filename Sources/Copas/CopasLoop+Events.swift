@@ -1,0 +1,170 @@
+import CLua
+import CShims
+import Lua
+import LuaSocket
+import Scheduler
+import SystemPackage
+
+// Connections without a coroutine of their own. Each is a task like any other; for its turn it borrows a coroutine from
+// a few that all such connections share. Mostly it gives that back at the end of the turn, and waits for its next event
+// with nothing but an object of Swift's. Only while a function that it has called waits for something does it
+// keep the coroutine.
+
+/// What serves such a connection.
+public protocol EventHandler: AnyObject {
+  /// The connection's turn: runs as a Lua function in a borrowed coroutine, and is to wait as such functions do. After it
+  /// was at rest the coroutine may be another one, and what is on its stack is somebody else's.
+  func run(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome
+
+  /// What the last run has left.
+  var state: EventHandlerState { get }
+
+  /// The connection is over, whatever the reason.
+  func ended()
+}
+
+public enum EventHandlerState: Sendable {
+  /// It needs its coroutine when it goes on.
+  case busy
+  /// It waits with nothing on the stack.
+  case atRest
+  /// It is over.
+  case finished
+}
+
+/// Makes the handler of a connection, whose socket is kept in the registry under the number.
+public typealias EventHandlerFactory =
+  (UnsafeMutablePointer<SocketObject>, Int32) -> any EventHandler
+
+/// What the dispatcher knows of such connections.
+struct Events {
+  /// By the index of their tasks.
+  var handlers: [(any EventHandler)?] = []
+  var factories: [TaskID: EventHandlerFactory] = [:]
+  /// Coroutines that nobody has borrowed, with their places in the registry.
+  var workers: [(coroutine: OpaquePointer, reference: Int32)] = []
+  /// So many are kept.
+  static let mostWorkers = 64
+}
+
+extension CopasLoop {
+  /// Serves the listening socket at `index`; each connection is a handler that `make` makes.
+  ///
+  /// - Throws: a Lua error when the socket cannot be watched.
+  public func addEventServer(
+    _ call: LuaCall, socket index: Int, make: @escaping EventHandlerFactory
+  ) throws(LuaFailure) {
+    guard let socket = sockets.server(call, at: index), socket.pointee.descriptor >= 0 else {
+      throw call.argumentFailure(index, "the server's socket is closed")
+    }
+    socket.pointee.timeouts.block = 0
+    do throws(Errno) { try watch(socket) } catch {
+      throw call.failure("cannot watch the server's socket: \(error)")
+    }
+    call.pushValue(at: index)
+    var record = CopasTask(kind: .server, reference: call.retainTop())
+    record.origin.server = serverNames.number(of: socketName(call, at: index))
+    let task = scheduler.spawn()
+    store(record, for: task)
+    servers[socket.pointee.descriptor] = task
+    events.factories[task] = make
+    // Connections may be there already.
+    scheduler.yield(task)
+  }
+
+  /// Stops serving a listening socket, and closes it.
+  public func removeEventServer(_ socket: UnsafeMutablePointer<SocketObject>) {
+    if let task = servers.removeValue(forKey: socket.pointee.descriptor), task != current {
+      end(task)
+    }
+    sockets.close(&socket.pointee)
+  }
+
+  /// Makes a task that is no connection; it has its first turn after those who are ready now.
+  public func startEvents(_ handler: some EventHandler) {
+    let task = scheduler.spawn()
+    store(CopasTask(kind: .events), for: task)
+    setHandler(handler, of: task)
+    scheduler.yield(task)
+  }
+
+  private func setHandler(_ handler: any EventHandler, of task: TaskID) {
+    let index = Int(task.index)
+    while events.handlers.count <= index { events.handlers.append(nil) }
+    events.handlers[index] = handler
+  }
+
+  /// Gives the connection on top of the main stack, which is popped, its first turn.
+  func startEvents(
+    _ make: EventHandlerFactory, _ socket: UnsafeMutablePointer<SocketObject>,
+    origin: ConnectionOrigin
+  ) {
+    let reference = main.retainTop()
+    let task = scheduler.spawn()
+    var record = CopasTask(kind: .events)
+    record.connection = reference
+    record.origin = origin
+    store(record, for: task)
+    setHandler(make(socket, reference), of: task)
+    scheduler.beginTurn()
+    runEvents(task, .woken)
+  }
+
+  /// A turn of such a connection.
+  @inline(__always)
+  func runEvents(_ task: TaskID, _ reason: WakeReason) {
+    let index = Int(task.index)
+    let handler = events.handlers[index]!
+    if tasks[index].coroutine == nil {
+      if reason == .cancelled { return end(task) }
+      borrowWorker(for: task)
+    }
+    resume(task, reason)
+    guard scheduler.exists(task) else { return }
+    switch handler.state {
+    case .busy: return
+    case .atRest: giveBackWorker(of: task)
+    case .finished:
+      giveBackWorker(of: task)
+      end(task)
+    }
+  }
+
+  @inline(__always)
+  private func borrowWorker(for task: TaskID) {
+    let worker = events.workers.popLast() ?? makeWorker()
+    tasks[Int(task.index)].coroutine = worker.coroutine
+    tasks[Int(task.index)].reference = worker.reference
+    setTask(task, of: worker.coroutine)
+  }
+
+  @inline(__always)
+  private func giveBackWorker(of task: TaskID) {
+    let index = Int(task.index)
+    let worker = (coroutine: tasks[index].coroutine!, reference: tasks[index].reference)
+    tasks[index].coroutine = nil
+    tasks[index].reference = 0
+    setTask(nil, of: worker.coroutine)
+    if events.workers.count < Events.mostWorkers {
+      events.workers.append(worker)
+    } else {
+      _ = milonga_closecoroutine(worker.coroutine, main.state)
+      main.release(worker.reference)
+    }
+  }
+
+  /// A coroutine that runs whoever has borrowed it.
+  private func makeWorker() -> (coroutine: OpaquePointer, reference: Int32) {
+    let coroutine = lua_newthread(main.state)!
+    let reference = main.retainTop()
+    LuaCall(coroutine).push(function: { [unowned self] (call) throws(LuaFailure) in
+      let handler = events.handlers[Int(current!.index)]!
+      let outcome = try handler.run(call)
+      guard case .finished = handler.state else { return outcome }
+      // The coroutine is for others; the task ends in its sleep.
+      call.count = 0
+      return sleep(until: .max)
+    })
+    return (coroutine, reference)
+  }
+}

@@ -1,0 +1,121 @@
+import CLua
+import CShims
+import Lua
+import LuaConnection
+
+/// What a program's `sslparams` say: a context of LuaSec, from which connections are made.
+final class TLSContext {
+  /// LuaSec's context, and its function `wrap`, in the registry.
+  private let context: Int32
+  private let wrap: Int32
+  /// Peers without a certificate that was checked are refused.
+  let requiresCertificate: Bool
+  private let main: LuaCall
+
+  /// Makes the context of the field `sslparams`: a table as LuaSec takes it, or a context of LuaSec.
+  ///
+  /// - Parameters:
+  ///   - mode: what the table's field `mode` is when it has none: "client" or "server".
+  ///   - main: the main thread's stack, with which what is kept is let go.
+  /// - Returns: nil when there is no such field.
+  static func make(
+    _ table: ConfigurationTable, mode: StaticString, main: LuaCall
+  ) throws(LuaFailure) -> TLSContext? {
+    guard table.push("sslparams") else { return nil }
+    let call = table.call
+    let bottom = call.count
+    guard [.table, .userdata].contains(call.type(at: bottom)) else {
+      throw table.wrong("sslparams", "a table, or a context of LuaSec")
+    }
+    milonga_pushglobaltable(call.state)
+    call.pushField("require", of: -1)
+    call.push("ssl")
+    guard milonga_pcall(call.state, 1, 1, 0) == LUA_OK, call.type(at: -1) == .table else {
+      let reason = call.stringIfString(at: -1) ?? "?"
+      throw call.failure(
+        "tango: 'sslparams' needs LuaSec (Debian's package lua-sec): \(reason)")
+    }
+    let ssl = call.count
+    let requiresCertificate = try makeContext(call, ssl: ssl, parameters: bottom, mode)
+    call.pushField("wrap", of: ssl)
+    let wrap = call.retainTop()
+    let context = call.retainTop()
+    call.count = bottom - 1
+    return TLSContext(context, wrap, requiresCertificate, main)
+  }
+
+  private init(_ context: Int32, _ wrap: Int32, _ requiresCertificate: Bool, _ main: LuaCall) {
+    self.context = context
+    self.wrap = wrap
+    self.requiresCertificate = requiresCertificate
+    self.main = main
+  }
+
+  deinit {
+    main.release(context)
+    main.release(wrap)
+  }
+
+  /// Pushes the context; whether it asks for certificates.
+  private static func makeContext(
+    _ call: LuaCall, ssl: Int, parameters: Int, _ mode: StaticString
+  ) throws(LuaFailure) -> Bool {
+    guard call.type(at: parameters) == .table else {
+      call.pushValue(at: parameters)
+      return false
+    }
+    call.pushField("newcontext", of: ssl)
+    // A copy, for the program's table is its own.
+    call.pushTable()
+    let copy = call.count
+    call.push(mode)
+    call.setField("mode", of: copy)
+    call.pushNil()
+    while lua_next(call.state, Int32(parameters)) != 0 {
+      call.pushValue(at: -2)
+      call.insert(at: -2)
+      lua_rawset(call.state, Int32(copy))
+    }
+    let requiresCertificate =
+      lists(call, copy, "verify", "peer") && lists(call, copy, "verify", "fail_if_no_peer_cert")
+    let succeeded = milonga_pcall(call.state, 1, 2, 0) == LUA_OK
+    guard succeeded, call.boolean(at: -2) else {
+      let reason = call.stringIfString(at: -1) ?? "?"
+      throw call.failure("tango: bad configuration: 'sslparams': \(reason)")
+    }
+    call.pop()
+    return requiresCertificate
+  }
+
+  /// Whether a field is this word, or a table of words with it.
+  private static func lists(
+    _ call: LuaCall, _ table: Int, _ field: StaticString, _ word: String
+  ) -> Bool {
+    let top = call.count
+    defer { call.count = top }
+    call.pushField(field, of: table)
+    if call.type(at: -1) == .string { return call.stringIfString(at: -1) == word }
+    guard call.type(at: -1) == .table else { return false }
+    call.pushNil()
+    while lua_next(call.state, Int32(top + 1)) != 0 {
+      if call.type(at: -1) == .string, call.stringIfString(at: -1) == word { return true }
+      call.pop()
+    }
+    return false
+  }
+
+  /// Pushes a connection of LuaSec over the descriptor of the LuaSocket object at `socket`, which loses it; or the
+  /// reason why that failed, and false.
+  func pushConnection(_ call: LuaCall, socket: Int) -> Bool {
+    call.pushRetained(wrap)
+    call.pushValue(at: socket)
+    call.pushRetained(context)
+    guard milonga_pcall(call.state, 2, 2, 0) == LUA_OK else { return false }
+    if call.boolean(at: -2) {
+      call.pop()
+      return true
+    }
+    call.remove(at: -2)
+    return false
+  }
+}

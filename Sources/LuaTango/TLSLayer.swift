@@ -1,0 +1,170 @@
+import CLua
+import CShims
+import IO
+import Lua
+import LuaSocket
+import RPC
+import Scheduler
+
+/// TLS on one connection, by LuaSec. Its functions are told not to wait; who called them waits for what they want, in
+/// the ways of the dispatcher or outside, and calls again.
+final class TLSLayer {
+  /// How far an operation got.
+  enum Progress {
+    case done
+    /// It goes on when the descriptor is ready.
+    case wait(Direction)
+    case failed(String)
+  }
+
+  let descriptor: Int32
+  /// See `CopasLoop.wait(on:)`.
+  var isWatched = false
+  /// The connection of LuaSec, in the registry; 0 once it is closed.
+  private var connection: Int32
+  private let main: LuaCall
+  /// Bytes asked for in one call.
+  private static let chunk = 16 * 1024
+
+  /// Takes the connection of LuaSec that is on top of the stack.
+  ///
+  /// - Parameter main: the main thread's stack, for what happens in nobody's turn.
+  init(_ call: LuaCall, descriptor: Int32, main: LuaCall) {
+    self.descriptor = descriptor
+    self.main = main
+    call.push("settimeout")
+    if milonga_gettable(call.state, -2) == LUA_OK {
+      call.pushValue(at: -2)
+      call.push(0)
+      if milonga_pcall(call.state, 2, 0, 0) != LUA_OK { call.pop() }
+    } else {
+      call.pop()
+    }
+    connection = call.retainTop()
+  }
+
+  var isOpen: Bool { connection != 0 }
+
+  /// Calls a method and leaves its results, or the reason for its failure, on the main stack.
+  ///
+  /// - Parameter arguments: pushes so many arguments.
+  private func invoke(
+    _ method: StaticString, results: Int32, arguments: (LuaCall) -> Int32 = { _ in 0 }
+  ) -> Bool {
+    guard connection != 0, main.reserve(12) else {
+      main.push("closed")
+      return false
+    }
+    main.pushRetained(connection)
+    main.push(method)
+    let isFound = milonga_gettable(main.state, -2) == LUA_OK
+    main.insert(at: -2)
+    guard isFound else {
+      main.pop()
+      return false
+    }
+    return milonga_pcall(main.state, 1 + arguments(main), results, 0) == LUA_OK
+  }
+
+  /// What the error on the main stack says.
+  private func failure(_ index: Int, _ direction: Direction) -> Progress {
+    let text = main.stringIfString(at: index) ?? "unknown error"
+    switch text {
+    case "wantread": return .wait(.read)
+    case "wantwrite": return .wait(.write)
+    case "timeout": return .wait(direction)
+    // A peer that died said no goodbye. What is missing then, the frames tell.
+    case "unexpected eof while reading", "Connection reset by peer", "Broken pipe":
+      return .failed("closed")
+    default: return .failed(text)
+    }
+  }
+
+  /// Says for which host the connection is.
+  func setServerName(_ name: String) {
+    let top = main.count
+    defer { main.count = top }
+    _ = invoke("sni", results: 0) { main in
+      main.push(name)
+      return 1
+    }
+  }
+
+  func handshake() -> Progress {
+    let top = main.count
+    defer { main.count = top }
+    guard invoke("dohandshake", results: 2) else { return failure(-1, .write) }
+    return main.boolean(at: -2) ? .done : failure(-1, .write)
+  }
+
+  /// Receives what is there, up to a few kilobytes.
+  func receive(into buffer: inout ReceiveBuffer, pool: BufferPool) -> Progress {
+    let top = main.count
+    defer { main.count = top }
+    let succeeded = invoke("receive", results: 3) { main in
+      main.push(Self.chunk)
+      return 1
+    }
+    guard succeeded else { return failure(-1, .read) }
+    // All that was asked for, or nil, an error and the part that came.
+    let isWhole = main.boolean(at: -3)
+    guard let bytes = main.bytesIfString(at: isWhole ? -3 : -1), !bytes.isEmpty else {
+      return failure(-2, .read)
+    }
+    var rest = bytes
+    while !rest.isEmpty {
+      let room = buffer.room(wanted: buffer.count + rest.count, pool: pool)
+      let count = min(room.count, rest.count)
+      room.copyMemory(from: UnsafeRawBufferPointer(rebasing: rest[..<count]))
+      buffer.filled(count)
+      rest = UnsafeRawBufferPointer(rebasing: rest[count...])
+    }
+    return .done
+  }
+
+  /// Sends from the front of the buffer, and removes what was sent.
+  func send(_ buffer: inout OutputBuffer) -> Progress {
+    while !buffer.isEmpty {
+      let top = main.count
+      defer { main.count = top }
+      let all = buffer.count
+      let succeeded = buffer.withUnsafeBytes { bytes in
+        invoke("send", results: 3) { main in
+          main.push(UnsafeRawBufferPointer(rebasing: bytes.prefix(1 << 20)))
+          return 1
+        }
+      }
+      guard succeeded else { return failure(-1, .write) }
+      if main.boolean(at: -3) {
+        buffer.removeFirst(min(all, main.integerIfInteger(at: -3) ?? all))
+      } else {
+        buffer.removeFirst(min(all, max(0, main.integerIfInteger(at: -1) ?? 0)))
+        return failure(-2, .write)
+      }
+    }
+    return .done
+  }
+
+  /// Pushes the peer's certificate, an object of LuaSec, or nil.
+  func pushPeerCertificate(onto call: LuaCall) {
+    let top = main.count
+    if invoke("getpeercertificate", results: 1) {
+      if main.state != call.state {
+        lua_xmove(main.state, call.state, 1)
+      }
+    } else {
+      main.count = top
+      call.pushNil()
+    }
+  }
+
+  /// Ends the connection, as far as that goes without waiting.
+  func close() {
+    guard connection != 0 else { return }
+    let top = main.count
+    _ = invoke("close", results: 0)
+    main.count = top
+    main.release(connection)
+    connection = 0
+  }
+}

@@ -1,0 +1,133 @@
+import CLua
+import CShims
+import Lua
+import LuaCodec
+import LuaConnection
+import RPC
+
+/// `tango.codec`: the formats that are built in, as functions that a program can call or give to a server or client
+/// as `serialize` and `unserialize`. Servers and clients know them, and then do without calling them.
+final class TangoCodecs {
+  enum Direction {
+    case encode, decode
+  }
+
+  private struct Function {
+    let identity: UnsafeRawPointer
+    let format: MessageFormat
+    let direction: Direction
+  }
+
+  private var functions: [Function] = []
+
+  /// Pushes the table `tango.codec`.
+  func push(_ call: LuaCall) {
+    call.pushTable(fields: 3)
+    for (name, format) in Self.formats {
+      call.pushTable(fields: 3)
+      add(call, "encode", format, .encode) { (call) throws(LuaFailure) in
+        try Self.encode(call, format)
+      }
+      add(call, "decode", format, .decode) { (call) throws(LuaFailure) in
+        try Self.decode(call, format)
+      }
+      if format != .text {
+        lua_pushlightuserdata(call.state, nil)
+        call.setField("null", of: -2)
+      }
+      call.setField(name, of: -2)
+    }
+  }
+
+  private static let formats: [(StaticString, MessageFormat)] = [
+    ("tango", .text), ("msgpack", .messagePack), ("json", .json),
+  ]
+
+  private func add(
+    _ call: LuaCall, _ name: StaticString, _ format: MessageFormat, _ direction: Direction,
+    _ body: @escaping LuaBody
+  ) {
+    call.push(function: body)
+    functions.append(
+      Function(identity: call.identity(at: -1)!, format: format, direction: direction))
+    // What is remembered by its address must stay.
+    call.pushValue(at: -1)
+    _ = call.retainTop()
+    call.setField(name, of: -2)
+  }
+
+  /// The format of which a field is the function; nil for other functions and none.
+  func format(
+    _ table: ConfigurationTable, _ field: StaticString, of direction: Direction
+  ) -> MessageFormat? {
+    guard table.push(field) else { return nil }
+    defer { table.call.pop() }
+    guard let identity = table.call.identity(at: -1) else { return nil }
+    return functions.first { $0.identity == identity && $0.direction == direction }?.format
+  }
+
+  // MARK: The functions
+
+  /// A document is as large as memory allows; what is nested deeper would not come through tango either.
+  private static let limits = CodecLimits(values: .max, messageElements: .max)
+
+  /// `encode(value)`.
+  private static func encode(
+    _ call: LuaCall, _ format: MessageFormat
+  ) throws(LuaFailure) -> LuaOutcome {
+    guard call.count > 0 else { throw call.argumentFailure(1, "value expected") }
+    let result: SerializationFailure?
+    switch format {
+    case .text: result = encode(call, TangoTextWriter())
+    case .messagePack: result = encode(call, MessagePackWriter())
+    case .json: result = encode(call, JSONWriter())
+    }
+    if let result { throw call.failure("tango.codec: \(result)") }
+    return .results(1)
+  }
+
+  private static func encode<Encoder: MessageEncoder & ~Copyable>(
+    _ call: LuaCall, _ encoder: consuming Encoder
+  ) -> SerializationFailure? {
+    let top = call.count
+    var encoder = encoder
+    let source = LuaStackSource(call, depthLimit: limits.depth)
+    let most = call.memoryLimit
+    do throws(SerializationFailure) {
+      try source.write(1, to: &encoder, isFull: { $0.buffer.count > most ? most : nil })
+      if let refusal = encoder.refusal { throw .refused(refusal) }
+    } catch {
+      call.count = top
+      return error
+    }
+    encoder.buffer.withUnsafeBytes { call.push($0) }
+    return nil
+  }
+
+  /// `decode(text)`.
+  private static func decode(
+    _ call: LuaCall, _ format: MessageFormat
+  ) throws(LuaFailure) -> LuaOutcome {
+    guard call.type(at: 1) == .string else {
+      throw call.typeFailure(argument: 1, expected: "string")
+    }
+    let bytes = try call.bytes(at: 1)
+    do throws(CodecError) {
+      switch format {
+      case .text:
+        var sink = LuaStackSink(call)
+        try TangoText.readValue(bytes, limits: limits, into: &sink)
+      case .messagePack:
+        var sink = LuaStackSink(call)
+        try MessagePack.readValue(bytes, limits: limits, into: &sink)
+      case .json:
+        var sink = LuaNullSink(call, isMessage: false)
+        try JSON.readValue(bytes, limits: limits, into: &sink)
+      }
+    } catch {
+      call.count = 1
+      throw call.failure("tango.codec: \(error)")
+    }
+    return .results(1)
+  }
+}

@@ -1,0 +1,158 @@
+-- TLS through LuaSec, on both sides, blocking and in Copas threads.
+
+package.path = (arg[0]:match '^.*/' or '') .. 'support/?.lua;' .. package.path
+local copas = require 'copas'
+local processes = require 'processes'
+local socket = require 'socket'
+local tango = require 'tango'
+local T = require 'testing'
+
+local folder = os.tmpname()
+os.remove(folder)
+local function certificate(name)
+  assert(os.execute(([[mkdir -p %s && cd %s && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 \
+    -nodes -keyout %s.key -out %s.pem -days 1 -subj /CN=%s 2>errors]]):format(folder, folder, name, name, name)))
+end
+certificate 'localhost'
+certificate 'horst'
+
+local function side(mode, own, trusted, more)
+  local fields = {("mode = '%s', protocol = 'any'"):format(mode)}
+  if own then
+    fields[#fields + 1] = ("key = '%s/%s.key', certificate = '%s/%s.pem'"):format(folder, own, folder, own)
+  end
+  if trusted then fields[#fields + 1] = ("cafile = '%s/%s.pem'"):format(folder, trusted) end
+  fields[#fields + 1] = more
+  return '{' .. table.concat(fields, ', ') .. '}'
+end
+local function load1(text) return assert(load('return ' .. text))() end
+
+local plain = load1(side('client', nil, 'localhost', "verify = 'peer'"))
+local known = load1(side('client', 'horst', 'localhost', "verify = 'peer'"))
+
+local server = processes.server('sslparams = ' .. side('server', 'localhost'))
+local function connect(configuration)
+  configuration = configuration or {}
+  configuration.port = configuration.port or server.port
+  configuration.sslparams = configuration.sslparams or plain
+  return tango.client.socket.connect(configuration)
+end
+
+local function run(how)
+  local function test(name, f) T.test(name .. ', ' .. how, f) end
+
+  test('calls, errors, references', function()
+    local con = connect()
+    T.equal({con.echo(1, nil, 'x', {a = {1}})}, {1, nil, 'x', {a = {1}}})
+    T.fails('testmessage', con.strerror)
+    local person = tango.ref(con.person, 'horst')
+    T.equal(person:name(), 'horst')
+    tango.unref(person)
+    T.equal(con.later(0.02, 'late'), 'late')
+  end)
+
+  test('much, both ways', function()
+    local con = connect()
+    for _, size in ipairs{1, 8191, 8192, 16384, 16385, 100000, 3000000} do
+      local text = ('x'):rep(size)
+      assert(con.echo(text) == text, 'the text changed')
+    end
+  end)
+
+  test('many at a time', function()
+    local con, futures = connect(), {}
+    for i = 1, 300 do futures[i] = con.async.echo(i, ('%d,'):format(i):rep(200)) end
+    for i = 300, 1, -1 do
+      local number, text = futures[i]:get()
+      assert(number == i and text == ('%d,'):format(i):rep(200))
+    end
+  end)
+
+  test('a deadline', function()
+    local con = connect{timeout = 0.1}
+    T.fails('timeout', con.later, 0.3, 'late')
+    socket.sleep(0.3)
+    T.equal(con.add(1, 2), 3)
+  end)
+
+  test('a context in the place of parameters', function()
+    T.equal(connect{sslparams = assert(require 'ssl'.newcontext(plain))}.add(1, 2), 3)
+  end)
+
+  test('a certificate that nobody trusts', function()
+    local con = {sslparams = load1(side('client', nil, 'horst', "verify = 'peer'"))}
+    T.contains(T.fails('ssl handshake failed with: ', connect, con), 'certificate verify failed')
+  end)
+
+  test('a server without TLS, and a client without', function()
+    local other = processes.server()
+    T.fails('ssl handshake failed', connect, {port = other.port, ssl_timeout = 0.3})
+    T.fails(nil, tango.client.socket.connect{port = server.port}.add, 1, 2)
+    T.equal(tango.client.socket.connect{port = other.port}.add(1, 2), 3)
+    T.equal(connect().add(1, 2), 3)
+    other:stop()
+  end)
+
+  test('nobody answers the handshake', function()
+    local silent = assert(socket.bind('127.0.0.1', 0))
+    local _, port = silent:getsockname()
+    T.fails('ssl handshake failed with: timeout', connect,
+      {address = '127.0.0.1', port = port, ssl_timeout = 0.05})
+    silent:close()
+  end)
+
+  test('the connection breaks in a call', function()
+    local mortal = processes.server('sslparams = ' .. side('server', 'localhost'))
+    local con = connect{port = mortal.port}
+    os.execute('(sleep 0.1; kill -9 ' .. mortal.pid .. ') &')
+    T.fails('closed', con.later, 10)
+    T.fails('closed', con.add, 1, 2)
+    mortal:stop()
+  end)
+end
+
+run 'blocking'
+copas.addthread(run, 'in a Copas thread')
+copas.loop()
+
+T.test('a client that does not shake hands', function()
+  local impatient = processes.server('ssl_timeout = 0.05, sslparams = ' .. side('server', 'localhost'))
+  local silent = assert(socket.connect('127.0.0.1', impatient.port))
+  silent:settimeout(10)
+  T.equal((silent:receive(1)), nil)
+  T.contains(impatient:errorLines(1)[1], 'no TLS handshake within 0.05 seconds')
+  local rude = assert(socket.connect('127.0.0.1', impatient.port))
+  rude:send '17\n{"add",1,2}\n\n\n\n\n'
+  rude:settimeout(10)
+  rude:receive '*a'
+  T.contains(impatient:errorLines(2)[2], 'TLS handshake failed')
+  T.equal(connect{port = impatient.port}.add(1, 2), 3)
+  impatient:stop()
+end)
+
+T.test('clients with certificates only', function()
+  local parameters = side('server', 'localhost', 'horst', "verify = {'peer', 'fail_if_no_peer_cert'}")
+  local strict = processes.server('sslparams = ' .. parameters .. [[,
+    authorize = function(peer)
+      for _, field in ipairs(peer.certificate:subject()) do
+        if field.name == 'commonName' then name = field.value end
+      end
+      return name == 'horst'
+    end]])
+  local con = connect{port = strict.port, sslparams = known}
+  T.equal(con.name(), 'horst')
+  T.equal(con.add(1, 2), 3)
+  -- In TLS 1.3 the client is ready before the server refuses it.
+  T.equal((pcall(function() return connect{port = strict.port}.add(1, 2) end)), false)
+  T.equal(con.add(1, 2), 3)
+  strict:stop()
+  -- All globals for those who have a certificate need no more words.
+  local listener = tango.server.copas_socket.new{interface = '*', port = 0, sslparams = load1(parameters)}
+  listener:close()
+  T.fails('refusing to offer all globals', tango.server.copas_socket.new,
+    {interface = '*', port = 0, sslparams = load1(side('server', 'localhost'))})
+end)
+
+server:stop()
+os.execute('rm -r ' .. folder)
+T.finish()
