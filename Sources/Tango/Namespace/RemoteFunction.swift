@@ -1,12 +1,18 @@
 import RPC
 
 /// What a call brings along.
-struct CallArguments {
+package struct CallArguments {
   /// The path or the method's name, for errors.
   let name: String
   let elements: MessageElements
   /// Which element is the first argument.
   let first: Int
+
+  package init(name: String, elements: MessageElements, first: Int) {
+    self.name = name
+    self.elements = elements
+    self.first = first
+  }
 
   private var count: Int { max(0, elements.count - first) }
 
@@ -63,43 +69,86 @@ public struct TangoArgumentError: Error, Sendable, Hashable, CustomStringConvert
 /// The results of a function, to be written behind the status.
 typealias ResultsWriter = @Sendable (inout TangoTextWriter) throws -> Void
 
+/// The results of a function, for other protocols than tango's.
+package typealias ResultsSender = @Sendable (any ResultReceiver) throws -> Void
+
+/// Takes results one by one.
+package protocol ResultReceiver: AnyObject {
+  func result<Result: Encodable>(_ result: Result) throws
+}
+
 /// A Swift function as peers call it.
-struct RemoteFunction: Sendable {
-  enum Body: Sendable {
+package struct RemoteFunction: Sendable {
+  /// How a function runs, and what it gives.
+  package enum Code<Results>: Sendable {
     /// Runs on the event loop.
-    case direct(@Sendable (CallArguments) throws -> ResultsWriter)
+    case direct(@Sendable (CallArguments) throws -> Results)
     /// Takes its arguments on the event loop; what it returns runs as a task.
-    case async(@Sendable (CallArguments) throws -> @Sendable () async throws -> ResultsWriter)
-    /// Returns an object, for `tango.ref`.
+    case async(@Sendable (CallArguments) throws -> @Sendable () async throws -> Results)
+    /// Returns an object, which stays here.
     case object(@Sendable (CallArguments) throws -> @Sendable () async throws -> any TangoObject)
   }
 
-  let path: String
-  let body: Body
+  /// The same function for tango and for others: made twice, so that neither pays for the other's way to take
+  /// results.
+  package struct Body: Sendable {
+    let text: Code<ResultsWriter>
+    package let values: Code<ResultsSender>
+  }
+
+  package let path: String
+  package let body: Body
 }
 
 extension RemoteFunction.Body {
   static func direct<each Argument: Decodable & Sendable, each Result: Encodable & Sendable>(
     _ body: @escaping @Sendable (repeat each Argument) throws -> (repeat each Result)
   ) -> Self {
-    .direct { (call: CallArguments) in
-      let arguments: (repeat each Argument) = try call.decode()
-      let results: (repeat each Result) = try body(repeat each arguments)
-      return { writer in try writeResults(repeat each results, to: &writer) }
-    }
+    Self(
+      text: .direct { (call: CallArguments) in
+        let arguments: (repeat each Argument) = try call.decode()
+        let results: (repeat each Result) = try body(repeat each arguments)
+        return { writer in try writeResults(repeat each results, to: &writer) }
+      },
+      values: .direct { (call: CallArguments) in
+        let arguments: (repeat each Argument) = try call.decode()
+        let results: (repeat each Result) = try body(repeat each arguments)
+        return { receiver in try sendResults(repeat each results, to: receiver) }
+      })
   }
 
   static func async<each Argument: Decodable & Sendable, each Result: Encodable & Sendable>(
     _ body: @escaping @Sendable (repeat each Argument) async throws -> (repeat each Result)
   ) -> Self {
-    .async { (call: CallArguments) in
-      let arguments: (repeat each Argument) = try call.decode()
-      return {
-        let results: (repeat each Result) = try await body(repeat each arguments)
-        return { writer in try writeResults(repeat each results, to: &writer) }
-      }
-    }
+    Self(
+      text: .async { (call: CallArguments) in
+        let arguments: (repeat each Argument) = try call.decode()
+        return {
+          let results: (repeat each Result) = try await body(repeat each arguments)
+          return { writer in try writeResults(repeat each results, to: &writer) }
+        }
+      },
+      values: .async { (call: CallArguments) in
+        let arguments: (repeat each Argument) = try call.decode()
+        return {
+          let results: (repeat each Result) = try await body(repeat each arguments)
+          return { receiver in try sendResults(repeat each results, to: receiver) }
+        }
+      })
   }
+
+  static func object(
+    _ body:
+      @escaping @Sendable (CallArguments) throws -> @Sendable () async throws -> any TangoObject
+  ) -> Self {
+    Self(text: .object(body), values: .object(body))
+  }
+}
+
+func sendResults<each Result: Encodable>(
+  _ results: repeat each Result, to receiver: any ResultReceiver
+) throws {
+  for result in repeat each results { try receiver.result(result) }
 }
 
 /// Writes the values as elements 2, 3, ... of the answer.

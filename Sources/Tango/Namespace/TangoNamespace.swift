@@ -16,19 +16,21 @@ import RPC
 ///
 /// Names with dots are inside of tables. Peers reach what is registered here, and nothing else.
 public struct TangoNamespace: Sendable {
-  indirect enum Node: Sendable {
+  package indirect enum Node: Sendable {
     case table(NameTable<Node>)
     case function(RemoteFunction)
     case variable(Variable)
   }
 
   /// A variable's two functions.
-  struct Variable: Sendable {
+  package struct Variable: Sendable {
     let read: @Sendable () throws -> ResultsWriter
+    /// The same for other protocols than tango.
+    package let send: @Sendable () throws -> ResultsSender
     let write: (@Sendable (CallArguments) throws -> Void)?
   }
 
-  private(set) var root = NameTable<Node>()
+  package private(set) var root = NameTable<Node>()
 
   public init() {}
 
@@ -137,6 +139,10 @@ public struct TangoNamespace: Sendable {
           read: {
             let value = try get()
             return { writer in try writeResults(value, to: &writer) }
+          },
+          send: {
+            let value = try get()
+            return { receiver in try receiver.result(value) }
           }, write: write)))
   }
 

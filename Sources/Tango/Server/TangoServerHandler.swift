@@ -303,7 +303,7 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
   ) {
     let begin = server.metrics == nil ? NIODeadline.distantPast : .now()
     do {
-      switch body {
+      switch body.text {
       case .direct(let function):
         if makesReference { return respond(error: notAnObject) }
         let results =
