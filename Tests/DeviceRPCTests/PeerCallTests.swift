@@ -84,7 +84,7 @@ struct Reading: Codable, Equatable, Sendable {
       #expect(number == 144)
       await visited.pass()
       #expect(heard.withLockedValue { $0 } == ["welcome"])
-      let back = try #require(server.peers.first)
+      let back = try await server.accepted(peer)
       let other: Int = try await back.fib(7)
       #expect(other == 13)
       #expect(RPCPeer.current == nil)

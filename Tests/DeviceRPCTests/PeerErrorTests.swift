@@ -140,7 +140,7 @@ import Testing
     } and: {
       $0.register("wait", wait)
     } _: { (peer, server) async throws in
-      let other = try #require(server.peers.first)
+      let other = try await server.accepted(peer)
       let calls = [Task { try await peer.wait() }, Task { try await other.wait() }]
       await running.reach(2)
       let port = peer.address!.port!

@@ -137,6 +137,7 @@ private final class Counter: RPCObject {
           path: "add",
           reason: "argument #1: an object of another connection cannot be sent on this one")
       ) { try await other.add(kept[0], 1) }
+      #expect(try await other.eval("nothing") == .null)
       #expect(server.peers.count == 2)
       other.close()
     }

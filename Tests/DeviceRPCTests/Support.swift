@@ -2,6 +2,7 @@ import DeviceRPC
 import Foundation
 import NIOConcurrencyHelpers
 import TestSupport
+import Testing
 
 extension RPCServer.Configuration {
   /// Any port. Other tests may keep all of Swift's threads for a while: nothing is too slow.
@@ -51,6 +52,15 @@ func withPeers(
   }
   await server.shutDown()
   try outcome.get()
+}
+
+extension RPCServer {
+  /// The other end of the only connection.
+  func accepted(_ peer: RPCPeer) async throws -> RPCPeer {
+    // It is answered, so that it was accepted.
+    _ = try await peer.eval("nothing")
+    return try #require(peers.first)
+  }
 }
 
 /// Something that happens once, and for which several may wait.

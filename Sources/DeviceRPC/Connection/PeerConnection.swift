@@ -374,7 +374,10 @@ final class PeerConnection: ChannelDuplexHandler, @unchecked Sendable {
   /// The stream cannot be trusted any more: says why, once, and closes.
   func disconnect(_ reason: String) {
     guard state != .ended else { return }
-    settings.logger.warning("\(name): disconnected: \(reason)")
+    // Whoever connects hears of it by its error.
+    if server != nil || state != .opening {
+      settings.logger.warning("\(name): disconnected: \(reason)")
+    }
     flush()
     state = .ended
     end(.protocolViolation(peer: name, reason: reason))

@@ -1,4 +1,5 @@
 public import Logging
+import NIOConcurrencyHelpers
 public import NIOCore
 import NIOPosix
 public import NIOSSL
@@ -43,6 +44,8 @@ extension RPCPeer {
     do {
       let context = try configuration.tls.map { try NIOSSLContext(configuration: $0) }
       let settings = ConnectionSettings(configuration)
+      // Several addresses may be tried at once.
+      let attempts = NIOLockedValueBox<[ObjectIdentifier: PeerConnection]>([:])
       let channel = try await ClientBootstrap(
         group: configuration.eventLoopGroup ?? MultiThreadedEventLoopGroup.singleton
       )
@@ -57,12 +60,15 @@ extension RPCPeer {
               try NIOSSLClientHandler(context: context, serverHostname: serverName))
           }
           try settings.addIdleHandler(to: pipeline)
-          try pipeline.addHandler(PeerConnection(channel, name, namespace, settings))
+          let connection = PeerConnection(channel, name, namespace, settings)
+          try pipeline.addHandler(connection)
+          attempts.withLockedValue { $0[ObjectIdentifier(channel)] = connection }
         }
       }
       .connect(host: host, port: port).get()
-      let connection = try await channel.pipeline.handler(type: PeerConnection.self).get()
-      guard let peer = connection.claimPeer() else { throw RPCError.connectionClosed(peer: name) }
+      guard let connection = attempts.withLockedValue({ $0[ObjectIdentifier(channel)] }),
+        let peer = connection.claimPeer()
+      else { throw RPCError.connectionClosed(peer: name) }
       try await withTaskCancellationHandler {
         try await connection.opened.futureResult.get()
       } onCancel: {
@@ -71,11 +77,12 @@ extension RPCPeer {
       return peer
     } catch {
       try Task.checkCancellation()
-      let reason =
-        if case .protocolViolation(_, let reason) = error as? RPCError { reason } else {
-          connectionFailure(error)
-        }
-      throw RPCError.connectFailed(peer: name, reason: reason)
+      switch error as? RPCError {
+      case .protocolViolation(_, let reason):
+        throw RPCError.connectFailed(peer: name, reason: reason)
+      case .connectionClosed: throw RPCError.connectFailed(peer: name, reason: "closed by the peer")
+      default: throw RPCError.connectFailed(peer: name, reason: connectionFailure(error))
+      }
     }
   }
 
