@@ -97,7 +97,10 @@ let package = Package(
 
 // What stands on SwiftNIO. The sanitized build does without it: NIO takes minutes to compile.
 if Context.environment["MILONGA_WITHOUT_NIO"] == nil {
-  package.products.append(.library(name: "Tango", targets: ["Tango"]))
+  package.products += [
+    .library(name: "DeviceRPC", targets: ["DeviceRPC"]),
+    .library(name: "Tango", targets: ["Tango"]),
+  ]
   package.dependencies += [
     .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.1.0"),
     .package(url: "https://github.com/apple/swift-metrics", from: "2.5.0"),
@@ -121,6 +124,20 @@ if Context.environment["MILONGA_WITHOUT_NIO"] == nil {
         .product(name: "Tracing", package: "swift-distributed-tracing"),
       ],
       swiftSettings: [.enableUpcomingFeature("InternalImportsByDefault")]),
+    .target(
+      name: "DeviceRPC",
+      dependencies: [
+        "RPC", "Tango",
+        .product(name: "DequeModule", package: "swift-collections"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+        .product(name: "NIOTLS", package: "swift-nio"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+      ],
+      swiftSettings: [.enableUpcomingFeature("InternalImportsByDefault")]),
     .executableTarget(
       name: "swift-server", dependencies: ["Tango"], path: "Examples/swift-server",
       exclude: ["client.lua"]),
@@ -134,6 +151,17 @@ if Context.environment["MILONGA_WITHOUT_NIO"] == nil {
       name: "tango-swift",
       dependencies: ["Tango", .product(name: "NIOPosix", package: "swift-nio")],
       path: "Benchmarks/tango-swift"),
+    .testTarget(
+      name: "DeviceRPCTests",
+      dependencies: [
+        "DeviceRPC", "milonga", "RPC", "Tango", "TestSupport",
+        .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOEmbedded", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+      ]),
     .testTarget(
       name: "TangoTests",
       dependencies: [

@@ -27,19 +27,12 @@ struct Attempt: Sendable {
         try Task.checkCancellation()
         let hasTime = deadline.map { clock.now + pause < $0 } ?? true
         guard configuration.reconnects, hasTime else {
-          throw TangoError.connectFailed(peer: peer, reason: reason(error))
+          throw TangoError.connectFailed(peer: peer, reason: connectionFailure(error))
         }
         try await clock.sleep(for: pause)
         pause = min(pause * 2, Self.longestPause)
       }
     }
-  }
-
-  private func reason(_ error: any Error) -> String {
-    guard let error = error as? NIOConnectionError else { return "\(error)" }
-    let lookUp = [error.dnsAError, error.dnsAAAAError].compactMap { $0.map { "\($0)" } }
-    let attempts = error.connectionErrors.map { "\($0.error)" }
-    return (attempts.isEmpty ? lookUp : attempts).joined(separator: "; ")
   }
 
   private func once() async throws -> TangoConnection {
@@ -68,4 +61,12 @@ struct Attempt: Sendable {
     let isAddress = (try? SocketAddress(ipAddress: host, port: port)) != nil
     return isAddress ? nil : host
   }
+}
+
+/// Why no connection was made, in one line.
+package func connectionFailure(_ error: any Error) -> String {
+  guard let error = error as? NIOConnectionError else { return "\(error)" }
+  let lookUp = [error.dnsAError, error.dnsAAAAError].compactMap { $0.map { "\($0)" } }
+  let attempts = error.connectionErrors.map { "\($0.error)" }
+  return (attempts.isEmpty ? lookUp : attempts).joined(separator: "; ")
 }

@@ -4,7 +4,7 @@ extension MessageElements {
   /// The element as the type asked for. The common scalars need no tree and no decoder.
   ///
   /// - Throws: ``TangoTypeError``.
-  func decode<T: Decodable>(_ type: T.Type, at index: Int) throws -> T {
+  package func decode<T: Decodable>(_ type: T.Type, at index: Int) throws -> T {
     switch self[index] {
     case .string(let offset, let count) where type == String.self:
       let text = withString(offset, count) { String(validating: $0, as: UTF8.self) }
@@ -13,6 +13,7 @@ extension MessageElements {
     case .integer(let value) where type == Double.self: return Double(value) as! T
     case .number(let value) where type == Double.self: return value as! T
     case .boolean(let value) where type == Bool.self: return value as! T
+    case .object(let object): return try receive(object)
     default: break
     }
     do {
@@ -20,6 +21,31 @@ extension MessageElements {
     } catch let error as DecodingError {
       throw TangoTypeError(expected: "\(type)", found: error.place + error.reason)
     }
+  }
+}
+
+/// A type that objects are taken as, which came by reference, besides their own.
+package protocol ReceivedByReference {
+  /// nil when the object is not of the kind.
+  init?(object: any AnyObject & Sendable)
+}
+
+extension Optional: ReceivedByReference where Wrapped: ReceivedByReference {
+  package init?(object: any AnyObject & Sendable) {
+    guard let wrapped = Wrapped(object: object) else { return nil }
+    self = .some(wrapped)
+  }
+}
+
+extension MessageElements {
+  private func receive<T>(_ object: any AnyObject & Sendable) throws -> T {
+    if let value = object as? T { return value }
+    if let wrapper = T.self as? any ReceivedByReference.Type,
+      let value = wrapper.init(object: object) as? T
+    {
+      return value
+    }
+    throw TangoTypeError(expected: "\(T.self)", found: "an object by reference")
   }
 }
 

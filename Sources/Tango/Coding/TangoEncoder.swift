@@ -1,7 +1,7 @@
-import RPC
+package import RPC
 
 /// Turns what is `Encodable` into values.
-struct TangoEncoder: Encoder {
+package struct TangoEncoder: Encoder {
   /// Where an encoded value goes; containers fill it piece by piece.
   final class Place {
     var value = Value.null
@@ -27,11 +27,11 @@ struct TangoEncoder: Encoder {
   }
 
   let place: Place
-  let codingPath: [any CodingKey]
-  var userInfo: [CodingUserInfoKey: Any] { [:] }
+  package let codingPath: [any CodingKey]
+  package var userInfo: [CodingUserInfoKey: Any] { [:] }
 
   /// - Throws: what the value's `encode(to:)` throws.
-  static func encode(_ value: some Encodable) throws -> Value {
+  package static func encode(_ value: some Encodable) throws -> Value {
     let place = Place()
     try encode(value, at: place, [])
     return place.complete
@@ -47,17 +47,17 @@ struct TangoEncoder: Encoder {
     }
   }
 
-  func container<Key: CodingKey>(keyedBy type: Key.Type) -> KeyedEncodingContainer<Key> {
+  package func container<Key: CodingKey>(keyedBy type: Key.Type) -> KeyedEncodingContainer<Key> {
     place.kind = .entries
     return KeyedEncodingContainer(KeyedContainer(place: place, codingPath: codingPath))
   }
 
-  func unkeyedContainer() -> any UnkeyedEncodingContainer {
+  package func unkeyedContainer() -> any UnkeyedEncodingContainer {
     place.kind = .elements
     return UnkeyedContainer(place: place, codingPath: codingPath)
   }
 
-  func singleValueContainer() -> any SingleValueEncodingContainer {
+  package func singleValueContainer() -> any SingleValueEncodingContainer {
     SingleContainer(place: place, codingPath: codingPath)
   }
 }

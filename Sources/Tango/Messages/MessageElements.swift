@@ -1,9 +1,9 @@
-import RPC
+package import RPC
 
 /// The elements of a message that was read: scalars as they are, strings where they lie in the message,
 /// tables as trees. One object serves all messages of a connection, so that reading one takes no memory.
-final class MessageElements: MessageSink {
-  enum Element {
+package final class MessageElements: MessageSink {
+  package enum Element {
     case null
     case boolean(Bool)
     case integer(Int64)
@@ -11,7 +11,11 @@ final class MessageElements: MessageSink {
     /// A range of ``text``.
     case string(offset: Int, count: Int)
     case table(Table)
+    /// What a protocol sends by reference: an object of this side, or what stands for one of the other side.
+    case object(any AnyObject & Sendable)
   }
+
+  package init() {}
 
   private(set) var elements: [Element] = []
   private var current = Element.null
@@ -21,67 +25,73 @@ final class MessageElements: MessageSink {
   private var builder = ValueBuilder()
   private var depth = 0
 
-  func removeAll() {
+  package func removeAll() {
     elements.removeAll(keepingCapacity: true)
     // One huge message must not pin its memory for good.
     if text.capacity > 64 << 10 { text = [] } else { text.removeAll(keepingCapacity: true) }
     depth = 0
   }
 
-  func null() { if depth == 0 { current = .null } else { builder.null() } }
+  package func null() { if depth == 0 { current = .null } else { builder.null() } }
 
-  func boolean(_ value: Bool) {
+  package func boolean(_ value: Bool) {
     if depth == 0 { current = .boolean(value) } else { builder.boolean(value) }
   }
 
-  func integer(_ value: Int64) {
+  package func integer(_ value: Int64) {
     if depth == 0 { current = .integer(value) } else { builder.integer(value) }
   }
 
-  func number(_ value: Double) {
+  package func number(_ value: Double) {
     if depth == 0 { current = .number(value) } else { builder.number(value) }
   }
 
-  func string(_ bytes: UnsafeRawBufferPointer) {
+  package func string(_ bytes: UnsafeRawBufferPointer) {
     guard depth == 0 else { return builder.string(bytes) }
     current = .string(offset: text.count, count: bytes.count)
     text.append(contentsOf: bytes)
   }
 
-  func beginTable(elements: Int, entries: Int) {
+  package func beginTable(elements: Int, entries: Int) {
     if depth == 0 { builder = ValueBuilder() }
     depth += 1
     builder.beginTable(elements: elements, entries: entries)
   }
 
-  func beginElement(_ index: Int) { if depth > 0 { builder.beginElement(index) } }
-  func endElement(_ index: Int) { if depth > 0 { builder.endElement(index) } }
-  func beginKey() { if depth > 0 { builder.beginKey() } }
-  func beginValue() { if depth > 0 { builder.beginValue() } }
-  func endEntry() { if depth > 0 { builder.endEntry() } }
+  package func beginElement(_ index: Int) { if depth > 0 { builder.beginElement(index) } }
+  package func endElement(_ index: Int) { if depth > 0 { builder.endElement(index) } }
+  package func beginKey() { if depth > 0 { builder.beginKey() } }
+  package func beginValue() { if depth > 0 { builder.beginValue() } }
+  package func endEntry() { if depth > 0 { builder.endEntry() } }
 
-  func endTable() {
+  package func endTable() {
     builder.endTable()
     depth -= 1
     if depth == 0, case .table(let table) = builder.value { current = .table(table) }
   }
 
-  func endMessageElement(at index: Int) {
+  /// A table that was built elsewhere.
+  package func table(_ table: Table) { current = .table(table) }
+
+  /// An object by reference.
+  package func object(_ object: any AnyObject & Sendable) { current = .object(object) }
+
+  package func endMessageElement(at index: Int) {
     while elements.count < index { elements.append(.null) }
     elements[index - 1] = current
   }
 
-  func discardMessageEntry() {}
+  package func discardMessageEntry() {}
 
   // MARK: Reading
 
-  var count: Int { elements.count }
+  package var count: Int { elements.count }
 
   /// The element, the first being 0; null behind the last.
-  subscript(index: Int) -> Element { index < elements.count ? elements[index] : .null }
+  package subscript(index: Int) -> Element { index < elements.count ? elements[index] : .null }
 
   /// Gives `body` the bytes of a string element.
-  func withString<R>(
+  package func withString<R>(
     _ offset: Int, _ count: Int, _ body: (UnsafeRawBufferPointer) throws -> R
   ) rethrows -> R {
     try text.withUnsafeBytes {
@@ -89,8 +99,8 @@ final class MessageElements: MessageSink {
     }
   }
 
-  /// The element as a tree.
-  func value(at index: Int) -> Value {
+  /// The element as a tree; nil for an object, which is none.
+  package func value(at index: Int) -> Value {
     switch self[index] {
     case .null: .null
     case .boolean(let value): .boolean(value)
@@ -98,6 +108,7 @@ final class MessageElements: MessageSink {
     case .number(let value): .number(value)
     case .string(let offset, let count): .string(ByteString(text[offset..<offset + count]))
     case .table(let table): .table(table)
+    case .object: .null
     }
   }
 }

@@ -1,5 +1,5 @@
 /// What names stand for, found by their bytes as they lie in a message.
-struct NameTable<Entry> {
+package struct NameTable<Entry> {
   fileprivate struct Named {
     let name: [UInt8]
     var entry: Entry
@@ -27,7 +27,7 @@ struct NameTable<Entry> {
     }
   }
 
-  subscript(name: UnsafeRawBufferPointer) -> Entry? {
+  package subscript(name: UnsafeRawBufferPointer) -> Entry? {
     for candidate in buckets[bucketIndex(name)] where candidate.name.count == name.count {
       if candidate.name.elementsEqual(name) { return candidate.entry }
     }

@@ -1,12 +1,18 @@
 import RPC
 
 /// What a call brings along.
-struct CallArguments {
+package struct CallArguments {
   /// The path or the method's name, for errors.
   let name: String
   let elements: MessageElements
   /// Which element is the first argument.
   let first: Int
+
+  package init(name: String, elements: MessageElements, first: Int) {
+    self.name = name
+    self.elements = elements
+    self.first = first
+  }
 
   private var count: Int { max(0, elements.count - first) }
 
@@ -60,32 +66,38 @@ public struct TangoArgumentError: Error, Sendable, Hashable, CustomStringConvert
   }
 }
 
-/// The results of a function, to be written behind the status.
-typealias ResultsWriter = @Sendable (inout TangoTextWriter) throws -> Void
+/// Takes results one by one.
+package protocol ResultReceiver: AnyObject {
+  /// - Throws: when the result cannot be sent.
+  func result<Result: Encodable>(_ result: Result) throws
+}
+
+/// Hands over the results of a function.
+package typealias ResultsSender = @Sendable (any ResultReceiver) throws -> Void
 
 /// A Swift function as peers call it.
-struct RemoteFunction: Sendable {
-  enum Body: Sendable {
-    /// Runs on the event loop, and writes its results behind the status.
-    case direct(@Sendable (CallArguments, inout TangoTextWriter) throws -> Void)
+package struct RemoteFunction: Sendable {
+  package enum Body: Sendable {
+    /// Runs on the event loop, and hands its results over at once.
+    case direct(@Sendable (CallArguments, any ResultReceiver) throws -> Void)
     /// Takes its arguments on the event loop; what it returns runs as a task.
-    case async(@Sendable (CallArguments) throws -> @Sendable () async throws -> ResultsWriter)
-    /// Returns an object, for `tango.ref`.
+    case async(@Sendable (CallArguments) throws -> @Sendable () async throws -> ResultsSender)
+    /// Returns an object, which stays here.
     case object(@Sendable (CallArguments) throws -> @Sendable () async throws -> any TangoObject)
   }
 
-  let path: String
-  let body: Body
+  package let path: String
+  package let body: Body
 }
 
 extension RemoteFunction.Body {
   static func direct<each Argument: Decodable & Sendable, each Result: Encodable & Sendable>(
     _ body: @escaping @Sendable (repeat each Argument) throws -> (repeat each Result)
   ) -> Self {
-    .direct { (call: CallArguments, writer: inout TangoTextWriter) in
+    .direct { (call: CallArguments, receiver: any ResultReceiver) in
       let arguments: (repeat each Argument) = try call.decode()
       let results: (repeat each Result) = try body(repeat each arguments)
-      try writeResults(repeat each results, to: &writer)
+      try send(repeat each results, to: receiver)
     }
   }
 
@@ -96,29 +108,20 @@ extension RemoteFunction.Body {
       let arguments: (repeat each Argument) = try call.decode()
       return {
         let results: (repeat each Result) = try await body(repeat each arguments)
-        return { writer in try writeResults(repeat each results, to: &writer) }
+        return { receiver in try send(repeat each results, to: receiver) }
       }
     }
   }
 }
 
-/// Writes the values as elements 2, 3, ... of the answer.
-func writeResults<each Result: Encodable>(
-  _ results: repeat each Result, to writer: inout TangoTextWriter
+private func send<each Result: Encodable>(
+  _ results: repeat each Result, to receiver: any ResultReceiver
 ) throws {
-  var index = 2
-  for result in repeat each results {
-    do {
-      try writer.element(index, result)
-    } catch let error as EncodingError {
-      throw UnsendableResult(index: index - 1, error: error)
-    }
-    index += 1
-  }
+  for result in repeat each results { try receiver.result(result) }
 }
 
 /// A result that the protocol has no form for.
-private struct UnsendableResult: Error, CustomStringConvertible {
+struct UnsendableResult: Error, CustomStringConvertible {
   let index: Int
   let error: EncodingError
 

@@ -16,19 +16,19 @@ import RPC
 ///
 /// Names with dots are inside of tables. Peers reach what is registered here, and nothing else.
 public struct TangoNamespace: Sendable {
-  indirect enum Node: Sendable {
+  package indirect enum Node: Sendable {
     case table(NameTable<Node>)
     case function(RemoteFunction)
     case variable(Variable)
   }
 
   /// A variable's two functions.
-  struct Variable: Sendable {
-    let read: @Sendable (inout TangoTextWriter) throws -> Void
+  package struct Variable: Sendable {
+    package let read: @Sendable (any ResultReceiver) throws -> Void
     let write: (@Sendable (CallArguments) throws -> Void)?
   }
 
-  private(set) var root = NameTable<Node>()
+  package private(set) var root = NameTable<Node>()
 
   public init() {}
 
@@ -134,7 +134,7 @@ public struct TangoNamespace: Sendable {
       path,
       .variable(
         Variable(
-          read: { writer in try writeResults(try get(), to: &writer) }, write: write)))
+          read: { receiver in try receiver.result(try get()) }, write: write)))
   }
 
   private mutating func add(_ path: String, _ body: RemoteFunction.Body) {

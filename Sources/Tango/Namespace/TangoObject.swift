@@ -91,7 +91,7 @@ public struct TangoMethods<Object: Sendable>: Sendable {
 
 extension TangoObject {
   /// The method of this name, bound to the object; nil when there is none.
-  func method(_ name: UnsafeRawBufferPointer) -> RemoteFunction.Body? {
+  package func method(_ name: UnsafeRawBufferPointer) -> RemoteFunction.Body? {
     Self.methods.table[name]?(self)
   }
 }

@@ -28,6 +28,8 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
   private var writer = TangoTextWriter()
   private let elements = MessageElements()
   private var references: References<any TangoObject>
+  /// Where the next result of the answer goes.
+  private var nextElement = 2
   /// The async function that runs.
   private var running: Task<Void, Never>?
   private var handshakeTimer: Scheduled<Void>?
@@ -284,7 +286,7 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
           try write(CallArguments(name: name, elements: elements, first: place + 1))
           respond { _ in }
         } else {
-          try write(true, variable.read)
+          try write(true) { try variable.read(self) }
         }
       } catch {
         respond(failure: error)
@@ -306,10 +308,10 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
         if makesReference { return respond(error: notAnObject) }
         if let tracer {
           try tracer.withSpan(path, ofKind: .server) { _ in
-            try write(true) { try function(arguments, &$0) }
+            try write(true) { try function(arguments, self) }
           }
         } else {
-          try write(true) { try function(arguments, &$0) }
+          try write(true) { try function(arguments, self) }
         }
         record(path, begin, true)
       case .async(let function):
@@ -384,7 +386,7 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
   private func keep(_ object: any TangoObject) {
     do throws(ReferenceError) {
       let id = try references.insert(object).description
-      respond { writer in try writer.element(2, id) }
+      respond { try $0.result(id) }
     } catch {
       respond(error: error.description)
     }
@@ -410,8 +412,12 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
 
   // MARK: Answers
 
-  private func respond(_ results: ResultsWriter) {
-    do { try write(true, results) } catch { respond(failure: error) }
+  private func respond(_ results: ResultsSender) {
+    do {
+      try write(true) { try results(self) }
+    } catch {
+      respond(failure: error)
+    }
   }
 
   private func respond(error text: String) { respond(failure: .string(ByteString(text))) }
@@ -426,7 +432,7 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
 
   private func respond(failure value: Value) {
     do {
-      try write(false) { try $0.element(2, value) }
+      try write(false) { try result(value) }
     } catch {
       respond(error: "tango server error: the error value could not be sent: \(error)")
     }
@@ -434,14 +440,15 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
 
   /// - Throws: when the results cannot be sent; then nothing was written.
   private func write(
-    _ status: Bool, _ body: (inout TangoTextWriter) throws -> Void
+    _ status: Bool, _ body: () throws -> Void
   ) throws {
     let waiting = writer.buffer.count
     let frame = LengthLineFraming.open(in: &writer.buffer)
     do {
       writer.beginTable(elements: 0, entries: 0)
       try writer.element(1, status)
-      try body(&writer)
+      nextElement = 2
+      try body()
       writer.endTable()
     } catch {
       writer.breakOff()
@@ -453,6 +460,17 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
       writer.buffer.truncate(to: waiting)
       throw TooLong(bytes: bytes, limit: configuration.limits.frameBytes)
     }
+  }
+}
+
+extension TangoServerHandler: ResultReceiver {
+  func result<Result: Encodable>(_ result: Result) throws {
+    do {
+      try writer.element(nextElement, result)
+    } catch let error as EncodingError {
+      throw UnsendableResult(index: nextElement - 1, error: error)
+    }
+    nextElement += 1
   }
 }
 

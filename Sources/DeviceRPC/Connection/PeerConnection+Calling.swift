@@ -1,0 +1,193 @@
+import NIOCore
+import RPC
+
+// This side's calls.
+extension PeerConnection {
+  /// Sends the call, now or when there is a sequence number for it; it is answered, or fails, exactly once.
+  ///
+  /// - Parameter write: writes what is called and the arguments.
+  func start(_ call: PendingCall, _ write: ArgumentsWriter) {
+    var mustFlush = false
+    let failure: (any Error)? = lock.withLock {
+      if let end = shared.end { return end }
+      if case .over = call.state { return CancellationError() }
+      let count = shared.session.calls.count + shared.waiting.count
+      guard count < settings.limits.callsInFlight else {
+        return RPCError.tooManyCalls(limit: settings.limits.callsInFlight)
+      }
+      do {
+        try output.message(.call, values: "argument") {
+          guard shared.waiting.isEmpty, let sequence = shared.session.calls.add(call) else {
+            return nil
+          }
+          call.state = .sent
+          return sequence
+        } keep: { payload in
+          call.state = .waiting(payload: payload)
+          shared.waiting.append(call)
+        } _: {
+          try write($0)
+        }
+      } catch {
+        return RPCError.unsendable(path: call.name, reason: "\(error)")
+      }
+      shared.earliestDeadline = min(shared.earliestDeadline, call.deadline)
+      mustFlush = !shared.isFlushScheduled
+      shared.isFlushScheduled = true
+      return nil
+    }
+    if let failure { return call.fail(failure) }
+    if mustFlush { eventLoop.execute { self.flushInTurn() } }
+  }
+
+  /// The caller was cancelled. The answer, if the call has been sent, will be dropped.
+  func cancel(_ call: PendingCall) {
+    let isMine = lock.withLock {
+      let before = call.state
+      call.state = .over
+      switch before {
+      case .new, .over: return false
+      case .waiting: return true
+      case .sent:
+        shared.session.calls.abandon { $0 === call }
+        return true
+      }
+    }
+    if isMine { call.fail(CancellationError()) }
+  }
+
+  /// Ends all calls whose deadline has passed.
+  ///
+  /// - Returns: those calls, and the deadline that is next.
+  func expireCalls(now: Int64) -> ([PendingCall], next: Int64) {
+    lock.withLock {
+      var expired: [PendingCall] = []
+      var next = Int64.max
+      func isLate(_ call: PendingCall) -> Bool {
+        if case .over = call.state { return false }
+        guard call.deadline <= now else {
+          next = min(next, call.deadline)
+          return false
+        }
+        call.state = .over
+        expired.append(call)
+        return true
+      }
+      shared.session.calls.abandon(where: isLate)
+      for call in shared.waiting { _ = isLate(call) }
+      shared.earliestDeadline = next
+      return (expired, next)
+    }
+  }
+
+  /// Takes the next message apart; when it is an answer, its number is free for a call that waits.
+  func nextEvent(in bytes: UnsafeRawBufferPointer) -> PeerSession<PendingCall>.Event {
+    lock.withLock {
+      let event = shared.session.next(in: bytes)
+      switch event {
+      case .answer(let call, _, _):
+        call.state = .over
+        sendWaiting()
+      case .lateAnswer: sendWaiting()
+      case .incomplete, .call, .unknownAnswer, .invalid: break
+      }
+      return event
+    }
+  }
+
+  private func sendWaiting() {
+    if shared.session.calls.count == 0 { shared.earliestDeadline = .max }
+    while let call = shared.waiting.first {
+      guard case .waiting(let payload) = call.state else {
+        shared.waiting.removeFirst()
+        continue
+      }
+      guard let sequence = shared.session.calls.add(call) else { return }
+      shared.waiting.removeFirst()
+      call.state = .sent
+      output.message(.call, sequence: sequence, payload: payload)
+    }
+  }
+
+  /// - Returns: all calls, which are over now.
+  func failAll(_ error: RPCError) -> [PendingCall] {
+    lock.withLock {
+      guard shared.end == nil else { return [] }
+      shared.end = error
+      let waiting = shared.waiting.filter { if case .waiting = $0.state { true } else { false } }
+      let calls = shared.session.calls.failAll() + waiting
+      for call in calls { call.state = .over }
+      shared.waiting = []
+      return calls
+    }
+  }
+
+  // MARK: Answers
+
+  func deliver(to call: PendingCall, _ status: PeerStatus, _ payload: UnsafeRawBufferPointer) {
+    defer { elements.removeAll() }
+    do throws(ReadFailure) {
+      try readValues(UnsafeRawBufferPointer(rebasing: payload[1...]))
+    } catch {
+      switch error {
+      case .refused(let reason):
+        return call.fail(RPCError.unreadable(path: call.name, reason: reason))
+      case .malformed(let reason):
+        call.fail(RPCError.protocolViolation(peer: name, reason: "a malformed answer: \(reason)"))
+        return disconnect("a malformed answer: \(reason)")
+      }
+    }
+    call.answer(status, elements)
+  }
+
+  func noteUnknownAnswer(_ sequence: UInt8) {
+    guard !hasToldOfUnknownAnswer else { return }
+    hasToldOfUnknownAnswer = true
+    settings.logger.warning("\(name): an answer to call \(sequence), which nobody made, is dropped")
+  }
+
+  // MARK: Values
+
+  /// Why values could not be read.
+  enum ReadFailure: Error {
+    /// The bytes are no values: nothing that comes from this peer makes sense.
+    case malformed(String)
+    /// They are values, but too many, or such as cannot be taken.
+    case refused(String)
+  }
+
+  /// Reads the values of a payload into ``elements``.
+  func readValues(_ payload: UnsafeRawBufferPointer) throws(ReadFailure) {
+    elements.removeAll()
+    var sink = PeerElementsSink(elements, limit: settings.limits.values)
+    var count = 0
+    reader.begin(payload)
+    while let tag = reader.nextTag {
+      guard count <= settings.limits.arguments else {
+        throw .refused("a message has more than \(settings.limits.arguments) values")
+      }
+      var unknown: UInt32?
+      do throws(CodecError) {
+        switch tag {
+        case PeerObject.ofSender:
+          let id = try reader.takeTaggedID()
+          if let peer { elements.object(RPCReference(id: id, peer: peer)) } else { elements.null() }
+        case PeerObject.ofReceiver:
+          let id = try reader.takeTaggedID()
+          if let object = lock.withLock({ output.object(id) }) {
+            elements.object(object)
+          } else {
+            unknown = id
+          }
+        default: try reader.readValue(into: &sink)
+        }
+      } catch {
+        throw error.kind == .limit ? .refused("\(error)") : .malformed("\(error)")
+      }
+      if let unknown { throw .refused("Unknown local object \(unknown)") }
+      count += 1
+      elements.endMessageElement(at: count)
+    }
+    if let refusal = sink.refusal { throw .refused("\(refusal)") }
+  }
+}

@@ -1,0 +1,219 @@
+import NIOCore
+import RPC
+import Tango
+
+// The other side's calls.
+extension PeerConnection {
+  func serve(_ sequence: UInt8, _ payload: UnsafeRawBufferPointer) {
+    defer { elements.removeAll() }
+    do throws(ReadFailure) {
+      try readValues(payload)
+      if elements.count == 0 { throw .malformed("no name of a function") }
+    } catch {
+      switch error {
+      case .malformed(let reason): return disconnect("a malformed call: \(reason)")
+      case .refused(let reason):
+        return respond(sequence, error: "rpc: cannot read the call: \(reason)")
+      }
+    }
+    guard state == .serving else { return respond(sequence, error: "rpc: the peer shuts down") }
+    guard case .string(let offset, let count) = elements[0] else {
+      return respond(sequence, .noSuchFunction)
+    }
+    let reserved = elements.withString(offset, count) { PeerFunction($0) }
+    if let reserved { return serve(sequence, reserved) }
+    switch elements.withString(offset, count, { node(at: $0) }) {
+    case nil: respond(sequence, .noSuchFunction)
+    case .table, .variable: respond(sequence, .notAFunction)
+    case .function(let function):
+      let arguments = CallArguments(name: function.path, elements: elements, first: 1)
+      perform(sequence, function.body, function.path, arguments)
+    }
+  }
+
+  /// What a path leads to.
+  private func node(at path: UnsafeRawBufferPointer) -> RPCNamespace.Node? {
+    var node = RPCNamespace.Node.table(namespace.root)
+    for part in PeerPath(path) {
+      guard case .table(let table) = node, let next = table[part] else { return nil }
+      node = next
+    }
+    return node
+  }
+
+  /// Serves a call of a function that every peer has.
+  private func serve(_ sequence: UInt8, _ function: PeerFunction) {
+    switch function {
+    case .evaluate:
+      guard case .string(let offset, let count) = elements[1] else {
+        return respond(sequence, error: "rpc: eval takes the path of a variable, a string")
+      }
+      evaluate(sequence, elements.withString(offset, count) { node(at: $0) })
+    case .build, .run: respond(sequence, error: "rpc: newexec is not allowed here: this is no Lua")
+    case .invoke: invoke(sequence)
+    case .call0: respond(sequence, error: "Not implemented")
+    }
+  }
+
+  private func evaluate(_ sequence: UInt8, _ node: RPCNamespace.Node?) {
+    switch node {
+    case nil: respond(sequence) { try $0.result(RPCValue.null) }
+    case .variable(let variable):
+      do {
+        let results = CollectedResults()
+        try variable.read(results)
+        respond(sequence, results.send)
+      } catch {
+        respond(sequence, failure: error)
+      }
+    case .table, .function: refuseResult(sequence, "a table of functions, or a function")
+    }
+  }
+
+  /// Calls a method: the object and the method's name are the first arguments.
+  private func invoke(_ sequence: UInt8) {
+    guard case .object(let value) = elements[1], let object = value as? any RPCObject,
+      case .string(let offset, let count) = elements[2]
+    else {
+      return respond(
+        sequence, error: "rpc: a method needs an object of this side, and the method's name")
+    }
+    let name = elements.withString(offset, count) { String(decoding: $0, as: UTF8.self) }
+    guard let method = elements.withString(offset, count, { object.method($0) }) else {
+      return respond(sequence, error: "rpc: the object has no method '\(name.prefix(40))'")
+    }
+    perform(sequence, method, name, CallArguments(name: name, elements: elements, first: 3))
+  }
+
+  // MARK: Functions
+
+  private func perform(
+    _ sequence: UInt8, _ body: RemoteFunction.Body, _ name: String, _ arguments: CallArguments
+  ) {
+    do {
+      switch body {
+      case .direct(let function):
+        let results = CollectedResults()
+        try RPCPeer.$current.withValue(peer) { try function(arguments, results) }
+        respond(sequence, results.send)
+      case .async(let function):
+        let function = try function(arguments)
+        run(sequence, function) { $0.respond(sequence, $1) }
+      case .object(let function):
+        let function = try function(arguments)
+        run(sequence, function) { connection, object in
+          connection.respond(sequence) { try ($0 as! PeerOutput).object(object) }
+        }
+      }
+    } catch {
+      respond(sequence, failure: error)
+    }
+  }
+
+  /// Runs an async function; others run at the same time.
+  private func run<Results: Sendable>(
+    _ sequence: UInt8, _ function: @escaping @Sendable () async throws -> Results,
+    _ finish: @escaping @Sendable (PeerConnection, Results) -> Void
+  ) {
+    guard running.count < NumberedCalls<PendingCall>.limit else {
+      return disconnect("more than \(NumberedCalls<PendingCall>.limit) calls at a time")
+    }
+    lastTask += 1
+    let id = lastTask
+    let peer = peer
+    running[id] = Task(executorPreference: executor) {
+      let outcome: Result<Results, any Error>
+      do {
+        outcome = .success(
+          try await RPCPeer.$current.withValue(peer) { try await function() })
+      } catch {
+        outcome = .failure(error)
+      }
+      self.finished(id, sequence, outcome, finish)
+    }
+  }
+
+  private func finished<Results: Sendable>(
+    _ id: Int, _ sequence: UInt8, _ outcome: Result<Results, any Error>,
+    _ finish: @escaping @Sendable (PeerConnection, Results) -> Void
+  ) {
+    guard eventLoop.inEventLoop else {
+      return eventLoop.execute { self.finished(id, sequence, outcome, finish) }
+    }
+    guard running.removeValue(forKey: id) != nil else { return }
+    switch outcome {
+    case .success(let results): finish(self, results)
+    case .failure(let error): respond(sequence, failure: error)
+    }
+    flushSoon()
+    finishIfDone()
+  }
+
+  // MARK: Answers
+
+  private func respond(_ sequence: UInt8, _ results: (any ResultReceiver) throws -> Void) {
+    do {
+      try write(sequence, .results, results)
+    } catch {
+      refuseResult(sequence, "\(error)")
+    }
+  }
+
+  private func respond(_ sequence: UInt8, failure error: any Error) {
+    guard let remote = error as? RPCRemoteError else {
+      return respond(sequence, error: "\(error)")
+    }
+    do {
+      try write(sequence, .error) { try $0.result(remote.value) }
+    } catch {
+      refuseResult(sequence, "the error value: \(error)")
+    }
+  }
+
+  private func respond(_ sequence: UInt8, error text: String) {
+    respond(sequence, .error) { $0.text(text) }
+  }
+
+  /// The function has run, but what it gave cannot be sent. The caller is not told what that was; so it is logged.
+  private func refuseResult(_ sequence: UInt8, _ reason: String) {
+    settings.logger.warning("\(name): a call cannot be answered: \(reason)")
+    respond(sequence, .unserializable) { $0.text(PeerStatus.unserializableText) }
+  }
+
+  private func respond(
+    _ sequence: UInt8, _ status: PeerStatus, _ write: (PeerOutput) -> Void = { _ in }
+  ) {
+    do {
+      try self.write(sequence, status) { write($0 as! PeerOutput) }
+    } catch {
+      // Longer than limits.frameBytes: nothing can be said.
+      disconnect("it cannot be answered: \(error)")
+    }
+  }
+
+  /// - Throws: when the values cannot be sent; then nothing was written.
+  private func write(
+    _ sequence: UInt8, _ status: PeerStatus, _ body: (any ResultReceiver) throws -> Void
+  ) throws {
+    try lock.withLock {
+      guard shared.end == nil else { return }
+      try output.message(.response, values: "result", sequence: { sequence }) { output in
+        output.status(status)
+        try body(output)
+      }
+    }
+  }
+}
+
+/// Results that wait to be written: the output is locked meanwhile, and the function must not run then.
+private final class CollectedResults: ResultReceiver {
+  private var senders: [(any ResultReceiver) throws -> Void] = []
+
+  func result<Result: Encodable>(_ result: Result) {
+    senders.append { try $0.result(result) }
+  }
+
+  func send(to receiver: any ResultReceiver) throws {
+    for sender in senders { try sender(receiver) }
+  }
+}

@@ -1,0 +1,93 @@
+public import Logging
+import NIOConcurrencyHelpers
+public import NIOCore
+import NIOPosix
+public import NIOSSL
+public import RPC
+public import Tango
+
+extension RPCPeer {
+  /// How a connection is made, and what it may cost.
+  public struct Configuration: Sendable {
+    /// How long connecting, and each call, may take; nil for no limit.
+    public var timeout: Duration? = .seconds(30)
+    /// TLS; nil for none.
+    public var tls: TLSConfiguration?
+    /// The name that the certificate must have, unless it is the host.
+    public var sslHostname: String?
+    /// What messages may cost, and how many calls may await their answers or a sequence number.
+    public var limits = RPCLimits()
+    /// A connection that is silent for so long, while neither side has called, is closed; nil for never.
+    public var idleTimeout: Duration?
+    /// A connection on which no byte comes for so long in the middle of a message is closed; nil for never.
+    public var stallTimeout: Duration? = .seconds(60)
+    /// Bytes that may wait for a peer which does not read.
+    public var maxUnsentBytes = 64 << 20
+    /// Where it is told, in one line, that the peer breaks the protocol, and which results could not be sent.
+    public var logger = Logger(label: "rpc")
+    /// Runs the connection; NIO's own threads unless told otherwise.
+    public var eventLoopGroup: (any EventLoopGroup)?
+
+    /// The defaults.
+    public init() {}
+  }
+
+  /// Connects to a peer that listens: a device, Milonga's `rpc.newserveronly`, an ``RPCServer``.
+  ///
+  /// - Parameter namespace: what the other side may call; nothing unless told otherwise.
+  /// - Throws: ``RPCError/connectFailed(peer:reason:)``.
+  public static func connect(
+    host: String = "localhost", port: Int = 1999, serving namespace: RPCNamespace = .init(),
+    configuration: Configuration = .init()
+  ) async throws -> RPCPeer {
+    let name = host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+    do {
+      let context = try configuration.tls.map { try NIOSSLContext(configuration: $0) }
+      let settings = ConnectionSettings(configuration)
+      // Several addresses may be tried at once.
+      let attempts = NIOLockedValueBox<[ObjectIdentifier: PeerConnection]>([:])
+      let channel = try await ClientBootstrap(
+        group: configuration.eventLoopGroup ?? MultiThreadedEventLoopGroup.singleton
+      )
+      .channelOption(.socketOption(.tcp_nodelay), value: 1)
+      .connectTimeout(configuration.timeout.map { TimeAmount($0) } ?? .hours(24 * 365))
+      .channelInitializer { channel in
+        channel.eventLoop.makeCompletedFuture {
+          let pipeline = channel.pipeline.syncOperations
+          if let context {
+            let serverName = configuration.sslHostname ?? Self.serverName(host, port)
+            try pipeline.addHandler(
+              try NIOSSLClientHandler(context: context, serverHostname: serverName))
+          }
+          try settings.addIdleHandler(to: pipeline)
+          let connection = PeerConnection(channel, name, namespace, settings)
+          try pipeline.addHandler(connection)
+          attempts.withLockedValue { $0[ObjectIdentifier(channel)] = connection }
+        }
+      }
+      .connect(host: host, port: port).get()
+      guard let connection = attempts.withLockedValue({ $0[ObjectIdentifier(channel)] }),
+        let peer = connection.claimPeer()
+      else { throw RPCError.connectionClosed(peer: name) }
+      try await withTaskCancellationHandler {
+        try await connection.opened.futureResult.get()
+      } onCancel: {
+        connection.end(.shutDown)
+      }
+      return peer
+    } catch {
+      try Task.checkCancellation()
+      switch error as? RPCError {
+      case .protocolViolation(_, let reason):
+        throw RPCError.connectFailed(peer: name, reason: reason)
+      case .connectionClosed: throw RPCError.connectFailed(peer: name, reason: "closed by the peer")
+      default: throw RPCError.connectFailed(peer: name, reason: connectionFailure(error))
+      }
+    }
+  }
+
+  /// What the certificate must name. An address is no name.
+  private static func serverName(_ host: String, _ port: Int) -> String? {
+    (try? SocketAddress(ipAddress: host, port: port)) == nil ? host : nil
+  }
+}

@@ -1,0 +1,112 @@
+import RPC
+public import Tango
+
+/// Stands for an object that lives on the other side. Its methods are the members:
+///
+/// ```swift
+/// let pump: RPCReference = try await peer.require("pump")
+/// try await pump.start(3)
+/// ```
+///
+/// As an argument by itself it is that object again. The protocol does not tell the other side when nobody needs the
+/// object any more: it lives there until the connection ends.
+@dynamicMemberLookup
+public final class RPCReference: Sendable {
+  /// Its number on the connection.
+  public let id: UInt32
+  /// Where it lives.
+  public let peer: RPCPeer
+
+  init(id: UInt32, peer: RPCPeer) {
+    self.id = id
+    self.peer = peer
+  }
+
+  /// A method of the object.
+  public subscript(dynamicMember name: String) -> RPCMethod { self[path: name] }
+
+  /// The same for names that are no identifiers of Swift.
+  public subscript(path name: String) -> RPCMethod {
+    RPCMethod(_callee: RPCCallee(peer: peer, target: .method(name, of: self)))
+  }
+}
+
+/// A method of an object of the other side.
+public struct RPCMethod: RPCCallable {
+  public let _callee: RPCCallee
+}
+
+extension RPCReference: Equatable {
+  public static func == (a: RPCReference, b: RPCReference) -> Bool {
+    a.id == b.id && a.peer === b.peer
+  }
+}
+
+extension RPCReference: SentByReference {
+  func send(to output: PeerOutput) throws {
+    guard output === peer.connection.output else {
+      throw Unsendable(description: "an object of another connection cannot be sent on this one")
+    }
+    output.remoteObject(id)
+  }
+}
+
+/// An object of this program that goes to the other side by reference, as an argument or as a result:
+///
+/// ```swift
+/// try await peer.subscribe(RPCShared(listener))      // the device calls listener's methods
+/// api.register("find") { (name: String) in RPCShared(sensors[name]) }
+/// api.register("join") { (first: RPCShared<Sensor>, second: RPCShared<Sensor>) in ... }
+/// ```
+///
+/// The connection keeps the object until it ends.
+public struct RPCShared<Object: RPCObject>: Sendable {
+  public let object: Object
+
+  public init(_ object: Object) { self.object = object }
+}
+
+extension RPCShared: SentByReference {
+  func send(to output: PeerOutput) throws { try output.object(object) }
+}
+
+extension RPCShared: ReceivedByReference {
+  package init?(object: any AnyObject & Sendable) {
+    guard let object = object as? Object else { return nil }
+    self.object = object
+  }
+}
+
+/// What is written as a reference, if it stands by itself.
+protocol SentByReference {
+  func send(to output: PeerOutput) throws
+}
+
+extension RPCReference: Codable {
+  /// Fails: a reference can only be an argument or a result by itself.
+  public convenience init(from decoder: any Decoder) throws { throw noReference(in: decoder) }
+
+  /// Fails, as above.
+  public func encode(to encoder: any Encoder) throws { throw referenceInside(self, encoder) }
+}
+
+extension RPCShared: Codable {
+  /// Fails: a reference can only be an argument or a result by itself.
+  public init(from decoder: any Decoder) throws { throw noReference(in: decoder) }
+
+  /// Fails, as above.
+  public func encode(to encoder: any Encoder) throws { throw referenceInside(self, encoder) }
+}
+
+private func noReference(in decoder: any Decoder) -> DecodingError {
+  .dataCorrupted(
+    .init(
+      codingPath: decoder.codingPath, debugDescription: "expected an object, got a value"))
+}
+
+private func referenceInside(_ value: Any, _ encoder: any Encoder) -> Unsendable {
+  let place = encoder.codingPath.map(\.stringValue).joined(separator: ".")
+  return Unsendable(
+    description: "an object goes by reference only as an argument or a result by itself, not inside"
+      + (place.isEmpty ? " of a table" : " of a table, at '\(place)'"))
+}

@@ -1,0 +1,56 @@
+public import Logging
+public import NIOCore
+public import NIOSSL
+public import RPC
+
+extension RPCServer {
+  /// How a server listens, and what connections may cost.
+  public struct Configuration: Sendable {
+    /// Only this machine can connect unless told otherwise; `0.0.0.0` or `::` is every interface.
+    public var host = "127.0.0.1"
+    /// 0 for any free port: see ``RPCServer/start()``.
+    public var port = 1999
+    /// TLS; nil for none. Ask for client certificates by its `certificateVerification`.
+    public var tls: TLSConfiguration?
+    /// How long each call of a peer may take; nil for no limit.
+    public var timeout: Duration? = .seconds(30)
+    /// What one connection may cost.
+    public var limits = RPCLimits()
+    /// Connections at a time; further ones are closed at once.
+    public var maxConnections = 100_000
+    /// A connection that is silent for so long, while neither side has called, is closed; nil for never.
+    public var idleTimeout: Duration?
+    /// A connection on which no byte comes for so long in the middle of a message is closed; nil for never.
+    public var stallTimeout: Duration? = .seconds(60)
+    /// How long the TLS handshake and ``authorize`` may take.
+    public var handshakeTimeout = Duration.seconds(10)
+    /// Bytes that may wait for a peer which does not read.
+    public var maxUnsentBytes = 64 << 20
+    /// Asked once for each connection, before anything else; false closes it.
+    public var authorize: (@Sendable (Client) async throws -> Bool)?
+    /// How long calls may take to finish when the server shuts down.
+    public var shutdownGrace = Duration.seconds(30)
+    /// Where peers that break the protocol, refused ones, and results that could not be sent are told of: one line
+    /// each.
+    public var logger = Logger(label: "rpc")
+    /// Runs the connections; NIO's own threads unless told otherwise.
+    public var eventLoopGroup: (any EventLoopGroup)?
+
+    /// The defaults.
+    public init() {}
+
+    /// The defaults, with another place to listen.
+    public init(host: String = "127.0.0.1", port: Int) {
+      self.host = host
+      self.port = port
+    }
+  }
+
+  /// Who wants to connect.
+  public struct Client: Sendable {
+    /// Its address.
+    public let address: SocketAddress?
+    /// Its certificate, verified as the server's TLS configuration says; nil without one.
+    public let certificate: NIOSSLCertificate?
+  }
+}
