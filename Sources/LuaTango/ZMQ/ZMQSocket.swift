@@ -70,9 +70,15 @@ final class ZMQSocket {
     handle = nil
   }
 
-  /// Nil, or why that failed.
+  /// Nil, or why that failed. A server that is to take the place of another one waits a moment until that is gone.
   func bind(_ url: String) -> String? {
-    let code = milonga_zmq_bind(handle, url)
+    var code = milonga_zmq_bind(handle, url)
+    var attempts = 0
+    while code == EADDRINUSE, attempts < 50 {
+      usleep(10_000)
+      attempts += 1
+      code = milonga_zmq_bind(handle, url)
+    }
     return code == 0 ? nil : Self.text(of: code)
   }
 
