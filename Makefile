@@ -17,6 +17,9 @@ STATIC := --static-swift-stdlib -Xlinker -L$(CURDIR)/$(STATIC_LIBRARIES) \
 # The tests run with exclusivity checks; released code has passed them and does without their cost.
 RELEASE := -c release $(STATIC) -Xswiftc -enforce-exclusivity=unchecked
 
+# The tests of what stands on SwiftNIO.
+ASYNCHRONOUS := ^TangoTests\.|^DeviceRPCTests\.
+
 SANITIZED := --sanitize=address --scratch-path .build/sanitized
 
 build: packages
@@ -37,7 +40,9 @@ run: build
 test: packages-test
 	swift build --build-tests
 	$(MAKE) --no-print-directory build
-	swift test --skip-build
+	swift test --skip-build --skip '$(ASYNCHRONOUS)'
+	@# Most tests wait for programs and keep Swift's few threads meanwhile; these need them.
+	swift test --skip-build --filter '$(ASYNCHRONOUS)'
 	@# Once more with AddressSanitizer, for the C shims and what Swift does with pointers; without the part
 	@# on SwiftNIO, which has neither, and would take minutes to build.
 	MILONGA_WITHOUT_NIO=1 swift build --build-tests $(SANITIZED)
