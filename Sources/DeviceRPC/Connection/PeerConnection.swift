@@ -444,7 +444,7 @@ final class PeerConnection: ChannelDuplexHandler, @unchecked Sendable {
 /// Bytes that are collected before they are sent.
 private let mostCollected = 64 << 10
 
-#if os(Linux)
+#if canImport(Glibc)
   import Glibc
 
   private let quickAcknowledgement: ChannelOptions.Types.SocketOption? = .init(
