@@ -51,12 +51,17 @@ test: packages-test
 		--filter 'LuaTests|CopasTests|LuaRPCTests|XPIOTests|ProcessTests'
 
 # Options for the driver go into BENCH: make bench BENCH="--case 'tango-*' --rounds 9"
-bench: build build/bench-echo build/bench-load build/bench-peer
+bench: build build/bench-echo build/bench-load build/bench-peer bench-tango
 	python3 Benchmarks/bench.py $(BENCH)
 
 # Ten minutes; options go into SOAK: make soak SOAK="--seconds 60"
 soak: build
 	build/milonga Tests/Soak/soak.lua $(SOAK)
+
+.PHONY: bench-tango
+bench-tango:
+	swift build $(RELEASE) --product tango-swift
+	@cp .build/release/tango-swift build/bench-tango
 
 build/bench-%: Benchmarks/%.c
 	@mkdir -p build

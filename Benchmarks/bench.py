@@ -598,6 +598,7 @@ def define_cases(tools: Tools) -> list[Case]:
         )
 
     cases.extend(rpc_cases(tools))
+    cases.extend(tango_cases(tools))
 
     cases.append(
         Case(
@@ -639,19 +640,92 @@ def rpc_cases(tools: Tools) -> list[Case]:
             bound=at_least(20.0),
         )
     )
-    script = str(RPC / "codec.lua")
+    cases.append(codec_case(tools, "rpc-codec", "luatobin", 2.0))
+    return cases
+
+
+def codec_case(tools: Tools, name: str, codec: str, floor: float) -> Case:
+    """A codec beside lua-cjson, on the same table."""
+    script = str(HERE / "codec.lua")
     cjson = Program(
         "lua-cjson", ("lua5.4", script, "cjson"),
         missing=unless_loadable("lua5.4", ("cjson",), None),
     )
+    return Case(
+        name=name,
+        what=f"{codec}: a nested table of 1 MB (as JSON) encoded and decoded",
+        reference=Working(cjson, "B/s"),
+        subject=Working(tools.milonga_command(script, codec), "B/s"),
+        peers=(Working(tools.milonga_command(script, "cjson"), "B/s"),),
+        bound=at_least(floor),
+    )
+
+
+def tango_cases(tools: Tools) -> list[Case]:
+    """tango's other ends: the event-driven server, Swift, and codecs; beside Tarantool's net.box where it is installed."""
+    c_echo, lua_server = tools.c_echo(), tools.milonga("tango-echo.lua", takes_port=True)
+    ev_server = tools.milonga("tango-ev-echo.lua", takes_port=True)
+    swift = tools.built("Milonga (Swift)", "bench-tango", "server")
+    cases = []
+    for name, server, floor in (("tango-ev", ev_server, 0.9), ("tango-swift", swift, 0.7)):
+        for connections in (16, 256):
+            cases.append(
+                Case(
+                    name=f"{name}-{connections}",
+                    what=f"{server.label}, echo('32 bytes'), {connections} connections",
+                    reference=Serving(c_echo, Load(connections)),
+                    subject=Serving(server, Load(connections, kind="tango", payload=32)),
+                    bound=at_least(floor),
+                )
+            )
+
+    net_box = Working(tools.net_box("callers.lua", "256", "2"), "call/s", tools.net_box("server.lua"))
+    flight = Load(connections=1, kind="tango", payload=32, depth=256)
+    for name, server, floor in (("tango-netbox", lua_server, 6.0), ("tango-swift-netbox", swift, 3.0)):
+        cases.append(
+            Case(
+                name=name,
+                what="256 calls in flight on one connection; reference: net.box with 256 fibers",
+                reference=net_box,
+                subject=Serving(server, flight),
+                bound=at_least(floor),
+            )
+        )
+
+    def swift_client(callers: int) -> Working:
+        client = tools.built("Milonga (Swift)", "bench-tango", "client", str(callers), "2")
+        return Working(client, "call/s", lua_server)
+
+    blocking = tools.milonga_command(str(HERE / "tango" / "blocking.lua"), "2")
     cases.append(
         Case(
-            name="rpc-codec",
-            what="luatobin, a nested table of 1 MB (as JSON) encoded and decoded",
-            reference=Working(cjson, "B/s"),
-            subject=Working(tools.milonga_command(script, "luatobin"), "B/s"),
-            peers=(Working(tools.milonga_command(script, "cjson"), "B/s"),),
+            name="tango-swift-client-1",
+            what="a Swift client, one call at a time; reference: the blocking client in Lua",
+            reference=Working(blocking, "call/s", lua_server),
+            subject=swift_client(1),
+            bound=at_least(0.8),
+        )
+    )
+    cases.append(
+        Case(
+            name="tango-swift-client-256",
+            what="a Swift client, 256 tasks; reference: net.box with 256 fibers",
+            reference=net_box,
+            subject=swift_client(256),
             bound=at_least(2.0),
+        )
+    )
+    cases.append(codec_case(tools, "tango-codec-text", "tango", 1.0))
+    cases.append(codec_case(tools, "tango-codec-msgpack", "msgpack", 2.0))
+
+    luajit = Serving(tools.original_tango("luajit"), Load(16, kind="tango", payload=32))
+    cases.append(
+        Case(
+            name="tango-original-16",
+            what="the original's server under LuaJIT, the same load, 16 connections",
+            reference=luajit,
+            subject=Serving(lua_server, Load(16, kind="tango", payload=32)),
+            bound=at_least(2.5),
         )
     )
     return cases
@@ -854,6 +928,10 @@ class Tools:
 
     def tango_peers(self) -> list[Program]:
         return [self.original_tango("lua5.1"), self.original_tango("luajit")]
+
+    def net_box(self, script: str, *arguments: str) -> Program:
+        missing = None if shutil.which("tarantool") else "tarantool is not installed"
+        return Program("net.box", ("tarantool", str(HERE / "netbox" / script), *arguments), missing=missing)
 
     def original_tango(self, interpreter: str) -> Program:
         folder = self.options.tango_original
