@@ -396,10 +396,8 @@ final class PeerConnection: ChannelDuplexHandler, @unchecked Sendable {
     visit?.cancel()
     visit = nil
     received = ByteBuffer()
-    let reason = lock.withLock {
-      output.release()
-      return shared.end
-    }
+    let (reason, objects) = lock.withLock { (shared.end, output.release()) }
+    withExtendedLifetime(objects) {}
     _ = claimPeer()
     opened.fail(reason ?? .connectionClosed(peer: name))
     context?.close(promise: nil)
