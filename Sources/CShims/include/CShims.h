@@ -13,6 +13,5 @@
 #include "milonga_system.h"
 #include "milonga_vm.h"
 #include "milonga_watchdog.h"
-#include "milonga_zmq.h"
 
 #endif
