@@ -597,6 +597,59 @@ def define_cases(tools: Tools) -> list[Case]:
             )
         )
 
+    for connections in (16, 256):
+        load = Load(connections, kind="tango", payload=32)
+        cases.append(
+            Case(
+                name=f"tango-ev-{connections}",
+                what=f"the same by ev_socket, without a coroutine per client, {connections} connections",
+                reference=Serving(c_echo, Load(connections)),
+                subject=Serving(milonga("tango-echo.lua", "ev_socket", takes_port=True), load),
+                bound=at_least(0.9),
+            )
+        )
+
+    cases.append(
+        Case(
+            name="tango-luajit",
+            what="tango echo('32 bytes'), 16 connections, against the original on LuaJIT",
+            reference=Serving(tools.original_tango("luajit"), Load(16, kind="tango", payload=32)),
+            subject=Serving(
+                milonga("tango-echo.lua", takes_port=True), Load(16, kind="tango", payload=32)
+            ),
+            bound=at_least(2.5),
+        )
+    )
+
+    cases.append(
+        Case(
+            name="tango-netbox",
+            what="256 calls of a Lua `echo` in flight on one connection, against Tarantool's net.box",
+            reference=Working(
+                tools.tarantool("calls.lua"), "calls",
+                peer=tools.tarantool("server.lua", takes_port=True),
+            ),
+            subject=Serving(
+                milonga("tango-echo.lua", takes_port=True),
+                Load(connections=1, kind="tango", payload=32, depth=256),
+            ),
+            bound=at_least(6.0),
+        )
+    )
+
+    for codec, floor in (("tango", 1.0), ("msgpack", 2.0), ("json", None)):
+        cases.append(
+            Case(
+                name=f"codec-{codec}",
+                what=f"a nested table of 1 MB there and back with tango.codec.{codec}, against lua-cjson",
+                reference=Working(tools.cjson(str(HERE / "codec" / "codec.lua"), "cjson"), "B"),
+                subject=Working(
+                    tools.milonga_command(str(HERE / "codec" / "codec.lua"), codec), "B"
+                ),
+                bound=at_least(floor) if floor else None,
+            )
+        )
+
     cases.extend(rpc_cases(tools))
     cases.extend(tango_cases(tools))
 
@@ -941,6 +994,17 @@ class Tools:
             f"tango/{interpreter}", interpreter, ("tango", "tango.server.copas_socket"),
             SERVERS / "tango-echo.lua", lua_folder=folder, takes_port=True,
         )
+
+    def tarantool(self, script: str, takes_port: bool = False) -> Program:
+        missing = None if shutil.which("tarantool") else "tarantool is not installed"
+        return Program(
+            "tarantool", ("tarantool", str(HERE / "tarantool" / script)), takes_port=takes_port,
+            missing=missing,
+        )
+
+    def cjson(self, *command: str) -> Program:
+        missing = unless_loadable("lua5.4", ("cjson",), None)
+        return Program("lua-cjson", ("lua5.4", *command), missing=missing)
 
     def stock_lua(
         self,

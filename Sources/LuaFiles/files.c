@@ -63,6 +63,13 @@ static const char copas_tls[] = {
 #embed "lua/copas/tls.lua"
 };
 
+static const char milonga_call[] = {
+#embed "lua/milonga/call.lua"
+};
+static const char milonga_serve[] = {
+#embed "lua/milonga/serve.lua"
+};
+
 static const milonga_luafile files[] = {
     {"socket", "=milonga/socket.lua", socket, sizeof socket, 0},
     {"ltn12", "=milonga/ltn12.lua", ltn12, sizeof ltn12, 0},
@@ -83,6 +90,8 @@ static const milonga_luafile files[] = {
     {"copas.layer", "=milonga/copas/layer.lua", copas_layer, sizeof copas_layer, 0},
     {"copas.smtp", "=milonga/copas/smtp.lua", copas_smtp, sizeof copas_smtp, 0},
     {"copas.tls", "=milonga/copas/tls.lua", copas_tls, sizeof copas_tls, 1},
+    {"milonga.call", "=milonga/call.lua", milonga_call, sizeof milonga_call, 1},
+    {"milonga.serve", "=milonga/serve.lua", milonga_serve, sizeof milonga_serve, 1},
     {NULL, NULL, NULL, 0, 0},
 };
 

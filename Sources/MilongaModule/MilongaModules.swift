@@ -48,6 +48,19 @@ public enum MilongaModules {
     }
   }
 
+  /// A command of the program `milonga` that is written in Lua.
+  public enum Command: Sendable {
+    case call, serve
+  }
+
+  /// Pushes the function that a command is; it looks into the global `arg`.
+  public static func push(_ command: Command, onto call: LuaCall) throws(LuaFailure) {
+    switch command {
+    case .call: try SocketModule.pushFile("milonga.call", onto: call)
+    case .serve: try SocketModule.pushFile("milonga.serve", onto: call)
+    }
+  }
+
   /// Registers a module in the table on top of the stack. `open` pushes what `require` returns.
   private static func add(
     _ name: String, to call: LuaCall, open: @escaping (LuaCall) throws(LuaFailure) -> Void

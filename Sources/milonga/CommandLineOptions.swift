@@ -1,4 +1,5 @@
 import Glibc
+import MilongaModule
 
 /// What a command line asks for.
 enum CommandLineRequest {
@@ -29,6 +30,8 @@ struct CommandLineOptions {
   enum Script {
     case file(CString)
     case standardInput
+    /// `call` or `serve`; a file of that name is `./call`.
+    case command(MilongaModules.Command)
   }
 
   private(set) var actions: [Action] = []
@@ -80,7 +83,7 @@ extension CommandLineRequest {
         break
       }
       if argument[0] != CChar(ascii: "-") {
-        options.setScript(.file(argument), at: index)
+        options.setScript(Self.script(argument), at: index)
       } else if argument[1] == 0 {
         options.setScript(.standardInput, at: index)
       } else if argument[1] == CChar(ascii: "e") || argument[1] == CChar(ascii: "l") {
@@ -101,6 +104,13 @@ extension CommandLineRequest {
       index += 1
     }
     self = .run(options)
+  }
+
+  /// What the first word that is no option means.
+  private static func script(_ word: CString) -> CommandLineOptions.Script {
+    if strcmp(word, "call") == 0 { return .command(.call) }
+    if strcmp(word, "serve") == 0 { return .command(.serve) }
+    return .file(word)
   }
 }
 

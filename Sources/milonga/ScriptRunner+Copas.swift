@@ -62,12 +62,7 @@ extension ScriptRunner {
   private func add(
     _ script: CommandLineOptions.Script, to scripts: Int, _ call: LuaCall
   ) throws(LuaFailure) -> Bool {
-    let status =
-      switch script {
-      case .file(let path): call.load(file: path)
-      case .standardInput: call.load(file: nil)
-      }
-    guard report(status, call) else { return false }
+    guard try load(script, call) else { return false }
     let function = call.count
     let count = try pushScriptArguments(call)
     call.pushTable(elements: count + 1)

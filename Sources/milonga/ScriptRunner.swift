@@ -136,15 +136,23 @@ struct ScriptRunner {
     return true
   }
 
+  /// Pushes the function that a script is.
+  func load(
+    _ script: CommandLineOptions.Script, _ call: LuaCall
+  ) throws(LuaFailure) -> Bool {
+    switch script {
+    case .file(let path): return report(call.load(file: path), call)
+    case .standardInput: return report(call.load(file: nil), call)
+    case .command(let command):
+      try MilongaModules.push(command, onto: call)
+      return true
+    }
+  }
+
   private func run(
     _ script: CommandLineOptions.Script, _ call: LuaCall
   ) throws(LuaFailure) -> Bool {
-    let status =
-      switch script {
-      case .file(let path): call.load(file: path)
-      case .standardInput: call.load(file: nil)
-      }
-    guard report(status, call) else { return false }
+    guard try load(script, call) else { return false }
     let count = try pushScriptArguments(call)
     return report(call.run(arguments: count), call)
   }

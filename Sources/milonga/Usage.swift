@@ -30,11 +30,21 @@ enum Usage {
     servers and remote calls, compatible with LuaSocket, Copas and tango.
 
     usage: \(programName) [options] [script [args]]
+           \(programName) call [--json] HOST:PORT PATH [ARGS...]
+           \(programName) serve FILE.lua [--port N] [--interface I]
 
     Without a script, -e or -v, Milonga opens a prompt on a terminal, and otherwise
     runs what it reads from standard input.
 
     \(options)
+    Commands (a script of that name is ./call):
+      call         call a function of a tango server, or read a variable; arguments
+                   and results are Lua literals, with --json results are JSON.
+                   HOST:PORT may be a ZeroMQ address, such as tcp://localhost:5555.
+                   Status: 0, 1 for an error, 2 for a wrong command line
+      serve        offer what FILE.lua returns, a table, to tango clients; on port
+                   12345 of 127.0.0.1 unless told otherwise
+
     Modules built in (use them with require, or -l):
     \(modules())
     Lua's own modules, and C modules such as cjson, are found as lua5.4 finds them.
@@ -42,6 +52,7 @@ enum Usage {
     Examples:
       milonga server.lua 12345    run a script; its arguments are in arg and ...
       milonga -e 'print(2^53)'    run one statement
+      milonga call localhost:12345 math.sqrt 2
       milonga -l s=socket -i      try a module at the prompt, as the global s
 
     """

@@ -3,14 +3,21 @@
 
 local tango = require 'tango'
 
+local port = tonumber(os.getenv 'TANGO_PORT')
+
 local function onPort(f)
   return function(configuration)
     configuration = configuration or {}
-    configuration.port = configuration.port or tonumber(os.getenv 'TANGO_PORT')
+    configuration.port = configuration.port or port
+    configuration.url = configuration.url or ('tcp://127.0.0.1:%d'):format(port)
     return f(configuration)
   end
 end
 
-local back = tango.server.copas_socket
-back.new, back.loop = onPort(back.new), onPort(back.loop)
-tango.client.socket.connect = onPort(tango.client.socket.connect)
+for _, side in pairs{tango.server, tango.client} do
+  for _, back in pairs(side) do
+    for _, name in pairs{'new', 'loop', 'connect'} do
+      if back[name] then back[name] = onPort(back[name]) end
+    end
+  end
+end
