@@ -7,7 +7,7 @@
 
 # Debian packages for building and running; more for the tests, which compare with the originals.
 PACKAGES := liblua5.4-dev pkg-config
-TEST_PACKAGES := $(PACKAGES) lua5.4 lua-socket lua-cjson lua-sec openssl lua5.1 lua-copas lua-coxpcall gcc
+TEST_PACKAGES := $(PACKAGES) lua5.4 lua-socket lua-cjson lua-sec openssl lua5.1 lua-copas lua-coxpcall gcc libzmq5
 
 # The Swift runtime is linked into the products, and so is libstdc++: loading it would take longer
 # than all else at start-up. The linker finds only the static one in this folder.

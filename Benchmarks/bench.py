@@ -621,35 +621,6 @@ def define_cases(tools: Tools) -> list[Case]:
         )
     )
 
-    cases.append(
-        Case(
-            name="tango-netbox",
-            what="256 calls of a Lua `echo` in flight on one connection, against Tarantool's net.box",
-            reference=Working(
-                tools.tarantool("calls.lua"), "calls",
-                peer=tools.tarantool("server.lua", takes_port=True),
-            ),
-            subject=Serving(
-                milonga("tango-echo.lua", takes_port=True),
-                Load(connections=1, kind="tango", payload=32, depth=256),
-            ),
-            bound=at_least(6.0),
-        )
-    )
-
-    for codec, floor in (("tango", 1.0), ("msgpack", 2.0), ("json", None)):
-        cases.append(
-            Case(
-                name=f"codec-{codec}",
-                what=f"a nested table of 1 MB there and back with tango.codec.{codec}, against lua-cjson",
-                reference=Working(tools.cjson(str(HERE / "codec" / "codec.lua"), "cjson"), "B"),
-                subject=Working(
-                    tools.milonga_command(str(HERE / "codec" / "codec.lua"), codec), "B"
-                ),
-                bound=at_least(floor) if floor else None,
-            )
-        )
-
     cases.extend(rpc_cases(tools))
     cases.extend(tango_cases(tools))
 
@@ -715,22 +686,20 @@ def codec_case(tools: Tools, name: str, codec: str, floor: float) -> Case:
 
 
 def tango_cases(tools: Tools) -> list[Case]:
-    """tango's other ends: the event-driven server, Swift, and codecs; beside Tarantool's net.box where it is installed."""
+    """tango's other ends: Swift, and codecs; beside Tarantool's net.box where it is installed."""
     c_echo, lua_server = tools.c_echo(), tools.milonga("tango-echo.lua", takes_port=True)
-    ev_server = tools.milonga("tango-ev-echo.lua", takes_port=True)
     swift = tools.built("Milonga (Swift)", "bench-tango", "server")
     cases = []
-    for name, server, floor in (("tango-ev", ev_server, 0.9), ("tango-swift", swift, 0.7)):
-        for connections in (16, 256):
-            cases.append(
-                Case(
-                    name=f"{name}-{connections}",
-                    what=f"{server.label}, echo('32 bytes'), {connections} connections",
-                    reference=Serving(c_echo, Load(connections)),
-                    subject=Serving(server, Load(connections, kind="tango", payload=32)),
-                    bound=at_least(floor),
-                )
+    for connections in (16, 256):
+        cases.append(
+            Case(
+                name=f"tango-swift-{connections}",
+                what=f"the server in Swift, echo('32 bytes'), {connections} connections",
+                reference=Serving(c_echo, Load(connections)),
+                subject=Serving(swift, Load(connections, kind="tango", payload=32)),
+                bound=at_least(0.7),
             )
+        )
 
     net_box = Working(tools.net_box("callers.lua", "256", "2"), "call/s", tools.net_box("server.lua"))
     flight = Load(connections=1, kind="tango", payload=32, depth=256)
@@ -770,17 +739,6 @@ def tango_cases(tools: Tools) -> list[Case]:
     )
     cases.append(codec_case(tools, "tango-codec-text", "tango", 1.0))
     cases.append(codec_case(tools, "tango-codec-msgpack", "msgpack", 2.0))
-
-    luajit = Serving(tools.original_tango("luajit"), Load(16, kind="tango", payload=32))
-    cases.append(
-        Case(
-            name="tango-original-16",
-            what="the original's server under LuaJIT, the same load, 16 connections",
-            reference=luajit,
-            subject=Serving(lua_server, Load(16, kind="tango", payload=32)),
-            bound=at_least(2.5),
-        )
-    )
     return cases
 
 
@@ -994,17 +952,6 @@ class Tools:
             f"tango/{interpreter}", interpreter, ("tango", "tango.server.copas_socket"),
             SERVERS / "tango-echo.lua", lua_folder=folder, takes_port=True,
         )
-
-    def tarantool(self, script: str, takes_port: bool = False) -> Program:
-        missing = None if shutil.which("tarantool") else "tarantool is not installed"
-        return Program(
-            "tarantool", ("tarantool", str(HERE / "tarantool" / script)), takes_port=takes_port,
-            missing=missing,
-        )
-
-    def cjson(self, *command: str) -> Program:
-        missing = unless_loadable("lua5.4", ("cjson",), None)
-        return Program("lua-cjson", ("lua5.4", *command), missing=missing)
 
     def stock_lua(
         self,

@@ -33,12 +33,20 @@ final class Responder {
   private var references: References<Int32>
   private let main: LuaCall
   /// Not even an error could be answered.
-  private(set) var isBroken = false
+  private var isBroken = false
 
   init(_ configuration: ServerConfiguration, main: LuaCall) {
     self.configuration = configuration
     self.main = main
     references = References(limit: configuration.limits.references)
+  }
+
+  /// Whether not even an error could be answered since the last time.
+  @inline(__always)
+  func takeBroken() -> Bool {
+    guard isBroken else { return false }
+    isBroken = false
+    return true
   }
 
   /// Gives up what was kept for the client.

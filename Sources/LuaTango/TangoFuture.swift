@@ -19,6 +19,8 @@ final class TangoFuture {
   var waiters: [TaskID] = []
   unowned let caller: TangoCaller
   private let main: LuaCall
+  /// Lua has it: the program may ask for it at any time.
+  var isUserdata = false
   /// The request may wait for others to leave with it.
   var mayRest = false
   /// Lua has collected it: nobody will ask.

@@ -37,6 +37,7 @@ struct TangoFutures {
   /// Pushes a future of the connection at this place, which lives as long.
   func push(_ call: LuaCall, _ caller: TangoCaller, connection: Int) -> TangoFuture {
     let future = TangoFuture(caller, main: main)
+    future.isUserdata = true
     futures.push(future, onto: call, userValues: 1)
     call.pushValue(at: connection)
     call.setUserValue(1, of: -2)

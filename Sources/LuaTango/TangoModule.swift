@@ -7,7 +7,8 @@ import Lua
 public enum TangoModule {
   /// The back ends that are modules, too: `tango.<side>.<name>`.
   public static let backEnds: [(side: StaticString, name: StaticString)] = [
-    ("client", "socket"), ("server", "copas_socket"), ("server", "ev_socket"),
+    ("client", "socket"), ("client", "zmq"), ("server", "copas_socket"), ("server", "ev_socket"),
+    ("server", "zmq"),
   ]
 
   /// The codecs, which are modules as well: `tango.codec.<name>`.
@@ -38,12 +39,17 @@ public enum TangoModule {
     call.pushTable(fields: 2)
     client.pushModule(call)
     call.setField("socket", of: -2)
+    let zmq = ZMQBackEnds(call, loop: loop, codecs: codecs, proxies: proxies)
+    zmq.pushClient(call)
+    call.setField("zmq", of: -2)
     call.setField("client", of: -2)
     call.pushTable(fields: 4)
     server.pushModule(call)
     call.setField("copas_socket", of: -2)
     eventServer.pushModule(call)
     call.setField("ev_socket", of: -2)
+    zmq.pushServer(call)
+    call.setField("zmq", of: -2)
     call.setField("server", of: -2)
 
     call.pushValue(at: -1)

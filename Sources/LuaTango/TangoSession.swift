@@ -81,7 +81,7 @@ final class TangoSession {
         case .failed: responder.failed(call, Step(rawValue: call.step)!, &connection.output)
         }
       if let outcome { return prepared(outcome) }
-      if responder.isBroken { disconnect("its answer could not be serialized") }
+      if responder.takeBroken() { disconnect("its answer could not be serialized") }
       return serve(call)
     }
     return open(call)

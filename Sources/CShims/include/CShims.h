@@ -13,5 +13,6 @@
 #include "milonga_system.h"
 #include "milonga_vm.h"
 #include "milonga_watchdog.h"
+#include "milonga_zmq.h"
 
 #endif

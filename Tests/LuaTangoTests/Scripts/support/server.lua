@@ -48,8 +48,14 @@ local configuration = assert(load('return {' .. (arg[1] or '') .. '}'))()
 configuration.port = configuration.port or 0
 -- Both servers for sockets have to pass the same tests.
 local backEnd = os.getenv 'TANGO_SERVER' or 'copas_socket'
-local server, handler = tango.server[backEnd].new(configuration)
-local _, port = server:getsockname()
+local port
+if backEnd == 'zmq' or configuration.url then
+  configuration.url = configuration.url or 'tcp://127.0.0.1:*'
+  port = tango.server.zmq.new(configuration):url():match ':(%d+)$' or 0
+else
+  server, handler = tango.server[backEnd].new(configuration)
+  _, port = server:getsockname()
+end
 if handler then copas.addserver(server, handler) end
 -- Nobody may be left to stop it.
 copas.addthread(function()

@@ -1,0 +1,57 @@
+// ZeroMQ: libzmq, loaded when it is first asked for. Its functions, as far as Milonga uses them; sockets never wait.
+#ifndef MILONGA_ZMQ_H
+#define MILONGA_ZMQ_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { MILONGA_ZMQ_DEALER = 5, MILONGA_ZMQ_ROUTER = 6 };
+
+// A message's part, as large as libzmq says that it is.
+typedef struct milonga_zmq_part {
+  _Alignas(void *) unsigned char content[64];
+} milonga_zmq_part;
+
+// Loads the library; NULL, or what the loader says when there is none that fits.
+const char *milonga_zmq_load(void);
+
+// A context, NULL with errno when that fails; and its end, which waits for what its sockets have yet to send.
+void *milonga_zmq_context(void);
+void milonga_zmq_end_context(void *context);
+
+// A socket of a type, NULL with errno. What it has not sent when it is closed gets so many milliseconds. Messages with a
+// part longer than `max_bytes` end the connection that they come on.
+void *milonga_zmq_socket(void *context, int type, int linger, int64_t max_bytes);
+void milonga_zmq_close(void *socket);
+
+// 0, or an errno.
+int milonga_zmq_bind(void *socket, const char *url);
+int milonga_zmq_connect(void *socket, const char *url);
+
+// Makes a second socket that tells of lost connections of the first; NULL with errno.
+void *milonga_zmq_monitor(void *context, void *socket, const char *url);
+// Takes what the second socket has to tell: whether a connection was lost since.
+int milonga_zmq_lost(void *monitor);
+
+// The descriptor that becomes readable when something may have changed, and whether a message is there.
+int milonga_zmq_descriptor(void *socket);
+int milonga_zmq_has_input(void *socket);
+
+// Where the socket is bound, for wildcards; the length of the text.
+size_t milonga_zmq_endpoint(void *socket, char *text, size_t room);
+
+// Sends a part, and takes one; 0, EAGAIN when that would have to wait, or another errno.
+int milonga_zmq_send(void *socket, const void *bytes, size_t count, int more);
+int milonga_zmq_receive(void *socket, milonga_zmq_part *part);
+
+// What is in a part that was received; `more` of the message may follow. Each has to be freed.
+const void *milonga_zmq_bytes(milonga_zmq_part *part);
+size_t milonga_zmq_count(milonga_zmq_part *part);
+int milonga_zmq_more(milonga_zmq_part *part);
+const char *milonga_zmq_peer(milonga_zmq_part *part);
+void milonga_zmq_free(milonga_zmq_part *part);
+
+// What an errno of libzmq means: it has some of its own.
+const char *milonga_zmq_text(int code);
+
+#endif

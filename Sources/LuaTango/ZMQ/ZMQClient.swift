@@ -1,0 +1,397 @@
+import CShims
+import Copas
+import Glibc
+import IO
+import Lua
+import LuaCodec
+import LuaConnection
+import LuaSocket
+import RPC
+import Scheduler
+import SystemPackage
+
+/// A client's connection over ZeroMQ, and its calls that await their answers.
+///
+/// A request is the number of the call, an empty part and the message. Servers give all back that is in front of the
+/// empty part: so many calls may be in flight, their answers may come in any order, and one that comes too late is
+/// known for what it is.
+final class ZMQClient: TangoCaller, ThreadObserver {
+  private let socket: ZMQSocket
+  private let loop: CopasLoop
+  private let peer: String
+  private var isWatched = false
+  private var observerNumber: Int32 = 0
+  private var output: MessageOutput
+  /// Requests that libzmq did not take yet: nobody is connected, or too many wait.
+  private var outgoing: [(id: UInt64, body: [UInt8])] = []
+  /// Requests that libzmq took, and whose answers are to come.
+  private var unanswered = 0
+  private var calls: [UInt64: TangoFuture] = [:]
+  private var lastID: UInt64 = 0
+  /// The coroutine that receives for all.
+  private var reader: TaskID?
+
+  private enum Step: Int {
+    // 0 is that of an answer's `unserialize`.
+    case exchange = 1
+    case serialize
+  }
+
+  init(
+    _ configuration: ClientConfiguration, _ socket: ZMQSocket, loop: CopasLoop, spare: SpareBuffer
+  ) {
+    self.socket = socket
+    self.loop = loop
+    peer = configuration.url
+    output = MessageOutput(limits: configuration.limits, isFramed: false, spare: spare)
+    super.init(configuration)
+    observerNumber = loop.addObserver(self)
+  }
+
+  override func release() {
+    guard observerNumber != 0 else { return }
+    loop.removeObserver(observerNumber)
+    observerNumber = 0
+    end("closed")
+    close()
+    configuration.release(loop.main)
+  }
+
+  override func close() {
+    end("closed")
+    if isWatched { loop.forget(socket.descriptor) }
+    isWatched = false
+    socket.close()
+  }
+
+  // MARK: Requests
+
+  override func run(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
+    hasFinished = false
+    if call.phase == .returned, call.step == 0 {
+      try spreadAnswer(call)
+      return try finish(call, status: 2)
+    }
+    switch call.phase == .entered ? nil : Step(rawValue: call.step) {
+    case nil:
+      if let outcome = try collectRequest(call) { return outcome }
+    case .serialize: try collectSerialized(call)
+    case .exchange:
+      let id = UInt64(try call.integer(at: 2))
+      guard let future = calls[id] else { throw call.failure("\(peer): closed") }
+      return try exchange(call, future)
+    }
+    let future = TangoFuture(self, main: loop.main)
+    add(future)
+    call.count = 1
+    call.push(future.id)
+    return try exchange(call, future)
+  }
+
+  override func begin(
+    _ call: LuaCall, _ future: TangoFuture
+  ) throws(LuaFailure) -> LuaOutcome {
+    do throws(LuaFailure) {
+      if call.phase == .entered {
+        if let outcome = try collectRequest(call) { return outcome }
+      } else {
+        try collectSerialized(call)
+      }
+    } catch {
+      future.fail("not sent")
+      throw error
+    }
+    add(future)
+    call.count = 1
+    return .results(1)
+  }
+
+  private func checkCall(_ call: LuaCall) throws(LuaFailure) {
+    guard socket.isOpen else { throw call.failure("\(peer): closed") }
+    guard calls.count < configuration.limits.callsInFlight else {
+      throw call.failure(
+        "tango: \(configuration.limits.callsInFlight) calls await their answers on this connection "
+          + "already")
+    }
+    try checkOutside(call)
+  }
+
+  /// Outside the dispatcher nobody can be woken.
+  private func checkOutside(_ call: LuaCall) throws(LuaFailure) {
+    guard !loop.isInside(call), reader != nil else { return }
+    throw call.failure(
+      "tango: Copas threads await answers on this connection; call from a thread, too")
+  }
+
+  private func collectRequest(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome? {
+    try checkCall(call)
+    releaseAbandonedReferences(call)
+    if let serialize = configuration.codec.serialize {
+      call.gatherElements(from: 2)
+      call.pushRetained(serialize)
+      call.insert(at: 2)
+      return .call(arguments: 1, results: 1, state: Step.serialize.rawValue)
+    }
+    let top = call.count
+    var message = StackMessage(
+      call: call, status: nil, index: 2, last: top, limits: configuration.limits)
+    do throws(SerializationFailure) {
+      try output.collect(configuration.codec.writes, &message)
+    } catch {
+      call.count = top
+      let path = call.stringIfString(at: 2) ?? "?"
+      throw call.failure("tango: argument #\(message.index - 2) of '\(path)': \(error)")
+    }
+    return nil
+  }
+
+  private func collectSerialized(_ call: LuaCall) throws(LuaFailure) {
+    guard call.type(at: -1) == .string, let body = call.bytesIfString(at: -1) else {
+      throw call.failure("tango: serialize returned no string")
+    }
+    try checkCall(call)
+    do throws(SerializationFailure) {
+      try output.collect(body: body)
+    } catch {
+      throw call.failure("tango: \(error)")
+    }
+  }
+
+  /// Sends the request that was collected.
+  private func add(_ future: TangoFuture) {
+    lastID += 1
+    future.id = Int(lastID)
+    future.deadline = MonotonicTime.deadline(
+      after: configuration.timeout, from: MonotonicTime.now())
+    calls[lastID] = future
+    sendCollected(lastID)
+  }
+
+  private func sendCollected(_ id: UInt64) {
+    output.writer.buffer.withUnsafeBytes { body in
+      if !outgoing.isEmpty || !send(id, body) { outgoing.append((id, Array(body))) }
+    }
+    // Sending takes notice of what has come meanwhile, of which the descriptor does not tell any more.
+    if reader != nil, isWatched, socket.hasInput { loop.notify(socket.descriptor) }
+    output.writer.buffer.removeFirst(output.count)
+    output.spare.giveBack(&output.writer.buffer)
+  }
+
+  /// Whether libzmq took the request. It has so many at most, for it drops answers that a client is slow to take.
+  private func send(_ id: UInt64, _ body: UnsafeRawBufferPointer) -> Bool {
+    guard unanswered < mostUnanswered else { return false }
+    var number = id
+    let code = withUnsafeBytes(of: &number) { socket.send($0, more: true) }
+    guard code == 0 else { return code != EAGAIN }
+    _ = socket.send([], more: true)
+    _ = socket.send(body, more: false)
+    unanswered += 1
+    return true
+  }
+
+  /// The answer to this one is nobody's.
+  private func releaseAbandonedReferences(_ call: LuaCall) {
+    for id in takeAbandonedReferences() {
+      let top = call.count
+      defer { call.count = top }
+      guard call.reserve(8) else { return }
+      call.push("tango.ref_release")
+      id.withUnsafeBytes { call.push($0) }
+      if let serialize = configuration.codec.serialize {
+        call.gatherElements(from: top + 1)
+        call.pushRetained(serialize)
+        call.insert(at: -2)
+        guard milonga_pcall(call.state, 1, 1, 0) == 0, call.type(at: -1) == .string,
+          (try? output.collect(body: call.bytesIfString(at: -1)!)) != nil
+        else { continue }
+      } else {
+        var message = StackMessage(
+          call: call, status: nil, index: top + 1, last: top + 2, limits: configuration.limits)
+        guard (try? output.collect(configuration.codec.writes, &message)) != nil else { continue }
+      }
+      lastID += 1
+      sendCollected(lastID)
+    }
+  }
+
+  // MARK: Answers
+
+  private func exchange(
+    _ call: LuaCall, _ future: TangoFuture
+  ) throws(LuaFailure) -> LuaOutcome {
+    if let outcome = try advance(call, future) { return outcome }
+    calls[UInt64(future.id)] = nil
+    return try end(call, future)
+  }
+
+  override func wait(
+    _ call: LuaCall, _ future: TangoFuture
+  ) throws(LuaFailure) -> LuaOutcome {
+    if call.phase == .returned {
+      try spreadAnswer(call)
+      return try finish(call, status: 2)
+    }
+    if let outcome = try advance(call, future) { return outcome }
+    return try end(call, future)
+  }
+
+  /// The call is over, in one way or another.
+  private func end(_ call: LuaCall, _ future: TangoFuture) throws(LuaFailure) -> LuaOutcome {
+    switch future.state {
+    case .pending: throw call.failure("\(peer): closed")
+    case .failed(let reason): throw call.failure("\(peer): \(reason)")
+    case .answered(let body):
+      call.count = 1
+      return try unpack(call, body)
+    }
+  }
+
+  /// Sends and receives until the call is over. An outcome when that has to wait.
+  private func advance(_ call: LuaCall, _ future: TangoFuture) throws(LuaFailure) -> LuaOutcome? {
+    let isInside = loop.isInside(call)
+    if future.isPending { try checkOutside(call) }
+    if isInside, future.isPending, !future.waiters.contains(loop.currentTask!) {
+      future.waiters.append(loop.currentTask!)
+      loop.observeRemoval(by: observerNumber)
+    }
+    while future.isPending {
+      guard socket.isOpen else {
+        future.fail("closed")
+        break
+      }
+      if isInside {
+        if reader == nil { reader = loop.currentTask }
+        if reader != loop.currentTask {
+          if MonotonicTime.now() >= future.deadline {
+            giveUp(future)
+          } else {
+            return loop.sleep(until: future.deadline, state: Step.exchange.rawValue)
+          }
+          continue
+        }
+      }
+      transfer()
+      guard future.isPending else { break }
+      let now = MonotonicTime.now()
+      if now >= future.deadline {
+        giveUp(future)
+        break
+      }
+      // Lost connections are told on a socket of their own, which is looked at now and then.
+      let next = min(future.deadline, now + lookInterval)
+      if isInside {
+        do throws(Errno) {
+          return try loop.wait(
+            on: socket.descriptor, isWatched: &isWatched, for: .read, until: next,
+            state: Step.exchange.rawValue)
+        } catch {
+          end("\(error)")
+        }
+      } else {
+        _ = SocketTimeouts.wait(socket.descriptor, for: .readable, until: next)
+      }
+    }
+    if isInside {
+      future.waiters.removeAll { $0 == loop.currentTask }
+      if reader == loop.currentTask { wakeNext() }
+    }
+    return nil
+  }
+
+  private func giveUp(_ future: TangoFuture) {
+    future.fail("timeout")
+    calls[UInt64(future.id)] = nil
+    // What was not sent must not run when nobody waits for it any more.
+    outgoing.removeAll { $0.id == UInt64(future.id) }
+  }
+
+  override func look(_ call: LuaCall) {
+    guard reader == nil, socket.isOpen else { return }
+    transfer()
+  }
+
+  override func sendRested(_ call: LuaCall) {}
+
+  /// Sends and receives what can be.
+  private func transfer() {
+    var sent = 0
+    repeat {
+      sent = 0
+      for (id, body) in outgoing {
+        guard body.withUnsafeBytes({ send(id, $0) }) else { break }
+        sent += 1
+      }
+      outgoing.removeFirst(sent)
+      while let first = socket.receive() { take(first) }
+    } while socket.hasInput || (!outgoing.isEmpty && sent > 0)
+    if socket.takeLoss() { lost() }
+  }
+
+  /// Takes a message whose first part this is: the number of the call, an empty part, the answer. Everything else is
+  /// nothing of ours.
+  private func take(_ first: ZMQPart) {
+    var parts = [first]
+    while parts[parts.count - 1].hasMore {
+      guard let part = socket.receive() else { return }
+      // All parts come at once, and have to be taken; but not kept.
+      if parts.count < 4 { parts.append(part) } else { parts[3] = part }
+    }
+    guard parts.count == 3, first.bytes.count == 8, parts[1].bytes.isEmpty else { return }
+    unanswered = max(0, unanswered - 1)
+    let id = first.bytes.loadUnaligned(as: UInt64.self)
+    guard let future = calls[id] else { return }
+    if parts[2].bytes.count > configuration.limits.frameBytes {
+      future.fail("bad answer: longer than \(configuration.limits.frameBytes) bytes")
+    } else {
+      future.deliver(parts[2].bytes)
+    }
+    // A call that is waited for is found until its result is taken.
+    if future.isUserdata { calls[id] = nil }
+    for waiter in future.waiters where waiter != reader { loop.wake(waiter) }
+  }
+
+  /// The server is gone, or the way to it: calls that were sent may have run, and are not sent again.
+  private func lost() {
+    unanswered = 0
+    let unsent = Set(outgoing.map(\.id))
+    for (id, future) in calls where !unsent.contains(id) {
+      future.fail("closed")
+      if future.isUserdata { calls[id] = nil }
+      for waiter in future.waiters where waiter != reader { loop.wake(waiter) }
+    }
+  }
+
+  private func end(_ reason: String) {
+    let all = calls
+    calls = all.filter { !$0.value.isUserdata }
+    outgoing = []
+    reader = nil
+    for future in all.values {
+      future.fail(reason)
+      for waiter in future.waiters { loop.wake(waiter) }
+    }
+  }
+
+  func ended(_ task: TaskID) {
+    for (id, future) in calls where future.waiters.contains(task) {
+      future.waiters.removeAll { $0 == task }
+      if !future.isUserdata, future.waiters.isEmpty { calls[id] = nil }
+    }
+    if reader == task { wakeNext() }
+  }
+
+  /// Somebody else receives.
+  private func wakeNext() {
+    reader = nil
+    guard let next = calls.values.first(where: { $0.isPending && !$0.waiters.isEmpty }) else {
+      return
+    }
+    reader = next.waiters[0]
+    loop.wake(next.waiters[0])
+  }
+}
+
+/// Half of libzmq's high-water mark.
+private let mostUnanswered = 500
+/// Nanoseconds between looks at what was lost.
+private let lookInterval: Int64 = 300_000_000

@@ -1,0 +1,149 @@
+import CShims
+import Glibc
+import Lua
+
+/// ZeroMQ in one Lua state: a context that all its sockets share, so that `inproc://` addresses work.
+final class ZMQContext {
+  let handle: UnsafeMutableRawPointer
+  /// Numbers the addresses of monitors.
+  private var monitors = 0
+
+  private init(_ handle: UnsafeMutableRawPointer) { self.handle = handle }
+
+  deinit { milonga_zmq_end_context(handle) }
+
+  /// Loads libzmq.
+  ///
+  /// - Throws: a Lua error that names Debian's package.
+  static func make(_ call: LuaCall) throws(LuaFailure) -> ZMQContext {
+    if let reason = milonga_zmq_load() {
+      throw call.failure(
+        "tango: ZeroMQ needs the library libzmq (Debian's package libzmq5): "
+          + String(cString: reason))
+    }
+    guard let handle = milonga_zmq_context() else {
+      throw call.failure("tango: ZeroMQ: " + ZMQSocket.text(of: errno))
+    }
+    return ZMQContext(handle)
+  }
+
+  func nextMonitorURL() -> String {
+    monitors += 1
+    return "inproc://milonga-monitor-\(monitors)"
+  }
+}
+
+/// A socket of libzmq, which never waits: whoever would have to wait, waits for its descriptor.
+final class ZMQSocket {
+  enum Kind {
+    case dealer, router
+  }
+
+  private let context: ZMQContext
+  private var handle: UnsafeMutableRawPointer?
+  private var monitor: UnsafeMutableRawPointer?
+  /// Readable whenever something may have changed, in either direction.
+  let descriptor: Int32
+
+  /// - Parameters:
+  ///   - linger: milliseconds that what is not sent yet gets at the end.
+  ///   - maxBytes: of a message; peers that send more are disconnected.
+  init?(_ context: ZMQContext, _ kind: Kind, linger: Int32, maxBytes: Int) {
+    self.context = context
+    let type = kind == .dealer ? MILONGA_ZMQ_DEALER : MILONGA_ZMQ_ROUTER
+    guard
+      let handle = milonga_zmq_socket(
+        context.handle, Int32(type), linger, Int64(maxBytes))
+    else { return nil }
+    self.handle = handle
+    descriptor = milonga_zmq_descriptor(handle)
+  }
+
+  deinit { close() }
+
+  var isOpen: Bool { handle != nil }
+
+  func close() {
+    if let monitor { milonga_zmq_close(monitor) }
+    if let handle { milonga_zmq_close(handle) }
+    monitor = nil
+    handle = nil
+  }
+
+  /// Nil, or why that failed. A server that is to take the place of another one waits a moment until that is gone.
+  func bind(_ url: String) -> String? {
+    var code = milonga_zmq_bind(handle, url)
+    var attempts = 0
+    while code == EADDRINUSE, attempts < 50 {
+      usleep(10_000)
+      attempts += 1
+      code = milonga_zmq_bind(handle, url)
+    }
+    return code == 0 ? nil : Self.text(of: code)
+  }
+
+  /// Nil, or why that failed. The peer need not be there yet.
+  func connect(_ url: String) -> String? {
+    let address = context.nextMonitorURL()
+    monitor = milonga_zmq_monitor(context.handle, handle, address)
+    let code = milonga_zmq_connect(handle, url)
+    return code == 0 ? nil : Self.text(of: code)
+  }
+
+  /// Where it is bound.
+  var endpoint: String {
+    withUnsafeTemporaryAllocation(of: CChar.self, capacity: 512) { room in
+      let count = milonga_zmq_endpoint(handle, room.baseAddress, room.count)
+      return String(decoding: UnsafeRawBufferPointer(room).prefix(count), as: UTF8.self)
+    }
+  }
+
+  /// Whether a connection was lost since the last time.
+  func takeLoss() -> Bool { monitor.map { milonga_zmq_lost($0) != 0 } ?? false }
+
+  /// Whether a message is there. To be asked after each wait and before the next: the descriptor tells of changes
+  /// only.
+  var hasInput: Bool { handle.map { milonga_zmq_has_input($0) != 0 } ?? false }
+
+  /// 0, EAGAIN when that would have to wait, or another error.
+  func send(_ part: UnsafeRawBufferPointer, more: Bool) -> Int32 {
+    guard let handle else { return ENOTSOCK }
+    return milonga_zmq_send(handle, part.baseAddress, part.count, more ? 1 : 0)
+  }
+
+  func send(_ part: [UInt8], more: Bool) -> Int32 {
+    part.withUnsafeBytes { send($0, more: more) }
+  }
+
+  /// Takes the next part of a message, if there is one.
+  func receive() -> ZMQPart? {
+    guard let handle else { return nil }
+    let part = ZMQPart()
+    guard milonga_zmq_receive(handle, part.memory) == 0 else { return nil }
+    part.isFilled = true
+    return part
+  }
+
+  static func text(of code: Int32) -> String { String(cString: milonga_zmq_text(code)) }
+}
+
+/// A part of a message that was received.
+final class ZMQPart {
+  fileprivate let memory = UnsafeMutablePointer<milonga_zmq_part>.allocate(capacity: 1)
+  fileprivate var isFilled = false
+
+  deinit {
+    if isFilled { milonga_zmq_free(memory) }
+    memory.deallocate()
+  }
+
+  var bytes: UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(start: milonga_zmq_bytes(memory), count: milonga_zmq_count(memory))
+  }
+
+  /// The message goes on.
+  var hasMore: Bool { milonga_zmq_more(memory) != 0 }
+
+  /// The address that it came from, as far as that has one.
+  var peer: String { milonga_zmq_peer(memory).map { String(cString: $0) } ?? "" }
+}
