@@ -17,6 +17,9 @@ STATIC := --static-swift-stdlib -Xlinker -L$(CURDIR)/$(STATIC_LIBRARIES) \
 # The tests run with exclusivity checks; released code has passed them and does without their cost.
 RELEASE := -c release $(STATIC) -Xswiftc -enforce-exclusivity=unchecked
 
+# The tests of what stands on SwiftNIO.
+ASYNCHRONOUS := ^TangoTests\.|^DeviceRPCTests\.
+
 SANITIZED := --sanitize=address --scratch-path .build/sanitized
 
 build: packages
@@ -37,7 +40,9 @@ run: build
 test: packages-test
 	swift build --build-tests
 	$(MAKE) --no-print-directory build
-	swift test --skip-build
+	swift test --skip-build --skip '$(ASYNCHRONOUS)'
+	@# Most tests wait for programs and keep Swift's few threads meanwhile; these need them.
+	swift test --skip-build --filter '$(ASYNCHRONOUS)'
 	@# Once more with AddressSanitizer, for the C shims and what Swift does with pointers; without the part
 	@# on SwiftNIO, which has neither, and would take minutes to build.
 	MILONGA_WITHOUT_NIO=1 swift build --build-tests $(SANITIZED)
@@ -46,12 +51,17 @@ test: packages-test
 		--filter 'LuaTests|CopasTests|LuaRPCTests|XPIOTests|ProcessTests'
 
 # Options for the driver go into BENCH: make bench BENCH="--case 'tango-*' --rounds 9"
-bench: build build/bench-echo build/bench-load build/bench-peer
+bench: build build/bench-echo build/bench-load build/bench-peer bench-tango
 	python3 Benchmarks/bench.py $(BENCH)
 
 # Ten minutes; options go into SOAK: make soak SOAK="--seconds 60"
 soak: build
 	build/milonga Tests/Soak/soak.lua $(SOAK)
+
+.PHONY: bench-tango
+bench-tango:
+	swift build $(RELEASE) --product tango-swift
+	@cp .build/release/tango-swift build/bench-tango
 
 build/bench-%: Benchmarks/%.c
 	@mkdir -p build

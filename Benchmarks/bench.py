@@ -621,36 +621,8 @@ def define_cases(tools: Tools) -> list[Case]:
         )
     )
 
-    cases.append(
-        Case(
-            name="tango-netbox",
-            what="256 calls of a Lua `echo` in flight on one connection, against Tarantool's net.box",
-            reference=Working(
-                tools.tarantool("calls.lua"), "calls",
-                peer=tools.tarantool("server.lua", takes_port=True),
-            ),
-            subject=Serving(
-                milonga("tango-echo.lua", takes_port=True),
-                Load(connections=1, kind="tango", payload=32, depth=256),
-            ),
-            bound=at_least(6.0),
-        )
-    )
-
-    for codec, floor in (("tango", 1.0), ("msgpack", 2.0), ("json", None)):
-        cases.append(
-            Case(
-                name=f"codec-{codec}",
-                what=f"a nested table of 1 MB there and back with tango.codec.{codec}, against lua-cjson",
-                reference=Working(tools.cjson(str(HERE / "codec" / "codec.lua"), "cjson"), "B"),
-                subject=Working(
-                    tools.milonga_command(str(HERE / "codec" / "codec.lua"), codec), "B"
-                ),
-                bound=at_least(floor) if floor else None,
-            )
-        )
-
     cases.extend(rpc_cases(tools))
+    cases.extend(tango_cases(tools))
 
     cases.append(
         Case(
@@ -692,21 +664,81 @@ def rpc_cases(tools: Tools) -> list[Case]:
             bound=at_least(20.0),
         )
     )
-    script = str(RPC / "codec.lua")
+    cases.append(codec_case(tools, "rpc-codec", "luatobin", 2.0))
+    return cases
+
+
+def codec_case(tools: Tools, name: str, codec: str, floor: float) -> Case:
+    """A codec beside lua-cjson, on the same table."""
+    script = str(HERE / "codec.lua")
     cjson = Program(
         "lua-cjson", ("lua5.4", script, "cjson"),
         missing=unless_loadable("lua5.4", ("cjson",), None),
     )
+    return Case(
+        name=name,
+        what=f"{codec}: a nested table of 1 MB (as JSON) encoded and decoded",
+        reference=Working(cjson, "B/s"),
+        subject=Working(tools.milonga_command(script, codec), "B/s"),
+        peers=(Working(tools.milonga_command(script, "cjson"), "B/s"),),
+        bound=at_least(floor),
+    )
+
+
+def tango_cases(tools: Tools) -> list[Case]:
+    """tango's other ends: Swift, and codecs; beside Tarantool's net.box where it is installed."""
+    c_echo, lua_server = tools.c_echo(), tools.milonga("tango-echo.lua", takes_port=True)
+    swift = tools.built("Milonga (Swift)", "bench-tango", "server")
+    cases = []
+    for connections in (16, 256):
+        cases.append(
+            Case(
+                name=f"tango-swift-{connections}",
+                what=f"the server in Swift, echo('32 bytes'), {connections} connections",
+                reference=Serving(c_echo, Load(connections)),
+                subject=Serving(swift, Load(connections, kind="tango", payload=32)),
+                bound=at_least(0.7),
+            )
+        )
+
+    net_box = Working(tools.net_box("callers.lua", "256", "2"), "call/s", tools.net_box("server.lua"))
+    flight = Load(connections=1, kind="tango", payload=32, depth=256)
+    for name, server, floor in (("tango-netbox", lua_server, 6.0), ("tango-swift-netbox", swift, 3.0)):
+        cases.append(
+            Case(
+                name=name,
+                what="256 calls in flight on one connection; reference: net.box with 256 fibers",
+                reference=net_box,
+                subject=Serving(server, flight),
+                bound=at_least(floor),
+            )
+        )
+
+    def swift_client(callers: int) -> Working:
+        client = tools.built("Milonga (Swift)", "bench-tango", "client", str(callers), "2")
+        return Working(client, "call/s", lua_server)
+
+    blocking = tools.milonga_command(str(HERE / "tango" / "blocking.lua"), "2")
     cases.append(
         Case(
-            name="rpc-codec",
-            what="luatobin, a nested table of 1 MB (as JSON) encoded and decoded",
-            reference=Working(cjson, "B/s"),
-            subject=Working(tools.milonga_command(script, "luatobin"), "B/s"),
-            peers=(Working(tools.milonga_command(script, "cjson"), "B/s"),),
+            name="tango-swift-client-1",
+            what="a Swift client, one call at a time; reference: the blocking client in Lua",
+            reference=Working(blocking, "call/s", lua_server),
+            subject=swift_client(1),
+            bound=at_least(0.8),
+        )
+    )
+    cases.append(
+        Case(
+            name="tango-swift-client-256",
+            what="a Swift client, 256 tasks; reference: net.box with 256 fibers",
+            reference=net_box,
+            subject=swift_client(256),
             bound=at_least(2.0),
         )
     )
+    cases.append(codec_case(tools, "tango-codec-text", "tango", 1.0))
+    cases.append(codec_case(tools, "tango-codec-msgpack", "msgpack", 2.0))
     return cases
 
 
@@ -908,6 +940,10 @@ class Tools:
     def tango_peers(self) -> list[Program]:
         return [self.original_tango("lua5.1"), self.original_tango("luajit")]
 
+    def net_box(self, script: str, *arguments: str) -> Program:
+        missing = None if shutil.which("tarantool") else "tarantool is not installed"
+        return Program("net.box", ("tarantool", str(HERE / "netbox" / script), *arguments), missing=missing)
+
     def original_tango(self, interpreter: str) -> Program:
         folder = self.options.tango_original
         if folder is None:
@@ -916,17 +952,6 @@ class Tools:
             f"tango/{interpreter}", interpreter, ("tango", "tango.server.copas_socket"),
             SERVERS / "tango-echo.lua", lua_folder=folder, takes_port=True,
         )
-
-    def tarantool(self, script: str, takes_port: bool = False) -> Program:
-        missing = None if shutil.which("tarantool") else "tarantool is not installed"
-        return Program(
-            "tarantool", ("tarantool", str(HERE / "tarantool" / script)), takes_port=takes_port,
-            missing=missing,
-        )
-
-    def cjson(self, *command: str) -> Program:
-        missing = unless_loadable("lua5.4", ("cjson",), None)
-        return Program("lua-cjson", ("lua5.4", *command), missing=missing)
 
     def stock_lua(
         self,

@@ -46,6 +46,9 @@ extension CopasLoop {
     return park(on: descriptor, direction, until: deadline, state: state)
   }
 
+  /// Those who wait to read from the descriptor go on: something has come of which it does not tell.
+  public func notify(_ descriptor: Int32) { scheduler.notify(descriptor) }
+
   /// The same for a descriptor that is registered.
   @inline(__always)
   func park(

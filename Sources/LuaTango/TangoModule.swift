@@ -11,6 +11,11 @@ public enum TangoModule {
     ("server", "zmq"),
   ]
 
+  /// The codecs, which are modules as well: `tango.codec.<name>`.
+  public static let codecs: [(side: StaticString, name: StaticString)] = [
+    ("codec", "json"), ("codec", "msgpack"), ("codec", "tango"),
+  ]
+
   private static let key = LuaRegistryKey()
 
   /// Pushes the module's table: what `require 'tango'` returns. As with the original there is a

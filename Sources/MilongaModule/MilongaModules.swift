@@ -40,7 +40,7 @@ public enum MilongaModules {
       try requireCopas(call)
       try TangoModule.open(call)
     }
-    for (side, backEnd) in TangoModule.backEnds {
+    for (side, backEnd) in TangoModule.backEnds + TangoModule.codecs {
       add("tango.\(side).\(backEnd)", to: call) { (call) throws(LuaFailure) in
         try requireCopas(call)
         try TangoModule.open(call, side: side, backEnd: backEnd)

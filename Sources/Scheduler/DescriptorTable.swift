@@ -88,6 +88,13 @@ struct DescriptorTable: ~Copyable {
     return true
   }
 
+  /// Whether the descriptor is watched.
+  func markReadable(_ descriptor: Int32) -> Bool {
+    guard let entry = watched(descriptor) else { return false }
+    entry.pointee.flags.formUnion(.readable)
+    return true
+  }
+
   @inlinable
   @inline(__always)
   func markUnready(_ descriptor: Int32, _ direction: Direction) {

@@ -239,6 +239,11 @@ public final class Scheduler {
     if writable { wakeWaiters(of: descriptor, .write) }
   }
 
+  /// The same for those who wait to read, whatever the system says.
+  public func notify(_ descriptor: Int32) {
+    if descriptors.markReadable(descriptor) { wakeWaiters(of: descriptor, .read) }
+  }
+
   /// The time has come to `now`: tasks whose deadline has passed get a turn, in the order of their
   /// deadlines.
   public func expire(_ now: Int64) {

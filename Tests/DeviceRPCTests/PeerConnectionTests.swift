@@ -46,7 +46,7 @@ import Testing
     } _: { (peer, _) async throws in
       await #expect(throws: RPCError.self) { try await peer.fine() }
       let second = try await RPCPeer.connect(
-        host: "127.0.0.1", port: peer.address?.port ?? peer.port, configuration: .forTests)
+        host: "127.0.0.1", port: peer.port, configuration: .forTests)
       #expect(try await second.fine() == 1)
       #expect(seen.withLockedValue { $0 } == 2)
       second.close()

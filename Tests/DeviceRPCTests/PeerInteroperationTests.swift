@@ -323,17 +323,9 @@ private final class List: RPCObject {
   @Test(arguments: folders) func swiftIsTheClient(_ folder: String) async throws {
     let place = try Workplace()
     let original = try start(folder, "server", in: place)
-    var port: Int?
-    let deadline = ContinuousClock.now + .seconds(60)
-    while port == nil, ContinuousClock.now < deadline {
-      let output = try place.read("stdout")
-      if output.hasPrefix("listening "), output.hasSuffix("\n") {
-        port = Int(output.dropFirst(10).dropLast())
-      }
-      try await Task.sleep(for: .milliseconds(5))
-    }
     let peer = try await RPCPeer.connect(
-      host: "127.0.0.1", port: try #require(port), serving: functions, configuration: .forTests)
+      host: "127.0.0.1", port: try await original.port(in: "stdout"), serving: functions,
+      configuration: .forTests)
     try await calls(peer)
     peer.close()
     withExtendedLifetime(original) {}

@@ -142,6 +142,27 @@ import Testing
     await #expect(throws: TangoError.self) { try await client.wait() }
   }
 
+  @Test func aLargeLastAnswerArrivesWhole() async throws {
+    var namespace = TangoNamespace()
+    let isRunning = AsyncStream<Void>.makeStream()
+    let gate = AsyncStream<Void>.makeStream()
+    namespace.register("large") { () async -> String in
+      isRunning.continuation.yield()
+      for await _ in gate.stream { break }
+      return String(repeating: "x", count: 8 << 20)
+    }
+    let server = TangoServer(namespace, configuration: .forTests)
+    let port = try await server.start()
+    let client = try await Tango.connect(
+      host: "127.0.0.1", port: port, configuration: .forTests)
+    let call = Task { () async throws -> String in try await client.large() }
+    for await _ in isRunning.stream { break }
+    let end = Task { await server.shutDown() }
+    gate.continuation.yield()
+    #expect(try await call.value.utf8.count == 8 << 20)
+    await end.value
+  }
+
   @Test func tls() async throws {
     let place = try Workplace()
     let files = try TestCertificates(in: place)

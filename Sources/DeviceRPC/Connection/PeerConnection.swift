@@ -396,10 +396,8 @@ final class PeerConnection: ChannelDuplexHandler, @unchecked Sendable {
     visit?.cancel()
     visit = nil
     received = ByteBuffer()
-    let reason = lock.withLock {
-      output.release()
-      return shared.end
-    }
+    let (reason, objects) = lock.withLock { (shared.end, output.release()) }
+    withExtendedLifetime(objects) {}
     _ = claimPeer()
     opened.fail(reason ?? .connectionClosed(peer: name))
     context?.close(promise: nil)
@@ -444,7 +442,7 @@ final class PeerConnection: ChannelDuplexHandler, @unchecked Sendable {
 /// Bytes that are collected before they are sent.
 private let mostCollected = 64 << 10
 
-#if os(Linux)
+#if canImport(Glibc)
   import Glibc
 
   private let quickAcknowledgement: ChannelOptions.Types.SocketOption? = .init(

@@ -28,10 +28,15 @@ final class PeerOutput: ResultReceiver {
   }
 
   /// The connection has ended.
-  func release() {
-    writer.buffer.release()
-    objects = []
-    ids = [:]
+  ///
+  /// - Returns: the objects, to be let go of when the lock is not held any more: what they do then is their own affair.
+  func release() -> [any RPCObject] {
+    defer {
+      writer.buffer.release()
+      objects = []
+      ids = [:]
+    }
+    return objects
   }
 
   /// Writes a message. It leaves nothing when `write` fails, or the message is too long.

@@ -45,7 +45,7 @@ extension RPCPeer {
       let context = try configuration.tls.map { try NIOSSLContext(configuration: $0) }
       let settings = ConnectionSettings(configuration)
       // Several addresses may be tried at once.
-      let attempts = NIOLockedValueBox<[ObjectIdentifier: PeerConnection]>([:])
+      let attempts = NIOLockedValueBox<[ObjectIdentifier: RPCPeer]>([:])
       let channel = try await ClientBootstrap(
         group: configuration.eventLoopGroup ?? MultiThreadedEventLoopGroup.singleton
       )
@@ -62,17 +62,16 @@ extension RPCPeer {
           try settings.addIdleHandler(to: pipeline)
           let connection = PeerConnection(channel, name, namespace, settings)
           try pipeline.addHandler(connection)
-          attempts.withLockedValue { $0[ObjectIdentifier(channel)] = connection }
+          let peer = connection.claimPeer()
+          attempts.withLockedValue { $0[ObjectIdentifier(channel)] = peer }
         }
       }
       .connect(host: host, port: port).get()
-      guard let connection = attempts.withLockedValue({ $0[ObjectIdentifier(channel)] }),
-        let peer = connection.claimPeer()
-      else { throw RPCError.connectionClosed(peer: name) }
+      let peer = attempts.withLockedValue { $0[ObjectIdentifier(channel)]! }
       try await withTaskCancellationHandler {
-        try await connection.opened.futureResult.get()
+        try await peer.connection.opened.futureResult.get()
       } onCancel: {
-        connection.end(.shutDown)
+        peer.close()
       }
       return peer
     } catch {

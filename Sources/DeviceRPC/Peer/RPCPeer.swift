@@ -13,7 +13,7 @@ public import NIOSSL
 ///
 /// Any number of tasks may call at once. The protocol has 256 sequence numbers: when so many calls await their
 /// answers, the next ones wait until a number is free. Cancelling a task ends its call with `CancellationError`; the
-/// function runs to its end on the other side.
+/// function runs to its end on the other side, and only its answer frees the number.
 ///
 /// The connection ends with ``close()``, or when nobody has the peer any more; a server has those that are connected to
 /// it.

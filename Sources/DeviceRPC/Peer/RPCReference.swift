@@ -8,8 +8,9 @@ public import Tango
 /// try await pump.start(3)
 /// ```
 ///
-/// As an argument by itself it is that object again. The protocol does not tell the other side when nobody needs the
-/// object any more: it lives there until the connection ends.
+/// Methods called `id` or `peer` are reached by ``subscript(path:)``. As an argument by itself it is that object
+/// again. The protocol does not tell the other side when nobody needs the object any more: it lives there until the
+/// connection ends.
 @dynamicMemberLookup
 public final class RPCReference: Sendable {
   /// Its number on the connection.

@@ -24,6 +24,8 @@ final class ZMQClient: TangoCaller, ThreadObserver {
   private var output: MessageOutput
   /// Requests that libzmq did not take yet: nobody is connected, or too many wait.
   private var outgoing: [(id: UInt64, body: [UInt8])] = []
+  /// Requests that libzmq took, and whose answers are to come.
+  private var unanswered = 0
   private var calls: [UInt64: TangoFuture] = [:]
   private var lastID: UInt64 = 0
   /// The coroutine that receives for all.
@@ -169,17 +171,21 @@ final class ZMQClient: TangoCaller, ThreadObserver {
     output.writer.buffer.withUnsafeBytes { body in
       if !outgoing.isEmpty || !send(id, body) { outgoing.append((id, Array(body))) }
     }
+    // Sending takes notice of what has come meanwhile, of which the descriptor does not tell any more.
+    if reader != nil, isWatched, socket.hasInput { loop.notify(socket.descriptor) }
     output.writer.buffer.removeFirst(output.count)
     output.spare.giveBack(&output.writer.buffer)
   }
 
-  /// Whether libzmq took the request.
+  /// Whether libzmq took the request. It has so many at most, for it drops answers that a client is slow to take.
   private func send(_ id: UInt64, _ body: UnsafeRawBufferPointer) -> Bool {
+    guard unanswered < mostUnanswered else { return false }
     var number = id
     let code = withUnsafeBytes(of: &number) { socket.send($0, more: true) }
     guard code == 0 else { return code != EAGAIN }
     _ = socket.send([], more: true)
     _ = socket.send(body, more: false)
+    unanswered += 1
     return true
   }
 
@@ -308,15 +314,16 @@ final class ZMQClient: TangoCaller, ThreadObserver {
 
   /// Sends and receives what can be.
   private func transfer() {
+    var sent = 0
     repeat {
-      var sent = 0
+      sent = 0
       for (id, body) in outgoing {
         guard body.withUnsafeBytes({ send(id, $0) }) else { break }
         sent += 1
       }
       outgoing.removeFirst(sent)
       while let first = socket.receive() { take(first) }
-    } while socket.hasInput
+    } while socket.hasInput || (!outgoing.isEmpty && sent > 0)
     if socket.takeLoss() { lost() }
   }
 
@@ -330,6 +337,7 @@ final class ZMQClient: TangoCaller, ThreadObserver {
       if parts.count < 4 { parts.append(part) } else { parts[3] = part }
     }
     guard parts.count == 3, first.bytes.count == 8, parts[1].bytes.isEmpty else { return }
+    unanswered = max(0, unanswered - 1)
     let id = first.bytes.loadUnaligned(as: UInt64.self)
     guard let future = calls[id] else { return }
     if parts[2].bytes.count > configuration.limits.frameBytes {
@@ -344,6 +352,7 @@ final class ZMQClient: TangoCaller, ThreadObserver {
 
   /// The server is gone, or the way to it: calls that were sent may have run, and are not sent again.
   private func lost() {
+    unanswered = 0
     let unsent = Set(outgoing.map(\.id))
     for (id, future) in calls where !unsent.contains(id) {
       future.fail("closed")
@@ -382,5 +391,7 @@ final class ZMQClient: TangoCaller, ThreadObserver {
   }
 }
 
+/// Half of libzmq's high-water mark.
+private let mostUnanswered = 500
 /// Nanoseconds between looks at what was lost.
 private let lookInterval: Int64 = 300_000_000

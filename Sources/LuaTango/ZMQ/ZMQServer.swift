@@ -73,7 +73,9 @@ final class ZMQServer: EventHandler {
         if let outcome = loop.turnOver() { return outcome }
       } else if !socket.hasInput {
         do throws(Errno) {
-          return try loop.wait(on: socket.descriptor, isWatched: &isWatched, for: .read)
+          return try loop.wait(
+            on: socket.descriptor, isWatched: &isWatched, for: .read,
+            until: MonotonicTime.now() + lookInterval)
         } catch {
           throw call.failure(
             "tango: the socket of \(configuration.url) cannot be watched: \(error)")
@@ -121,6 +123,11 @@ final class ZMQServer: EventHandler {
     configuration.log.warn(
       part.peer.isEmpty ? configuration.url : part.peer,
       "a message that is no request of tango was dropped")
+  }
+
+  /// Sending takes notice of what has come meanwhile, of which the descriptor does not tell any more.
+  fileprivate func sent() {
+    if isReceiving, isWatched, socket.hasInput { loop.notify(socket.descriptor) }
   }
 
   fileprivate func requestEnded() {
@@ -207,6 +214,7 @@ private final class ZMQRequest: EventHandler {
       }
       output.writer.buffer.removeFirst(output.count)
       output.spare.giveBack(&output.writer.buffer)
+      server.sent()
     }
     return .results(0)
   }
@@ -214,6 +222,8 @@ private final class ZMQRequest: EventHandler {
   func ended() { server.requestEnded() }
 }
 
+/// Nanoseconds between looks at what the descriptor may not have told of.
+private let lookInterval: Int64 = 100_000_000
 /// Requests that are carried out at a time.
 private let mostRunning = 1000
 /// Parts in front of a request: the identities of a client and of the queues between, what it wants back, and an

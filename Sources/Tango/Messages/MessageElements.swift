@@ -27,6 +27,7 @@ package final class MessageElements: MessageSink {
 
   package func removeAll() {
     elements.removeAll(keepingCapacity: true)
+    current = .null
     // One huge message must not pin its memory for good.
     if text.capacity > 64 << 10 { text = [] } else { text.removeAll(keepingCapacity: true) }
     depth = 0

@@ -36,6 +36,8 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
   /// The channel was told not to read on while the peer's calls wait.
   private var owesRead = false
   private var isReading = false
+  /// The last answers are on their way.
+  private var closesWhenSent = false
   private let tracer = InstrumentationSystem.installedTracer
 
   /// Bytes of answers that may wait for the peer to read them before its next call is taken.
@@ -197,14 +199,20 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
   }
 
   private func flush() {
-    guard let context else { return }
-    if !writer.buffer.isEmpty {
-      let buffer = writer.buffer.withUnsafeBytes { context.channel.allocator.buffer(bytes: $0) }
-      writer.buffer.removeFirst(writer.buffer.count)
-      writer.buffer.shrink(keeping: Self.mostUnsent)
-      context.writeAndFlush(NIOAny(buffer), promise: nil)
+    guard let context, !closesWhenSent else { return }
+    let isLast = state == .ending && running == nil
+    guard isLast || !writer.buffer.isEmpty else { return }
+    let buffer = writer.buffer.withUnsafeBytes { context.channel.allocator.buffer(bytes: $0) }
+    writer.buffer.removeFirst(writer.buffer.count)
+    writer.buffer.shrink(keeping: Self.mostUnsent)
+    var sent: EventLoopPromise<Void>?
+    if isLast {
+      // Closing at once would lose what the system has not yet taken, of this and of what was written before.
+      closesWhenSent = true
+      sent = context.eventLoop.makePromise()
+      sent!.futureResult.whenComplete { [weak self] _ in self?.context?.close(promise: nil) }
     }
-    if state == .ending, running == nil { context.close(promise: nil) }
+    context.writeAndFlush(NIOAny(buffer), promise: sent)
   }
 
   // MARK: Calls

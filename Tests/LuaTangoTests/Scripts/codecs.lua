@@ -10,6 +10,10 @@ local test = T.test
 local text, msgpack, json = tango.codec.tango, tango.codec.msgpack, tango.codec.json
 local codecs = {tango = text, msgpack = msgpack, json = json}
 
+test('they are modules, too', function()
+  for name, codec in pairs(codecs) do T.equal(require('tango.codec.' .. name), codec, name) end
+end)
+
 test('values come back', function()
   local values = {1, -1, 2^31 | 0, math.maxinteger, math.mininteger, 1.5, -0.25, 3.0, 1e300, 'x', '',
     'a\n"\\\0\255', true, false, {}, {1, 2, 3}, {a = 1, b = {c = {}}}, {{{1}}},

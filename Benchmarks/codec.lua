@@ -1,6 +1,6 @@
 -- Encodes and decodes a nested table whose JSON has 1 MB.
 --
---   codec.lua cjson | luatobin    prints bytes of JSON and the seconds that they took
+--   codec.lua cjson | luatobin | tango | msgpack | json    prints bytes of JSON and the seconds that they took
 
 -- In the generational mode that both interpreters start in, this much garbage of one age makes nearly every
 -- collection a full one, and most of the time would be the collector's.
@@ -11,13 +11,16 @@ local encode, decode
 if arg[1] == 'cjson' then
   local cjson = require 'cjson'
   encode, decode = cjson.encode, cjson.decode
-else
+elseif arg[1] == 'luatobin' then
   local luatobin = require 'luatobin'
   encode = luatobin.serialize
   decode = function(text)
     local _, value = luatobin.deserialize(text)
     return value
   end
+else
+  local codec = require('tango.codec.' .. arg[1])
+  encode, decode = codec.encode, codec.decode
 end
 
 -- What a device reports: records with the same keys, texts and numbers, a third of them floats.
