@@ -80,8 +80,10 @@ extension CopasLoop {
     scheduler.finish(task)
     tasks[Int(task.index)] = CopasTask()
     if record.kind == .events {
-      events.handlers[Int(task.index)]?.ended()
+      // It may start another one, which may take the same place.
+      let handler = events.handlers[Int(task.index)]
       events.handlers[Int(task.index)] = nil
+      handler?.ended()
     } else if record.kind == .server, !events.factories.isEmpty {
       events.factories[task] = nil
     }

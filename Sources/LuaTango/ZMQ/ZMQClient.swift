@@ -24,8 +24,9 @@ final class ZMQClient: TangoCaller, ThreadObserver {
   private var output: MessageOutput
   /// Requests that libzmq did not take yet: nobody is connected, or too many wait.
   private var outgoing: [(id: UInt64, body: [UInt8])] = []
-  /// Requests that libzmq took, and whose answers are to come.
-  private var unanswered = 0
+  /// Requests that libzmq took, and whose answers are to come. One that was given up counts no more, for its answer
+  /// may never come.
+  private var unanswered: Set<UInt64> = []
   private var calls: [UInt64: TangoFuture] = [:]
   private var lastID: UInt64 = 0
   /// The coroutine that receives for all.
@@ -179,13 +180,13 @@ final class ZMQClient: TangoCaller, ThreadObserver {
 
   /// Whether libzmq took the request. It has so many at most, for it drops answers that a client is slow to take.
   private func send(_ id: UInt64, _ body: UnsafeRawBufferPointer) -> Bool {
-    guard unanswered < mostUnanswered else { return false }
+    guard unanswered.count < mostUnanswered else { return false }
     var number = id
     let code = withUnsafeBytes(of: &number) { socket.send($0, more: true) }
     guard code == 0 else { return code != EAGAIN }
     _ = socket.send([], more: true)
     _ = socket.send(body, more: false)
-    unanswered += 1
+    unanswered.insert(id)
     return true
   }
 
@@ -301,6 +302,7 @@ final class ZMQClient: TangoCaller, ThreadObserver {
   private func giveUp(_ future: TangoFuture) {
     future.fail("timeout")
     calls[UInt64(future.id)] = nil
+    unanswered.remove(UInt64(future.id))
     // What was not sent must not run when nobody waits for it any more.
     outgoing.removeAll { $0.id == UInt64(future.id) }
   }
@@ -337,8 +339,8 @@ final class ZMQClient: TangoCaller, ThreadObserver {
       if parts.count < 4 { parts.append(part) } else { parts[3] = part }
     }
     guard parts.count == 3, first.bytes.count == 8, parts[1].bytes.isEmpty else { return }
-    unanswered = max(0, unanswered - 1)
     let id = first.bytes.loadUnaligned(as: UInt64.self)
+    unanswered.remove(id)
     guard let future = calls[id] else { return }
     if parts[2].bytes.count > configuration.limits.frameBytes {
       future.fail("bad answer: longer than \(configuration.limits.frameBytes) bytes")
@@ -352,7 +354,7 @@ final class ZMQClient: TangoCaller, ThreadObserver {
 
   /// The server is gone, or the way to it: calls that were sent may have run, and are not sent again.
   private func lost() {
-    unanswered = 0
+    unanswered = []
     let unsent = Set(outgoing.map(\.id))
     for (id, future) in calls where !unsent.contains(id) {
       future.fail("closed")

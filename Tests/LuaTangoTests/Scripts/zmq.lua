@@ -121,6 +121,17 @@ local function run(how)
     T.equal(con.echo 'then', 'then')
   end)
 
+  test('many deadlines that pass', function()
+    local con = connect{timeout = 0.02}
+    for _ = 1, 3 do
+      local futures = {}
+      for i = 1, 400 do futures[i] = con.async.later(0.3) end
+      for i = 1, 400 do T.fails('timeout', futures[i].get, futures[i]) end
+    end
+    con = connect()
+    T.equal(con.echo 'x', 'x')
+  end)
+
   test('nobody is there', function()
     local con = connect{url = url(processes.freePort()), timeout = 0.1}
     T.fails('timeout', con.add, 1, 2)
