@@ -6,21 +6,9 @@ local processes = require 'processes'
 local socket = require 'socket'
 local tango = require 'tango'
 local T = require 'testing'
+local threads = require 'threads'
 
--- Runs f in a Copas thread, and then whatever threads it made.
-local function test(name, f)
-  T.test(name, function()
-    local reason
-    copas.addthread(function()
-      local ok, why = xpcall(f, debug.traceback)
-      if not ok then reason = why end
-      collectgarbage()
-      collectgarbage()
-    end)
-    copas.loop()
-    if reason then error(reason, 0) end
-  end)
-end
+local test = threads.test
 
 local function serve(functab, configuration)
   configuration = configuration or {}

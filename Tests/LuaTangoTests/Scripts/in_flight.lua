@@ -7,6 +7,7 @@ local processes = require 'processes'
 local socket = require 'socket'
 local tango = require 'tango'
 local T = require 'testing'
+local threads = require 'threads'
 
 local server = processes.server()
 local function connect(configuration)
@@ -222,33 +223,7 @@ run 'blocking'
 copas.addthread(run, 'in a Copas thread')
 copas.loop()
 
--- Runs f in a Copas thread, and then whatever threads it made.
-local function test(name, f)
-  T.test(name, function()
-    local reason
-    copas.addthread(function()
-      local ok, why = xpcall(f, debug.traceback)
-      if not ok then reason = why end
-      collectgarbage()
-      collectgarbage()
-    end)
-    copas.loop()
-    if reason then error(reason, 0) end
-  end)
-end
-
-local function together(n, f)
-  local running, reason = n, nil
-  for i = 1, n do
-    copas.addthread(function()
-      local ok, why = pcall(f, i)
-      if not ok then reason = reason or why end
-      running = running - 1
-    end)
-  end
-  while running > 0 do copas.pause(0.001) end
-  if reason then error(reason, 0) end
-end
+local test, together = threads.test, threads.together
 
 test('futures and calls of many threads on one connection', function()
   local con = connect()

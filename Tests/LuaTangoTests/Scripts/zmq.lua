@@ -7,6 +7,7 @@ local processes = require 'processes'
 local socket = require 'socket'
 local tango = require 'tango'
 local T = require 'testing'
+local threads = require 'threads'
 
 local zmq = tango.client.zmq
 local server = processes.server("url = 'tcp://127.0.0.1:*'", [[
@@ -216,20 +217,7 @@ run 'blocking'
 copas.addthread(run, 'in a Copas thread')
 copas.loop()
 
--- Runs f in a Copas thread, and then whatever threads it made.
-local function test(name, f)
-  T.test(name, function()
-    local reason
-    copas.addthread(function()
-      local ok, why = xpcall(f, debug.traceback)
-      if not ok then reason = why end
-      collectgarbage()
-      collectgarbage()
-    end)
-    copas.loop()
-    if reason then error(reason, 0) end
-  end)
-end
+local test = threads.test
 
 test('inproc, and a call suspends one coroutine only', function()
   local own = tango.server.zmq.new{url = 'inproc://tango', functab = {
