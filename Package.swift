@@ -46,7 +46,8 @@ let package = Package(
     .target(
       name: "LuaConnection",
       dependencies: [
-        "Copas", "IO", "Lua", "LuaSocket", "RPC", .product(name: "Logging", package: "swift-log"),
+        "CLua", "CShims", "Copas", "IO", "Lua", "LuaSocket", "RPC", "Scheduler",
+        .product(name: "Logging", package: "swift-log"),
       ]),
     .target(
       name: "LuaTango",

@@ -55,7 +55,7 @@ extension CopasLoop {
     on descriptor: Int32, _ direction: Direction, until deadline: Int64, state: Int
   ) -> LuaOutcome {
     if mayWait {
-      readiness.arm(descriptor, for: direction == .read ? .readable : .writable)
+      readiness.arm(descriptor, for: direction.readiness)
       scheduler.park(current!, on: descriptor, direction, deadline: deadline)
     }
     return .yield(0, state: state)

@@ -9,7 +9,7 @@ public struct ConfigurationTable {
   /// The table's place on the stack; nil when there is none, and every field has its default.
   public let index: Int?
   /// The Lua module, for error messages.
-  private let module: StaticString
+  let module: StaticString
 
   /// Takes the argument at `index`: a table, or nil and none.
   public init(_ call: LuaCall, at index: Int, module: StaticString) throws(LuaFailure) {
@@ -48,6 +48,12 @@ public struct ConfigurationTable {
     call.pop()
     guard let number else { throw wrong(name, "a number") }
     return number
+  }
+
+  /// The seconds of a field; negative ones are no limit.
+  public func seconds(_ name: StaticString, default fallback: Double) throws(LuaFailure) -> Double {
+    let seconds = try number(name, default: fallback)
+    return seconds < 0 ? .infinity : seconds
   }
 
   /// Lua's truth of a field.

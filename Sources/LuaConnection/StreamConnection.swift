@@ -3,16 +3,28 @@ import IO
 import Lua
 import LuaSocket
 import RPC
+import Scheduler
+import SystemPackage
 
-/// The bytes of one TCP connection: what the connections of several protocols have in common. Messages are
-/// taken out of the socket's receive buffer where they lie; those to be sent are collected in a buffer.
+/// The bytes of one TCP connection, with or without TLS: what the connections of several protocols have in common.
+/// Messages are taken out of the socket's receive buffer where they lie; those to be sent are collected in a buffer.
 public struct StreamConnection {
   public let sockets: SocketLibrary
   public let loop: CopasLoop
-  /// The socket's payload, inside the userdata that the owner keeps on its stack or in the registry.
+  /// The socket's payload, inside the userdata that the owner keeps on its stack or in the registry. With TLS
+  /// LuaSec has the descriptor, and only the buffer is used.
   public let socket: UnsafeMutablePointer<SocketObject>
   public let spare: SpareBuffer
   private let pool: BufferPool
+  private var tls: TLSLayer?
+
+  /// How far an operation got.
+  public enum Progress {
+    case done
+    /// It goes on when the descriptor is ready.
+    case wait(Direction)
+    case failed(String)
+  }
 
   public init(
     _ socket: UnsafeMutablePointer<SocketObject>, sockets: SocketLibrary, loop: CopasLoop,
@@ -25,7 +37,48 @@ public struct StreamConnection {
     pool = sockets.pool
   }
 
-  public var isOpen: Bool { socket.pointee.descriptor >= 0 }
+  public var isOpen: Bool { socket.pointee.descriptor >= 0 || tls?.isOpen == true }
+
+  public var descriptor: Int32 { tls?.descriptor ?? socket.pointee.descriptor }
+
+  // MARK: TLS
+
+  public var isSecure: Bool { tls != nil }
+
+  /// From here on the connection speaks TLS; a handshake has to follow.
+  ///
+  /// - Parameter index: the place of the socket on the stack.
+  /// - Returns: whether that went well; if not, the reason is on top of the stack.
+  public mutating func startTLS(
+    _ call: LuaCall, socket index: Int, _ context: TLSContext
+  ) -> Bool {
+    let descriptor = socket.pointee.descriptor
+    if socket.pointee.isWatched {
+      loop.forget(descriptor)
+      socket.pointee.isWatched = false
+    }
+    guard context.pushConnection(call, socket: index) else { return false }
+    tls = TLSLayer(call, descriptor: descriptor, main: loop.main)
+    return true
+  }
+
+  /// Says to the other side for which host the connection is.
+  public func setServerName(_ name: String) { tls?.setServerName(name) }
+
+  /// Goes on with the handshake.
+  public func handshake() -> Progress { tls?.handshake() ?? .done }
+
+  /// Pushes the peer's certificate, an object of LuaSec, or nil.
+  public func pushPeerCertificate(onto call: LuaCall) {
+    if let tls { tls.pushPeerCertificate(onto: call) } else { call.pushNil() }
+  }
+
+  /// Pushes the connection of LuaSec, or nil.
+  public func pushSecureConnection(onto call: LuaCall) {
+    if let tls { tls.pushConnection(onto: call) } else { call.pushNil() }
+  }
+
+  // MARK: Transfer
 
   /// What was received and not consumed yet.
   public var received: UnsafeRawBufferPointer { socket.pointee.buffer.bytes }
@@ -36,26 +89,80 @@ public struct StreamConnection {
     socket.pointee.buffer.releaseIfEmpty(to: pool)
   }
 
+  /// Whether it is worth asking the system, as far as the dispatcher knows.
+  public var mayRead: Bool { tls != nil || loop.isReady(socket, .read) }
+
   /// Reads what is there.
   ///
   /// - Parameter needed: bytes that the message at the start of the buffer lacks.
-  public func receive(needed: Int, mayRead: Bool) -> SocketObject.Progress {
+  public func receive(needed: Int, mayRead: Bool) -> Progress {
     let wanted = socket.pointee.buffer.count + needed
-    return socket.pointee.receive(
+    if let tls { return receive(wanted, through: tls) }
+    let progress = socket.pointee.receive(
       .count(wanted), pool: pool, mayRead: mayRead,
       wasShort: { [loop, socket] in loop.drained(socket) })
+    switch progress {
+    case .done: return .done
+    case .wait: return .wait(.read)
+    case .failed(let failure): return .failed(failure.text)
+    }
+  }
+
+  @inline(never)
+  private func receive(_ wanted: Int, through tls: TLSLayer) -> Progress {
+    while socket.pointee.buffer.count < wanted {
+      let progress = tls.receive(into: &socket.pointee.buffer, pool: pool)
+      guard case .done = progress else { return progress }
+    }
+    return .done
+  }
+
+  /// The other side may be holding the rest of a message back until it knows that what was read has arrived.
+  public func acknowledgeAtOnce() {
+    if tls == nil { socket.pointee.socket.acknowledgeAtOnce() }
   }
 
   /// Sends what was collected, as far as the system takes it.
-  public func flush(_ buffer: inout OutputBuffer) -> SocketObject.Progress {
+  public func flush(_ buffer: inout OutputBuffer) -> Progress {
     guard !buffer.isEmpty else { return .done }
+    if let tls { return flush(&buffer, through: tls) }
     var sent = 0
     let progress = buffer.withUnsafeBytes { socket.pointee.send($0, from: &sent) }
     buffer.removeFirst(sent)
     if buffer.isEmpty { spare.giveBack(&buffer) }
+    switch progress {
+    case .done: return .done
+    case .wait: return .wait(.write)
+    case .failed(let failure): return .failed(failure.text)
+    }
+  }
+
+  @inline(never)
+  private func flush(_ buffer: inout OutputBuffer, through tls: TLSLayer) -> Progress {
+    let progress = tls.send(&buffer)
+    if buffer.isEmpty { spare.giveBack(&buffer) }
     return progress
   }
 
-  /// Closes the socket, and forgets what it received.
-  public func close() { sockets.close(&socket.pointee) }
+  /// Lets the running coroutine wait until the connection is ready; it was found not to be just before.
+  public func wait(
+    for direction: Direction, until deadline: Int64, state: Int = 0
+  ) throws(Errno) -> LuaOutcome {
+    if let tls {
+      return try loop.wait(
+        on: tls.descriptor, isWatched: &tls.isWatched, for: direction, until: deadline,
+        state: state)
+    }
+    if direction == .write { loop.markUnready(socket, .write) }
+    return try loop.wait(socket, for: direction, until: deadline, state: state)
+  }
+
+  /// Closes the connection, and forgets what it received.
+  public func close() {
+    if let tls, tls.isOpen {
+      if tls.isWatched { loop.forget(tls.descriptor) }
+      tls.close()
+    }
+    sockets.close(&socket.pointee)
+  }
 }

@@ -17,6 +17,8 @@ final class RPCConfiguration {
     static let everything: Allowed = [.call, .eval, .newexec]
   }
 
+  /// The peers are those who connect to this side.
+  let isServer: Bool
   /// The table whose functions and variables can be reached, in the registry.
   let namespace: Int32
   /// That table is `_G`.
@@ -30,8 +32,11 @@ final class RPCConfiguration {
   let memoryLimit: Int
   let functions: LuaGraphSink.FunctionPolicy
   let sendsBytecode: Bool
-  /// Offers all globals to everybody.
-  let isInsecure: Bool
+  let tls: TLSContext?
+  /// Seconds that a TLS handshake may take.
+  let handshakeTimeout: Double
+  /// Offers all globals to whoever is there: the program insists, or everybody has a certificate.
+  let isTrusting: Bool
   /// Seconds that connecting, and each call, may take; infinite for no limit.
   let timeout: Double
   /// Seconds without a byte in the middle of a message after which a connection is given up.
@@ -54,10 +59,7 @@ final class RPCConfiguration {
   ) throws(LuaFailure) {
     let table = try ConfigurationTable(call, at: index, module: "rpc")
     self.main = main
-    if table.push("sslparams") {
-      // To go on without it would be worse than to stop.
-      throw call.failure("rpc: 'sslparams' is not supported yet")
-    }
+    isServer = interface != nil
     instructionLimit = try table.integer("instruction_limit", default: -1, in: -1...(1 << 60))
     memoryLimit = try table.integer("memory_limit", default: 0, in: 0...(1 << 40))
     if memoryLimit > 0, milonga_vm_of(call.state) == nil {
@@ -65,12 +67,14 @@ final class RPCConfiguration {
         "rpc: 'memory_limit' needs the program milonga: under a stock lua5.4 the memory is not ours"
       )
     }
-    isInsecure = table.boolean("insecure", default: false)
+    tls = try TLSContext.make(table, mode: isServer ? "server" : "client", main: main)
+    handshakeTimeout = try table.seconds("ssl_timeout", default: 10)
+    isTrusting =
+      table.boolean("insecure", default: false)
+      || isServer && tls?.requiresCertificate == true
     sendsBytecode = table.boolean("send_bytecode", default: false)
-    let seconds = try table.number("timeout", default: .infinity)
-    timeout = seconds < 0 ? .infinity : seconds
-    let stall = try table.number("stall_timeout", default: 60)
-    stallTimeout = stall < 0 ? .infinity : stall
+    timeout = try table.seconds("timeout", default: .infinity)
+    stallTimeout = try table.seconds("stall_timeout", default: 60)
     mostUnsent = try table.integer("max_unsent_bytes", default: 64 << 20, in: 1...(1 << 40))
     var defaults = RPCLimits()
     defaults.depth = 200
@@ -81,7 +85,7 @@ final class RPCConfiguration {
     do throws(LuaFailure) {
       (namespace, exposesGlobals) = try table.namespace()
       kept.append(namespace)
-      if exposesGlobals, let interface {
+      if exposesGlobals, !isTrusting, let interface {
         try table.refuseExposure(of: interface, loopback: "listen on 'localhost'")
       }
       allowed = try Self.allowed(table, exposesGlobals)

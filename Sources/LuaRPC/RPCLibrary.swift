@@ -68,33 +68,45 @@ final class RPCLibrary {
 
   // MARK: Peers
 
-  /// Makes a peer of the connected socket on top of the stack, and pushes its table.
+  /// Makes a peer of the connected socket at `index`, and replaces the socket by the peer's table. The peer has to
+  /// be opened (see ``RPCPeer/open(_:)``), then ``admit(_:at:startsWorker:)`` is to follow.
   ///
-  /// - Parameter worker: starts the thread that serves the other side.
-  func pushPeer(
-    _ call: LuaCall, _ configuration: RPCConfiguration, startsWorker: Bool
-  ) throws(LuaFailure) -> RPCPeer {
-    let socket = try sockets.tcp.client.check(call, at: -1)
+  /// - Returns: nil when TLS cannot begin; the reason is on top of the stack then.
+  func makePeer(
+    _ call: LuaCall, _ configuration: RPCConfiguration, socketAt index: Int
+  ) throws(LuaFailure) -> RPCPeer? {
+    let socket = try sockets.tcp.client.check(call, at: index)
     try? socket.pointee.socket.set(.noDelay, to: 1)
     socket.pointee.timeouts.block = -1
-    call.pushValue(at: -1)
+    call.pushValue(at: index)
     let socketReference = call.retainTop()
     let stream = StreamConnection(socket, sockets: sockets, loop: loop, spare: spare)
     let peer = RPCPeer(self, configuration, stream, socketReference: socketReference)
+    if let context = configuration.tls, !peer.stream.startTLS(call, socket: index, context) {
+      peer.close()
+      return nil
+    }
     // The peer's table.
     call.pushTable(fields: 4)
-    call.insert(at: -2)
+    peer.pushSocket(onto: call)
     call.setField("skt", of: -2)
     call.push(peer.id)
     call.setField("id", of: -2)
     peers.push(peer, onto: call)
-    call.pushValue(at: -1)
-    peer.userdataReference = call.retainTop()
     call.setField(Self.peerKey, of: -2)
     call.pushRetained(metatable)
     lua_setmetatable(call.state, -2)
-    if startsWorker { peer.startWorker() }
+    call.replace(at: index)
     return peer
+  }
+
+  /// Lets the peer whose table is at `index` begin: it lives until its connection ends.
+  ///
+  /// - Parameter startsWorker: starts the thread that serves the other side.
+  func admit(_ call: LuaCall, _ peer: RPCPeer, at index: Int, startsWorker: Bool) {
+    call.pushField(Self.peerKey, of: index)
+    peer.userdataReference = call.retainTop()
+    if startsWorker { peer.startWorker() }
   }
 
   /// The peer whose table, or whose userdata, is at `index`.

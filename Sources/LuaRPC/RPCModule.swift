@@ -42,10 +42,9 @@ extension RPCLibrary {
   private static let defaultPort = 1999
 
   func addConstructors(_ call: LuaCall) {
-    call.setFunction("newclient") { [self] (call) throws(LuaFailure) in
-      call.phase == .entered ? try connect(call) : try connected(call)
-    }
+    call.setFunction("newclient") { [self] (call) throws(LuaFailure) in try newClient(call) }
     call.setFunction("newsession") { [self] (call) throws(LuaFailure) in
+      guard call.phase == .entered else { return try openClient(call, at: 1) }
       loop.unwrap(call, at: 1)
       let configuration = try RPCConfiguration(call, at: 2, interface: nil, main: loop.main)
       let socket = try sockets.check(sockets.tcp.client, call)
@@ -53,11 +52,11 @@ extension RPCLibrary {
         throw call.argumentFailure(1, "the socket is closed")
       }
       call.count = 1
-      _ = try pushPeer(call, configuration, startsWorker: true)
-      return .results(1)
+      return try startClient(call, configuration, at: 1, hostAt: nil)
     }
-    call.setFunction("newserver") { [self] (call) throws(LuaFailure) in try serveOne(call) }
-    call.setFunction("newserveronly") { [self] (call) throws(LuaFailure) in try serveMany(call) }
+    call.setFunction("newserver") { [self] (call) throws(LuaFailure) in try newServer(call) }
+    call.setFunction("newserveronly") { [self] (call) throws(LuaFailure) in try newServerOnly(call)
+    }
     call.pushField("newserveronly", of: -1)
     call.setField("newmultiserver", of: -2)
   }
@@ -83,15 +82,24 @@ extension RPCLibrary {
   /// The places of the stack while a client connects.
   private enum Client {
     static let configuration = 1
-    static let socket = 2
+    static let host = 2
+    /// Then the peer's table.
+    static let socket = 3
   }
 
   /// `newclient([host [, port [, config]]])`
+  private func newClient(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
+    if call.phase == .entered { return try connect(call) }
+    if call.step == RPCPeer.Step.open.rawValue { return try openClient(call, at: Client.socket) }
+    return try connected(call)
+  }
+
   private func connect(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
     let (host, port) = try hostAndPort(call)
     let configuration = try RPCConfiguration(call, at: 3, interface: nil, main: loop.main)
     call.count = 0
     configurations(call).push(configuration, onto: call)
+    call.push(host)
     let socket = sockets.tcp.master.push(SocketObject(), onto: call)
     let timeout = configuration.timeout
     socket.pointee.timeouts.block = timeout == .infinity ? -1 : timeout
@@ -105,7 +113,7 @@ extension RPCLibrary {
     call.pushValue(at: Client.socket)
     call.push(host)
     call.push(port)
-    return .call(arguments: 3, results: 2, state: 1)
+    return .call(arguments: 3, results: 2, state: RPCPeer.Step.connect.rawValue)
   }
 
   private func connected(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
@@ -117,8 +125,42 @@ extension RPCLibrary {
     }
     let configuration = try configurations(call).check(call, at: Client.configuration).pointee
     call.count = Client.socket
-    _ = try pushPeer(call, configuration, startsWorker: true)
-    return .results(1)
+    return try startClient(call, configuration, at: Client.socket, hostAt: Client.host)
+  }
+
+  /// Makes a peer of the connected socket at `index`.
+  ///
+  /// - Parameter hostAt: the place of the host's name, if it is known.
+  private func startClient(
+    _ call: LuaCall, _ configuration: RPCConfiguration, at index: Int, hostAt: Int?
+  ) throws(LuaFailure) -> LuaOutcome {
+    guard let peer = try makePeer(call, configuration, socketAt: index) else {
+      call.pushNil()
+      call.insert(at: -2)
+      return .results(2)
+    }
+    if let hostAt, let host = call.stringIfString(at: hostAt),
+      SocketAddress(numeric: host, port: 0) == nil
+    {
+      peer.stream.setServerName(host)
+    }
+    return try openClient(call, at: index)
+  }
+
+  /// Goes on with the opening of the peer whose table is at `index`.
+  private func openClient(_ call: LuaCall, at index: Int) throws(LuaFailure) -> LuaOutcome {
+    let peer = try check(call, at: index)
+    switch try peer.open(call) {
+    case .unfinished(let outcome): return outcome
+    case .refused(let reason):
+      call.pushNil()
+      call.push(reason)
+      return .results(2)
+    case .ready:
+      call.count = index
+      admit(call, peer, at: index, startsWorker: true)
+      return .results(1)
+    }
   }
 
   // MARK: Servers
@@ -135,8 +177,20 @@ extension RPCLibrary {
     return (configuration, failure == nil)
   }
 
+  /// Makes a peer of a socket that was accepted, which is at `index`; nil, with a line in the log, when TLS
+  /// cannot begin.
+  private func accept(
+    _ call: LuaCall, _ configuration: RPCConfiguration, at index: Int
+  ) throws(LuaFailure) -> RPCPeer? {
+    let peer = try makePeer(call, configuration, socketAt: index)
+    if peer == nil {
+      configuration.log.warn("a client", "TLS failed: \(call.stringIfString(at: -1) ?? "?")")
+    }
+    return peer
+  }
+
   /// `newserveronly([host [, port [, config]]])`: the dispatcher serves all who come.
-  private func serveMany(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
+  private func newServerOnly(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
     let (configuration, isListening) = try listen(call)
     guard isListening else { return .results(2) }
     call.insert(at: 1)
@@ -147,24 +201,31 @@ extension RPCLibrary {
     return .results(1)
   }
 
-  /// The coroutine of a connection, whose socket is at 1: the first of its workers.
+  /// The coroutine of a connection, the first of its workers. At 1 is its socket, then the peer's table, then the
+  /// peer's userdata.
   private func serveConnection(
     _ call: LuaCall, _ configuration: RPCConfiguration
   ) throws(LuaFailure) -> LuaOutcome {
+    let peer: RPCPeer
     if call.phase == .entered {
       guard loop.isInside(call) else {
         throw call.failure("rpc: the handler must be called by Copas")
       }
       call.count = 1
       if call.type(at: 1) == .table { loop.unwrap(call, at: 1) }
-      if let outcome = authorize(call, configuration) { return outcome }
-    } else if call.phase == .returned, call.step == RPCPeer.Step.authorize.rawValue {
-      guard call.boolean(at: -1) else { return .results(0) }
+      guard let made = try accept(call, configuration, at: 1) else { return .results(0) }
+      peer = made
+    } else if call.step == RPCPeer.Step.open.rawValue {
+      peer = try check(call, at: 1)
     } else {
       return try peers.check(call, at: 1).pointee.work(call, isNew: false)
     }
-    call.count = 1
-    let peer = try pushPeer(call, configuration, startsWorker: false)
+    switch try peer.open(call) {
+    case .unfinished(let outcome): return outcome
+    case .refused: return .results(0)
+    case .ready: break
+    }
+    admit(call, peer, at: 1, startsWorker: false)
     guard peer.pushUserdata(call) else { return .results(0) }
     call.replace(at: 1)
     call.count = 1
@@ -172,29 +233,16 @@ extension RPCLibrary {
     return peer.work(call, isNew: true)
   }
 
-  /// Asks the program about the connection whose socket is on top, if it wants to be asked.
-  private func authorize(_ call: LuaCall, _ configuration: RPCConfiguration) -> LuaOutcome? {
-    guard configuration.authorize != 0, let socket = sockets.any.payload(call, at: -1) else {
-      return nil
-    }
-    let place = call.count
-    let address = try? socket.pointee.socket.peerAddress()
-    call.pushRetained(configuration.authorize)
-    call.push(address?.numericHost ?? "unknown")
-    call.push(Int(address?.port ?? 0))
-    call.pushValue(at: place)
-    return .call(arguments: 3, results: 1, state: RPCPeer.Step.authorize.rawValue)
-  }
-
   /// The places of the stack while a server waits for its only peer.
   private enum Single {
     static let listener = 1
     static let configuration = 2
+    /// Somebody's socket, then the peer's table.
     static let socket = 3
   }
 
   /// `newserver([host [, port [, config]]])`: waits for one peer.
-  private func serveOne(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
+  private func newServer(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
     if call.phase == .entered {
       let (configuration, isListening) = try listen(call)
       guard isListening else { return .results(2) }
@@ -204,16 +252,12 @@ extension RPCLibrary {
     }
     let listener = try sockets.tcp.server.check(call, at: Single.listener)
     let configuration = try configurations(call).check(call, at: Single.configuration).pointee
-    if call.phase == .returned {
-      let isWelcome = call.boolean(at: -1)
-      call.count = Single.socket
-      if isWelcome { return try finishServing(call, listener, configuration) }
-      if let socket = sockets.any.payload(call, at: Single.socket) {
-        sockets.close(&socket.pointee)
-      }
+    if call.phase != .entered, call.step == RPCPeer.Step.open.rawValue {
+      let peer = try check(call, at: Single.socket)
+      if let outcome = try openOnly(call, peer, listener) { return outcome }
     }
-    call.count = Single.configuration
     while true {
+      call.count = Single.configuration
       guard listener.pointee.descriptor >= 0 else { return call.pushFailure(.closed) }
       let accepted: Socket?
       var outcome: LuaOutcome?
@@ -221,7 +265,8 @@ extension RPCLibrary {
         accepted = try listener.pointee.socket.accept()
         if accepted == nil, loop.isInside(call), loop.mayWait {
           loop.markUnready(listener, .read)
-          outcome = try loop.wait(listener, for: .read, until: MonotonicTime.never)
+          outcome = try loop.wait(
+            listener, for: .read, until: MonotonicTime.never, state: RPCPeer.Step.connect.rawValue)
         }
       } catch {
         return call.pushFailure(.system(error))
@@ -230,8 +275,12 @@ extension RPCLibrary {
       if let accepted {
         let socket = sockets.pushClient(accepted, family: listener.pointee.family, onto: call)
         socket.pointee.timeouts.block = 0
-        if let outcome = authorize(call, configuration) { return outcome }
-        return try finishServing(call, listener, configuration)
+        if let peer = try accept(call, configuration, at: Single.socket),
+          let outcome = try openOnly(call, peer, listener)
+        {
+          return outcome
+        }
+        continue
       }
       let failure = SocketTimeouts.wait(
         listener.pointee.descriptor, for: .readable, until: MonotonicTime.never)
@@ -239,13 +288,19 @@ extension RPCLibrary {
     }
   }
 
-  /// The peer is there, its socket on top: nobody else can come.
-  private func finishServing(
-    _ call: LuaCall, _ listener: UnsafeMutablePointer<SocketObject>,
-    _ configuration: RPCConfiguration
-  ) throws(LuaFailure) -> LuaOutcome {
-    sockets.close(&listener.pointee)
-    _ = try pushPeer(call, configuration, startsWorker: true)
-    return .results(1)
+  /// Goes on with the opening of the peer whose table is at its place; once it is there, nobody else can come.
+  /// Nil when it is refused.
+  private func openOnly(
+    _ call: LuaCall, _ peer: RPCPeer, _ listener: UnsafeMutablePointer<SocketObject>
+  ) throws(LuaFailure) -> LuaOutcome? {
+    switch try peer.open(call) {
+    case .unfinished(let outcome): return outcome
+    case .refused: return nil
+    case .ready:
+      sockets.close(&listener.pointee)
+      call.count = Single.socket
+      admit(call, peer, at: Single.socket, startsWorker: true)
+      return .results(1)
+    }
   }
 }

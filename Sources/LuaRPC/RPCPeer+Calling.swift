@@ -36,7 +36,7 @@ extension RPCPeer {
     }
   }
 
-  private func canSuspend(_ call: LuaCall) -> Bool { loop.isInside(call) && loop.mayWait }
+  func canSuspend(_ call: LuaCall) -> Bool { loop.isInside(call) && loop.mayWait }
 
   private func begin(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
     guard isOpen else { return fail(call, "closed") }
@@ -239,27 +239,27 @@ extension RPCPeer {
       return outcome
     }
     guard needed > 0, isOpen else { return nil }
-    var waits: Readiness = .readable
+    var waits: Readiness = []
     hasSent = hasSent || !output.isEmpty
     switch stream.flush(&output) {
     case .done: break
-    case .wait: waits.insert(.writable)
+    case .wait(let direction): waits.insert(direction.readiness)
     case .failed:
       close()
       return nil
     }
     switch receive(needed: needed, mayRead: true) {
     case .done: return nil
-    case .failed(let failure):
+    case .failed(let reason):
       if stream.received.isEmpty {
         close()
       } else {
-        disconnect("\(failure.text) in the middle of a message")
+        disconnect("\(reason) in the middle of a message")
       }
       return nil
-    case .wait:
-      let failure = SocketTimeouts.wait(
-        stream.socket.pointee.descriptor, for: waits, until: deadline)
+    case .wait(let direction):
+      waits.insert(direction.readiness)
+      let failure = SocketTimeouts.wait(stream.descriptor, for: waits, until: deadline)
       if failure == .timeout { return try timeOut(call) }
       if let failure { disconnect(failure.text) }
       return nil

@@ -3,7 +3,7 @@ import CShims
 import IO
 import Lua
 import LuaCodec
-import LuaSocket
+import LuaConnection
 import RPC
 
 extension RPCPeer {
@@ -88,7 +88,7 @@ extension RPCPeer {
   }
 
   /// Reads what is there.
-  func receive(needed: Int, mayRead: Bool) -> SocketObject.Progress {
+  func receive(needed: Int, mayRead: Bool) -> StreamConnection.Progress {
     let progress = stream.receive(needed: needed, mayRead: mayRead)
     if case .wait = progress {
       let count = stream.received.count
@@ -96,7 +96,7 @@ extension RPCPeer {
       // Nagle's algorithm the payload stays there until the header is acknowledged.
       if count > 0, count <= PeerFraming.headerBytes + 1 { isSplitting = true }
       // What was sent has taken the acknowledgement along.
-      if count > 0 || isSplitting && !hasSent { stream.socket.pointee.socket.acknowledgeAtOnce() }
+      if count > 0 || isSplitting && !hasSent { stream.acknowledgeAtOnce() }
       hasSent = false
     }
     return progress

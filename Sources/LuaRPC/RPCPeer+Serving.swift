@@ -22,7 +22,8 @@ extension RPCPeer {
     case call = 1
     case wait
     case number
-    case authorize
+    case connect
+    case open
   }
 
   /// Serves a call whose payload is this. An outcome when a Lua function is to be called; it comes with

@@ -103,23 +103,23 @@ extension RPCPeer {
       flush()
       if writer == me || isWriterWanted && writer == nil { return nil }
       guard isOpen else { return nil }
-      let mayRead = loop.isReady(stream.socket, .read)
+      let mayRead = stream.mayRead
       if !mayRead, stream.received.isEmpty { return wait(for: .read) }
       if let outcome = loop.turnOver(state: Step.wait.rawValue) { return outcome }
       switch receive(needed: needed, mayRead: mayRead) {
       case .done: continue
-      case .wait:
+      case .wait(let direction):
         if !stream.received.isEmpty, loop.hasTimedOut, call.phase == .resumed, !hasMoved {
           disconnect(
             "no byte in \(configuration.stallTimeout) s in the middle of a message (stall_timeout)")
           return nil
         }
-        return wait(for: .read)
-      case .failed(let failure):
+        return wait(for: direction)
+      case .failed(let reason):
         if stream.received.isEmpty {
           close()
         } else {
-          disconnect("\(failure.text) in the middle of a message")
+          disconnect("\(reason) in the middle of a message")
         }
       }
     }
@@ -136,10 +136,8 @@ extension RPCPeer {
       deadline = MonotonicTime.deadline(
         after: configuration.stallTimeout, from: MonotonicTime.now())
     }
-    if direction == .write { loop.markUnready(stream.socket, .write) }
     do throws(Errno) {
-      return try loop.wait(
-        stream.socket, for: direction, until: deadline, state: Step.wait.rawValue)
+      return try stream.wait(for: direction, until: deadline, state: Step.wait.rawValue)
     } catch {
       disconnect("its socket cannot be watched: \(error)")
       return nil
@@ -216,8 +214,8 @@ extension RPCPeer {
   /// The writer's turn; nil when all is sent.
   private func write(_ me: TaskID) -> LuaOutcome? {
     switch stream.flush(&output) {
-    case .wait:
-      if let outcome = wait(for: .write) { return outcome }
+    case .wait(let direction):
+      if let outcome = wait(for: direction) { return outcome }
     case .failed: close()
     case .done: break
     }

@@ -23,12 +23,18 @@ final class RPCPeer {
   let library: RPCLibrary
   let loop: CopasLoop
   let configuration: RPCConfiguration
-  let stream: StreamConnection
+  var stream: StreamConnection
   let id: Int
-  /// The other side's address, for messages.
+  /// The other side's address, numbers.
+  let remoteAddress: SocketAddress?
+  /// The same, for messages.
   let address: String
   private var socketReference: Int32
-  /// The userdata that holds this object, while the connection is open.
+  /// What has to happen before the first message.
+  var opening: Opening
+  /// The coroutine that waits for that.
+  var opener: TaskID?
+  /// The userdata that holds this object, from its opening until the connection ends.
   var userdataReference: Int32 = 0
   private var observerNumber: Int32 = 0
 
@@ -116,13 +122,19 @@ final class RPCPeer {
     self.socketReference = socketReference
     loop = library.loop
     id = library.nextID()
-    let peer = try? stream.socket.pointee.socket.peerAddress()
-    address = peer.map(\.description) ?? "unknown peer"
-    let isHere = peer.map { $0.family == AF_UNIX || isLoopback($0.numericHost) } ?? false
-    let offersNothing = configuration.exposesGlobals && !configuration.isInsecure && !isHere
+    remoteAddress = try? stream.socket.pointee.socket.peerAddress()
+    address = remoteAddress.map(\.description) ?? "unknown peer"
+    let isHere = remoteAddress.map { $0.family == AF_UNIX || isLoopback($0.numericHost) } ?? false
+    let offersNothing = configuration.exposesGlobals && !configuration.isTrusting && !isHere
     allowed = offersNothing ? [] : configuration.allowed
     functions = offersNothing ? .init(acceptsText: false) : configuration.functions
     session = PeerSession(maxBytes: configuration.limits.frameBytes)
+    opening =
+      configuration.tls == nil
+      ? .authorization
+      : .handshake(
+        until: MonotonicTime.deadline(
+          after: configuration.handshakeTimeout, from: MonotonicTime.now()))
     observerNumber = loop.addObserver(self)
   }
 
@@ -136,6 +148,15 @@ final class RPCPeer {
     return true
   }
 
+  /// Pushes the LuaSocket object, or that of LuaSec which is in its place.
+  func pushSocket(onto call: LuaCall) {
+    if stream.isSecure {
+      stream.pushSecureConnection(onto: call)
+    } else {
+      call.pushRetained(socketReference)
+    }
+  }
+
   /// From now on ``ended(_:)`` is told of the running coroutine.
   func observe() { loop.observeRemoval(by: observerNumber) }
 
@@ -143,7 +164,7 @@ final class RPCPeer {
 
   /// Ends the connection: everybody who waits for something is told.
   func close() {
-    guard userdataReference != 0 else { return }
+    guard socketReference != 0 else { return }
     flushBeforeClosing()
     stream.close()
     output.release()
@@ -172,9 +193,10 @@ final class RPCPeer {
     }
   }
 
-  /// Lets go of everything in Lua. The socket is closed when it is collected.
+  /// Lets go of everything in Lua.
   func release() {
     guard socketReference != 0 else { return }
+    stream.close()
     loop.removeObserver(observerNumber)
     for reference in [
       socketReference, userdataReference, objectTable, typeTable, proxyTable, scriptTable,
@@ -187,7 +209,7 @@ final class RPCPeer {
 
   /// The connection is lost, or the stream cannot be trusted any more: says why, once, and closes.
   func disconnect(_ reason: String) {
-    guard userdataReference != 0 else { return }
+    guard socketReference != 0 else { return }
     configuration.log.disconnected(address, reason)
     close()
   }
@@ -214,6 +236,10 @@ extension RPCPeer: ThreadObserver {
       respond(loop.main, sequence, error: "rpc: the thread that served the call was removed")
       flushSoon()
     }
-    if task == reader && !isReaderCalling || task == writer || task == mainWorker { close() }
+    if task == reader && !isReaderCalling || task == writer || task == mainWorker
+      || task == opener
+    {
+      close()
+    }
   }
 }

@@ -112,11 +112,11 @@ extension TangoClientConnection {
     try? socket.pointee.socket.set(.noDelay, to: 1)
     socket.pointee.timeouts.block = -1
     guard let context = configuration.tls else { return established(call) }
-    guard let layer = connection.startTLS(call, socket: attempt.base + 1, context) else {
+    guard connection.stream.startTLS(call, socket: attempt.base + 1, context) else {
       return try failed(call, call.stringIfString(at: -1) ?? "unknown error")
     }
     if SocketAddress(numeric: configuration.address, port: 0) == nil {
-      layer.setServerName(configuration.address)
+      connection.stream.setServerName(configuration.address)
     }
     let deadline = MonotonicTime.deadline(
       after: configuration.handshakeTimeout, from: MonotonicTime.now())
@@ -125,16 +125,16 @@ extension TangoClientConnection {
   }
 
   private func shake(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome? {
-    guard let attempt, let layer = connection.tls else { throw call.failure("\(peer): closed") }
+    guard let attempt, let connection else { throw call.failure("\(peer): closed") }
     while true {
-      switch layer.handshake() {
+      switch connection.stream.handshake() {
       case .done: return established(call)
       case .failed(let reason):
         return try failed(call, "tango ssl handshake failed with: \(reason)")
       case .wait(let direction):
         if attempt.task == nil {
           let failure = SocketTimeouts.wait(
-            layer.descriptor, for: direction == .read ? .readable : .writable,
+            connection.stream.descriptor, for: direction.readiness,
             until: attempt.handshakeDeadline)
           guard let failure else { continue }
           return try failed(call, "tango ssl handshake failed with: \(failure.text)")
@@ -143,7 +143,7 @@ extension TangoClientConnection {
           return try failed(call, "tango ssl handshake failed with: timeout")
         }
         do throws(Errno) {
-          return try connection.wait(
+          return try connection.stream.wait(
             for: direction, until: attempt.handshakeDeadline, state: Step.handshake.rawValue)
         } catch {
           return try failed(call, "\(error)")

@@ -405,7 +405,7 @@ final class TangoClientConnection: TangoCaller, ThreadObserver, RoundEndObserver
     case .invalid(let error): throw fail(call, "bad answer: \(error)")
     case .incomplete(let needed):
       // What the dispatcher knows of the socket counts only while it runs.
-      switch connection.receive(needed: needed, mayRead: !isInside || connection.mayRead) {
+      switch connection.receive(needed: needed, mayRead: !isInside || connection.stream.mayRead) {
       case .done: return .again
       case .failed(let reason): throw fail(call, reason)
       case .wait(let direction):
@@ -413,13 +413,14 @@ final class TangoClientConnection: TangoCaller, ThreadObserver, RoundEndObserver
           if isTimedOut { throw timeOut(call, id) }
           do throws(Errno) {
             return .suspended(
-              try connection.wait(for: direction, until: deadline, state: step.rawValue))
+              try connection.stream.wait(for: direction, until: deadline, state: step.rawValue))
           } catch {
             throw fail(call, "\(error)")
           }
         }
         if direction == .write { directions.insert(.writable) }
-        let failure = SocketTimeouts.wait(connection.descriptor, for: directions, until: deadline)
+        let failure = SocketTimeouts.wait(
+          connection.stream.descriptor, for: directions, until: deadline)
         guard let failure else { return .again }
         throw failure == .timeout ? timeOut(call, id) : fail(call, failure.text)
       }
@@ -513,7 +514,7 @@ final class TangoClientConnection: TangoCaller, ThreadObserver, RoundEndObserver
         connection.consume(headerBytes + bodyBytes)
       case .invalid(let error): end("bad answer: \(error)")
       case .incomplete(let needed):
-        switch connection.receive(needed: needed, mayRead: !isInside || connection.mayRead) {
+        switch connection.receive(needed: needed, mayRead: !isInside || connection.stream.mayRead) {
         case .done: continue
         case .wait: return
         case .failed(let reason): end(reason)
@@ -597,7 +598,7 @@ final class TangoClientConnection: TangoCaller, ThreadObserver, RoundEndObserver
         case .failed(let reason): fail(reason)
         case .wait(let direction):
           do throws(Errno) {
-            return try connection.wait(for: direction, until: MonotonicTime.never)
+            return try connection.stream.wait(for: direction, until: MonotonicTime.never)
           } catch {
             fail("\(error)")
           }

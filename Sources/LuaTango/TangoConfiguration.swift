@@ -141,11 +141,3 @@ final class ServerConfiguration {
     return String(host.drop { $0 == "[" }.prefix { $0 != "]" })
   }
 }
-
-extension ConfigurationTable {
-  /// The seconds of a field; negative ones are no limit.
-  func seconds(_ name: StaticString, default fallback: Double) throws(LuaFailure) -> Double {
-    let seconds = try number(name, default: fallback)
-    return seconds < 0 ? .infinity : seconds
-  }
-}

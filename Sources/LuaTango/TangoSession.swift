@@ -38,7 +38,7 @@ final class TangoSession {
     case nothing
     case begin
     /// The TLS handshake, and when it has to be over.
-    case handshake(TLSLayer, Int64)
+    case handshake(until: Int64)
     case authorization
   }
 
@@ -110,7 +110,7 @@ final class TangoSession {
       case .incomplete(let needed):
         if let outcome = flush(call) { return outcome }
         if isEnding { continue }
-        let mayRead = connection.mayRead
+        let mayRead = connection.stream.mayRead
         if !mayRead, socket.pointee.buffer.isEmpty {
           isAtRest = true
           return wait(call, for: .read)
@@ -157,7 +157,7 @@ final class TangoSession {
     _ call: LuaCall, for direction: Direction, until deadline: Int64
   ) -> LuaOutcome {
     do throws(Errno) {
-      return try connection.wait(for: direction, until: deadline)
+      return try connection.stream.wait(for: direction, until: deadline)
     } catch {
       configuration.log.disconnected(peer, "its socket cannot be watched: \(error)")
       return finish(call)
@@ -205,26 +205,25 @@ final class TangoSession {
         return refuse(call, "the server has \(configuration.maxConnections) connections already")
       }
       guard let context = configuration.tls else { return authorize(call) }
-      guard let layer = connection.startTLS(call, socket: Slot.socket, context) else {
+      guard connection.stream.startTLS(call, socket: Slot.socket, context) else {
         let reason = call.stringIfString(at: -1) ?? "?"
         configuration.log.disconnected(peer, "TLS failed: \(reason)")
         return finish(call)
       }
-      opening = .handshake(
-        layer,
-        MonotonicTime.deadline(
-          after: configuration.handshakeTimeout, from: MonotonicTime.now()))
-      return shake(call, layer, false)
-    case .handshake(let layer, _):
-      return shake(call, layer, call.phase == .resumed && loop.hasTimedOut)
+      let deadline = MonotonicTime.deadline(
+        after: configuration.handshakeTimeout, from: MonotonicTime.now())
+      opening = .handshake(until: deadline)
+      return shake(call, until: deadline, isTimedOut: false)
+    case .handshake(let deadline):
+      return shake(
+        call, until: deadline, isTimedOut: call.phase == .resumed && loop.hasTimedOut)
     case .authorization:
       return authorized(call)
     }
   }
 
-  private func shake(_ call: LuaCall, _ layer: TLSLayer, _ isTimedOut: Bool) -> LuaOutcome {
-    guard case .handshake(_, let deadline) = opening else { return finish(call) }
-    switch layer.handshake() {
+  private func shake(_ call: LuaCall, until deadline: Int64, isTimedOut: Bool) -> LuaOutcome {
+    switch connection.stream.handshake() {
     case .done: return authorize(call)
     case .wait(let direction):
       if isTimedOut {
@@ -253,8 +252,8 @@ final class TangoSession {
     call.setField("address", of: -2)
     call.push(address.port)
     call.setField("port", of: -2)
-    if let tls = connection.tls {
-      tls.pushPeerCertificate(onto: call)
+    if connection.stream.isSecure {
+      connection.stream.pushPeerCertificate(onto: call)
       call.setField("certificate", of: -2)
     }
     return .protectedCall(arguments: 1, results: 2, state: Step.authorize.rawValue)

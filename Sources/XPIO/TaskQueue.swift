@@ -97,7 +97,7 @@ final class TaskQueue {
       if watch.isHungUp || sides[Int(side)].eventAt > handle.unready(direction) {
         suspect(side)
       } else {
-        readiness.arm(handle.descriptor, for: direction == .read ? .readable : .writable)
+        readiness.arm(handle.descriptor, for: direction.readiness)
       }
     } else {
       append(slot, to: &ready)

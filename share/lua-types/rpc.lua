@@ -22,8 +22,11 @@ local rpc = {}
 ---@field send_bytecode? boolean
 ---offers `_G` to everybody
 ---@field insecure? boolean
----is asked about each connection that is accepted; may wait
----@field authorize? fun(host: string, port: integer, skt: socket.tcp.client): boolean?
+---is asked about each connection before it is used; may wait. With TLS `skt` is LuaSec's object
+---@field authorize? fun(host: string, port: integer, skt: socket.tcp.client|userdata): boolean?
+---@field sslparams? table|userdata parameters of LuaSec, or a context
+---seconds that a TLS handshake may take; 10
+---@field ssl_timeout? number
 ---seconds that connecting, and each call, may take
 ---@field timeout? number
 ---seconds without a byte in the middle of a message after which a connection is given up; 60

@@ -1,30 +1,15 @@
 -- TLS through LuaSec, on both sides, blocking and in Copas threads.
 
 package.path = (arg[0]:match '^.*/' or '') .. 'support/?.lua;' .. package.path
+local certificates = require 'certificates'
 local copas = require 'copas'
 local processes = require 'processes'
 local socket = require 'socket'
 local tango = require 'tango'
 local T = require 'testing'
 
-local folder = os.tmpname()
-os.remove(folder)
-local function certificate(name)
-  assert(os.execute(([[mkdir -p %s && cd %s && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 \
-    -nodes -keyout %s.key -out %s.pem -days 1 -subj /CN=%s 2>errors]]):format(folder, folder, name, name, name)))
-end
-certificate 'localhost'
-certificate 'horst'
-
-local function side(mode, own, trusted, more)
-  local fields = {("mode = '%s', protocol = 'any'"):format(mode)}
-  if own then
-    fields[#fields + 1] = ("key = '%s/%s.key', certificate = '%s/%s.pem'"):format(folder, own, folder, own)
-  end
-  if trusted then fields[#fields + 1] = ("cafile = '%s/%s.pem'"):format(folder, trusted) end
-  fields[#fields + 1] = more
-  return '{' .. table.concat(fields, ', ') .. '}'
-end
+local made = certificates.new('localhost', 'horst')
+local function side(...) return made:text(...) end
 local function load1(text) return assert(load('return ' .. text))() end
 
 local plain = load1(side('client', nil, 'localhost', "verify = 'peer'"))
@@ -154,5 +139,5 @@ T.test('clients with certificates only', function()
 end)
 
 server:stop()
-os.execute('rm -r ' .. folder)
+made:remove()
 T.finish()

@@ -9,13 +9,7 @@ import Scheduler
 /// TLS on one connection, by LuaSec. Its functions are told not to wait; who called them waits for what they want, in
 /// the ways of the dispatcher or outside, and calls again.
 final class TLSLayer {
-  /// How far an operation got.
-  enum Progress {
-    case done
-    /// It goes on when the descriptor is ready.
-    case wait(Direction)
-    case failed(String)
-  }
+  typealias Progress = StreamConnection.Progress
 
   let descriptor: Int32
   /// See `CopasLoop.wait(on:)`.
@@ -44,6 +38,11 @@ final class TLSLayer {
   }
 
   var isOpen: Bool { connection != 0 }
+
+  /// Pushes the connection of LuaSec, or nil.
+  func pushConnection(onto call: LuaCall) {
+    if connection == 0 { call.pushNil() } else { call.pushRetained(connection) }
+  }
 
   /// Calls a method and leaves its results, or the reason for its failure, on the main stack.
   ///

@@ -1,15 +1,14 @@
 import CLua
 import CShims
 import Lua
-import LuaConnection
 
 /// What a program's `sslparams` say: a context of LuaSec, from which connections are made.
-final class TLSContext {
+public final class TLSContext {
   /// LuaSec's context, and its function `wrap`, in the registry.
   private let context: Int32
   private let wrap: Int32
   /// Peers without a certificate that was checked are refused.
-  let requiresCertificate: Bool
+  public let requiresCertificate: Bool
   private let main: LuaCall
 
   /// Makes the context of the field `sslparams`: a table as LuaSec takes it, or a context of LuaSec.
@@ -18,7 +17,7 @@ final class TLSContext {
   ///   - mode: what the table's field `mode` is when it has none: "client" or "server".
   ///   - main: the main thread's stack, with which what is kept is let go.
   /// - Returns: nil when there is no such field.
-  static func make(
+  public static func make(
     _ table: ConfigurationTable, mode: StaticString, main: LuaCall
   ) throws(LuaFailure) -> TLSContext? {
     guard table.push("sslparams") else { return nil }
@@ -33,10 +32,10 @@ final class TLSContext {
     guard milonga_pcall(call.state, 1, 1, 0) == LUA_OK, call.type(at: -1) == .table else {
       let reason = call.stringIfString(at: -1) ?? "?"
       throw call.failure(
-        "tango: 'sslparams' needs LuaSec (Debian's package lua-sec): \(reason)")
+        "\(table.module): 'sslparams' needs LuaSec (Debian's package lua-sec): \(reason)")
     }
     let ssl = call.count
-    let requiresCertificate = try makeContext(call, ssl: ssl, parameters: bottom, mode)
+    let requiresCertificate = try makeContext(table, ssl: ssl, parameters: bottom, mode)
     call.pushField("wrap", of: ssl)
     let wrap = call.retainTop()
     let context = call.retainTop()
@@ -58,8 +57,9 @@ final class TLSContext {
 
   /// Pushes the context; whether it asks for certificates.
   private static func makeContext(
-    _ call: LuaCall, ssl: Int, parameters: Int, _ mode: StaticString
+    _ table: ConfigurationTable, ssl: Int, parameters: Int, _ mode: StaticString
   ) throws(LuaFailure) -> Bool {
+    let call = table.call
     guard call.type(at: parameters) == .table else {
       call.pushValue(at: parameters)
       return false
@@ -81,7 +81,7 @@ final class TLSContext {
     let succeeded = milonga_pcall(call.state, 1, 2, 0) == LUA_OK
     guard succeeded, call.boolean(at: -2) else {
       let reason = call.stringIfString(at: -1) ?? "?"
-      throw call.failure("tango: bad configuration: 'sslparams': \(reason)")
+      throw call.failure("\(table.module): bad configuration: 'sslparams': \(reason)")
     }
     call.pop()
     return requiresCertificate

@@ -1,0 +1,105 @@
+import CLua
+import CShims
+import IO
+import Lua
+import LuaConnection
+import LuaSocket
+import Scheduler
+import SystemPackage
+
+// What has to happen before the first message: the TLS handshake, then the consent of the program.
+extension RPCPeer {
+  enum Opening {
+    /// The handshake, and when it has to be over.
+    case handshake(until: Int64)
+    case authorization
+    /// The program has been asked.
+    case question
+    case done
+  }
+
+  /// What came of it.
+  enum Opened {
+    case ready
+    /// The connection is closed, for this reason.
+    case refused(String)
+    /// The function is to return this, and goes on when it runs again.
+    case unfinished(LuaOutcome)
+  }
+
+  /// Goes on with the opening. Runs again after each outcome that it gives; an error of the program's `authorize`
+  /// is on the stack when it throws.
+  func open(_ call: LuaCall) throws(LuaFailure) -> Opened {
+    if case .handshake(let deadline) = opening {
+      if let opened = shake(call, until: deadline) { return opened }
+      opening = .authorization
+    }
+    if case .authorization = opening {
+      if configuration.authorize != 0 { return .unfinished(ask(call)) }
+      opening = .done
+    }
+    opener = nil
+    guard case .question = opening else { return .ready }
+    opening = .done
+    guard call.phase == .returned else {
+      close()
+      throw .raised
+    }
+    guard call.boolean(at: -1) else {
+      close()
+      return .refused("not authorized")
+    }
+    return .ready
+  }
+
+  /// Goes on with the handshake; nil when it is done.
+  private func shake(_ call: LuaCall, until deadline: Int64) -> Opened? {
+    while true {
+      switch stream.handshake() {
+      case .done: return nil
+      case .failed(let reason): return refuse("TLS handshake failed: \(reason)")
+      case .wait(let direction):
+        if MonotonicTime.now() >= deadline { return refuseLate() }
+        guard canSuspend(call) else {
+          let failure = SocketTimeouts.wait(
+            stream.descriptor, for: direction.readiness, until: deadline)
+          if let failure, failure != .timeout { return refuse(failure.text) }
+          continue
+        }
+        noteOpener()
+        do throws(Errno) {
+          return .unfinished(
+            try stream.wait(for: direction, until: deadline, state: Step.open.rawValue))
+        } catch {
+          return refuse("its socket cannot be watched: \(error)")
+        }
+      }
+    }
+  }
+
+  /// With the running coroutine the opening ends.
+  private func noteOpener() {
+    opener = loop.currentTask
+    observe()
+  }
+
+  private func refuseLate() -> Opened {
+    refuse("no TLS handshake within \(configuration.handshakeTimeout) s (ssl_timeout)")
+  }
+
+  private func refuse(_ reason: String) -> Opened {
+    if configuration.isServer { disconnect(reason) } else { close() }
+    return .refused(reason)
+  }
+
+  /// Asks the program about the other side.
+  private func ask(_ call: LuaCall) -> LuaOutcome {
+    opening = .question
+    if canSuspend(call) { noteOpener() }
+    call.pushRetained(configuration.authorize)
+    call.push(remoteAddress?.numericHost ?? "unknown")
+    call.push(Int(remoteAddress?.port ?? 0))
+    pushSocket(onto: call)
+    return .protectedCall(arguments: 3, results: 1, state: Step.open.rawValue)
+  }
+}
