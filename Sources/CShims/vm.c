@@ -1,5 +1,6 @@
 // The state's allocator and its hook: where the memory and instruction limits live.
 #include "CShims.h"
+#include "blocks.h"
 
 #include <lauxlib.h>
 #include <stdlib.h>
@@ -7,18 +8,33 @@
 
 enum { HOOK_INTERVAL = 1000 };
 
+// Whether warnings are shown, and whether one goes on.
+typedef struct warning_state {
+  int on;
+  int continuing;
+} warning_state;
+
+typedef struct owned_vm {
+  milonga_vm vm;
+  warning_state warnings;
+  blocks blocks;
+} owned_vm;
+
 static void *allocate(void *ud, void *block, size_t old_size, size_t new_size) {
-  milonga_vm *vm = ud;
-  size_t held = block == NULL ? 0 : old_size; // for a new block, old_size is a type tag
+  owned_vm *owned = ud;
+  milonga_vm *vm = &owned->vm;
   if (new_size == 0) {
-    free(block);
-    vm->used -= held;
+    if (block == NULL) return NULL;
+    vm->used -= old_size;
+    blocks_free(&owned->blocks, block, old_size);
     return NULL;
   }
-  if (new_size > held && vm->limit != 0 && vm->swift_frames == 0 &&
+  size_t held = block == NULL ? 0 : old_size; // for a new block, old_size is a type tag
+  if (vm->limit != 0 && new_size > held && vm->swift_frames == 0 &&
       vm->used - held + new_size > vm->limit)
     return NULL;
-  void *moved = block == NULL ? malloc(new_size) : realloc(block, new_size);
+  void *moved = block == NULL ? blocks_allocate(&owned->blocks, new_size)
+                              : blocks_resize(&owned->blocks, block, held, new_size);
   if (moved == NULL) {
     // Lua would longjmp over a Swift frame; nothing sound can follow.
     if (vm->swift_frames > 0) abort();
@@ -40,11 +56,6 @@ static int panic(lua_State *L) {
 }
 
 // Warnings go to stderr once `warn("@on")` was said, as in lua5.4.
-typedef struct warning_state {
-  int on;
-  int continuing;
-} warning_state;
-
 static void warn(void *ud, const char *message, int to_continue) {
   warning_state *state = ud;
   if (!state->continuing && !to_continue && message[0] == '@') {
@@ -60,16 +71,12 @@ static void warn(void *ud, const char *message, int to_continue) {
   state->continuing = to_continue;
 }
 
-typedef struct owned_vm {
-  milonga_vm vm;
-  warning_state warnings;
-} owned_vm;
-
 lua_State *milonga_newstate(size_t memory_limit) {
   owned_vm *owned = calloc(1, sizeof(owned_vm));
   if (owned == NULL) return NULL;
   lua_State *L = lua_newstate(allocate, &owned->vm);
   if (L == NULL) {
+    blocks_release(&owned->blocks);
     free(owned);
     return NULL;
   }
@@ -84,6 +91,7 @@ void milonga_close(lua_State *L) {
   milonga_vm *vm = milonga_vm_of(L);
   if (vm) vm->limit = 0; // finalizers may allocate
   lua_close(L);
+  if (vm) blocks_release(&((owned_vm *)vm)->blocks);
   free(vm);
 }
 

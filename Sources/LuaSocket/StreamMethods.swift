@@ -46,8 +46,9 @@ extension SocketLibrary {
   public func receiveArguments(
     _ call: LuaCall
   ) throws(LuaFailure) -> (pattern: SocketObject.Pattern, prefix: Int) {
-    let prefix = call.isNoneOrNil(at: 3) ? 0 : try call.bytes(at: 3).count
-    if call.isNoneOrNil(at: 2) { return (.line, prefix) }
+    let count = call.count
+    let prefix = count < 3 || call.isNoneOrNil(at: 3) ? 0 : try call.bytes(at: 3).count
+    if count < 2 || call.isNoneOrNil(at: 2) { return (.line, prefix) }
     if call.type(at: 2) == .string, let text = call.bytesIfString(at: 2), text.count >= 2,
       text[0] == UInt8(ascii: "*")
     {
@@ -129,6 +130,7 @@ extension SocketLibrary {
     _ call: LuaCall
   ) throws(LuaFailure) -> (bytes: UnsafeRawBufferPointer, first: Int) {
     let bytes = try call.bytes(at: 2)
+    if call.count == 2 { return (bytes, 1) }
     var first = try call.number(at: 3, default: 1).clampedToInt
     var last = try call.number(at: 4, default: -1).clampedToInt
     if first < 0 { first = bytes.count &+ first &+ 1 }

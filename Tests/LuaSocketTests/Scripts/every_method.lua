@@ -21,9 +21,14 @@ function make.tcpServer() return (t.listener()) end
 make.tcpMaster = socket.tcp4
 make.tcpUnborn = socket.tcp
 function make.udpUnconnected()
-  local s = socket.udp4()
-  s:setsockname("127.0.0.1", 0)
-  t.port(select(2, s:getsockname()), "udp")
+  local s, port
+  repeat
+    s = socket.udp4()
+    s:setsockname("127.0.0.1", 0)
+    port = tonumber((select(2, s:getsockname())))
+    -- Among thousands of sockets one may get the number that stands for nobody.
+  until port ~= tonumber(free)
+  t.port(port, "udp")
   return s
 end
 function make.udpConnected()
