@@ -1,6 +1,6 @@
 /// A position in JSON.
 @usableFromInline
-struct JSONParser {
+struct JSONParser: ValueParser {
   @usableFromInline let start: UnsafeRawPointer
   @usableFromInline let end: UnsafeRawPointer
   @usableFromInline let limits: CodecLimits
@@ -10,14 +10,11 @@ struct JSONParser {
 
   @inlinable
   init(_ bytes: UnsafeRawBufferPointer, _ limits: CodecLimits) {
-    start = bytes.baseAddress ?? UnsafeRawPointer(bitPattern: 1).unsafelyUnwrapped
+    start = Self.start(of: bytes)
     end = start + bytes.count
     position = start
     self.limits = limits
   }
-
-  /// The byte at the position, or 0 at the end: no rule starts with NUL.
-  @inlinable var peek: UInt8 { position < end ? position.load(as: UInt8.self) : 0 }
 
   @inlinable
   @inline(__always)
@@ -59,12 +56,6 @@ struct JSONParser {
       case .boolean, .null: break
       }
     }
-  }
-
-  @inlinable
-  mutating func countValue() throws(CodecError) {
-    values &+= 1
-    if values > limits.values { throw exceeds("values", limits.values) }
   }
 
   @usableFromInline
@@ -130,8 +121,7 @@ struct JSONParser {
   @inlinable
   mutating func enterTable() throws(CodecError) {
     position += 1
-    depth &+= 1
-    if depth > limits.depth { throw exceeds("nested tables", limits.depth) }
+    try countTable()
     skipSpace()
   }
 
@@ -210,36 +200,12 @@ struct JSONParser {
     } else {
       var index = 1
       repeat {
-        if index > limits.messageElements {
-          throw exceeds("message elements", limits.messageElements)
-        }
+        if index > limits.messageElements { throw tooManyElements() }
         try value(into: &sink)
         sink.endMessageElement(at: index)
         index &+= 1
       } while try goesOn(UInt8(ascii: "]"))
     }
     depth &-= 1
-  }
-
-  // MARK: Failures
-
-  /// The error for a position where something else should be.
-  @usableFromInline
-  @inline(never)
-  func unexpected(
-    at place: UnsafeRawPointer? = nil, expecting expected: String
-  ) -> CodecError {
-    CodecError(.syntax, at: (place ?? position) - start, of: input, expected: expected)
-  }
-
-  /// The error for a position where a limit is exceeded.
-  @usableFromInline
-  @inline(never)
-  func exceeds(_ things: String, _ limit: Int) -> CodecError {
-    CodecError(.limit, at: position - start, of: input, expected: "at most \(limit) \(things)")
-  }
-
-  private var input: UnsafeRawBufferPointer {
-    UnsafeRawBufferPointer(start: start, count: end - start)
   }
 }

@@ -1,6 +1,6 @@
 /// A position in MessagePack.
 @usableFromInline
-struct MessagePackParser {
+struct MessagePackParser: ValueParser {
   @usableFromInline let start: UnsafeRawPointer
   @usableFromInline let end: UnsafeRawPointer
   @usableFromInline let limits: CodecLimits
@@ -10,7 +10,7 @@ struct MessagePackParser {
 
   @inlinable
   init(_ bytes: UnsafeRawBufferPointer, _ limits: CodecLimits) {
-    start = bytes.baseAddress ?? UnsafeRawPointer(bitPattern: 1).unsafelyUnwrapped
+    start = Self.start(of: bytes)
     end = start + bytes.count
     position = start
     self.limits = limits
@@ -34,8 +34,7 @@ struct MessagePackParser {
   /// Reads a value of any type.
   @inlinable
   mutating func value<Sink: ValueSink & ~Copyable>(into sink: inout Sink) throws(CodecError) {
-    values &+= 1
-    if values > limits.values { throw exceeds("values", limits.values) }
+    try countValue()
     let place = position
     let tag = try take(UInt8.self)
     switch tag {
@@ -92,8 +91,7 @@ struct MessagePackParser {
   @inlinable
   mutating func enter(_ count: Int) throws(CodecError) {
     guard count <= end - position else { throw incomplete() }
-    depth &+= 1
-    if depth > limits.depth { throw exceeds("nested tables", limits.depth) }
+    try countTable()
     if count > limits.values - values { throw exceeds("values", limits.values) }
   }
 
@@ -217,27 +215,7 @@ struct MessagePackParser {
 
   @usableFromInline
   @inline(never)
-  func unexpected(expecting expected: String) -> CodecError {
-    CodecError(.syntax, at: position - start, of: input, expected: expected)
-  }
-
-  @usableFromInline
-  @inline(never)
   func incomplete() -> CodecError {
     CodecError(.syntax, at: end - start, of: input, expected: "the rest of a value")
-  }
-
-  @usableFromInline
-  @inline(never)
-  func exceeds(_ things: String, _ limit: Int) -> CodecError {
-    CodecError(.limit, at: position - start, of: input, expected: "at most \(limit) \(things)")
-  }
-
-  @usableFromInline
-  @inline(never)
-  func tooManyElements() -> CodecError { exceeds("message elements", limits.messageElements) }
-
-  private var input: UnsafeRawBufferPointer {
-    UnsafeRawBufferPointer(start: start, count: end - start)
   }
 }

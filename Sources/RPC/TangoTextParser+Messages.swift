@@ -5,7 +5,7 @@ extension TangoTextParser {
   mutating func message<Sink: MessageSink & ~Copyable>(into sink: inout Sink) throws(CodecError) {
     guard peek == UInt8(ascii: "{") else { throw unexpected(expecting: "a table") }
     try countValue()
-    try enterTable()
+    try countTable()
     position += 1
     var elements = 0
     while let key = try nextEntry() {
@@ -42,8 +42,4 @@ extension TangoTextParser {
     }
     return Int(index)
   }
-
-  @usableFromInline
-  @inline(never)
-  func tooManyElements() -> CodecError { exceeds("message elements", limits.messageElements) }
 }

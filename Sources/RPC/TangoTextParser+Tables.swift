@@ -2,7 +2,7 @@ extension TangoTextParser {
   /// table = "{" [entry {separator entry} [separator]] "}"
   @inlinable
   mutating func table<Sink: ValueSink & ~Copyable>(into sink: inout Sink) throws(CodecError) {
-    try enterTable()
+    try countTable()
     position += 1
     sink.beginTable(elements: 0, entries: 0)
     var elements = 0

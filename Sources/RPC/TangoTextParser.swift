@@ -1,6 +1,6 @@
 /// A position in tango's text, with what every rule of the grammar needs.
 @usableFromInline
-struct TangoTextParser {
+struct TangoTextParser: ValueParser {
   @usableFromInline let start: UnsafeRawPointer
   @usableFromInline let end: UnsafeRawPointer
   @usableFromInline let limits: CodecLimits
@@ -10,15 +10,11 @@ struct TangoTextParser {
 
   @inlinable
   init(_ bytes: UnsafeRawBufferPointer, _ limits: CodecLimits) {
-    // An empty buffer may have no address; any will do, since nothing is loaded from it.
-    start = bytes.baseAddress ?? UnsafeRawPointer(bitPattern: 1).unsafelyUnwrapped
+    start = Self.start(of: bytes)
     end = start + bytes.count
     position = start
     self.limits = limits
   }
-
-  /// The byte at the position, or 0 at the end: no rule starts with NUL.
-  @inlinable var peek: UInt8 { position < end ? position.load(as: UInt8.self) : 0 }
 
   /// Steps over `byte` if it is next.
   @inlinable
@@ -63,37 +59,5 @@ struct TangoTextParser {
   mutating func requireEnd() throws(CodecError) {
     skipSpace()
     if position < end { throw unexpected(expecting: "the end of the text") }
-  }
-
-  @inlinable
-  mutating func enterTable() throws(CodecError) {
-    depth &+= 1
-    if depth > limits.depth { throw exceeds("nested tables", limits.depth) }
-  }
-
-  @inlinable
-  mutating func countValue() throws(CodecError) {
-    values &+= 1
-    if values > limits.values { throw exceeds("values", limits.values) }
-  }
-
-  /// The error for a position where something else should be.
-  @usableFromInline
-  @inline(never)
-  func unexpected(
-    at place: UnsafeRawPointer? = nil, expecting expected: String
-  ) -> CodecError {
-    CodecError(.syntax, at: (place ?? position) - start, of: input, expected: expected)
-  }
-
-  /// The error for a position where a limit is exceeded.
-  @usableFromInline
-  @inline(never)
-  func exceeds(_ things: String, _ limit: Int) -> CodecError {
-    CodecError(.limit, at: position - start, of: input, expected: "at most \(limit) \(things)")
-  }
-
-  private var input: UnsafeRawBufferPointer {
-    UnsafeRawBufferPointer(start: start, count: end - start)
   }
 }
