@@ -8,6 +8,7 @@
 // Numbers of libzmq's options, flags and events, which are part of its interface (zmq.h, version 4).
 enum {
   ZMQ_PAIR = 0,
+  ZMQ_MAX_SOCKETS = 2,
   ZMQ_FD = 14,
   ZMQ_EVENTS = 15,
   ZMQ_LINGER = 17,
@@ -15,7 +16,6 @@ enum {
   ZMQ_LAST_ENDPOINT = 32,
   ZMQ_IMMEDIATE = 39,
   ZMQ_IPV6 = 42,
-  ZMQ_POLLIN = 1,
   ZMQ_DONTWAIT = 1,
   ZMQ_SNDMORE = 2,
   ZMQ_EVENT_DISCONNECTED = 0x200,
@@ -23,6 +23,7 @@ enum {
 
 static struct {
   void *(*ctx_new)(void);
+  int (*ctx_set)(void *, int, int);
   int (*ctx_term)(void *);
   void *(*socket)(void *, int);
   int (*close)(void *);
@@ -53,6 +54,7 @@ const char *milonga_zmq_load(void) {
     void *place;
   } functions[] = {
       {"zmq_ctx_new", &zmq.ctx_new},
+      {"zmq_ctx_set", &zmq.ctx_set},
       {"zmq_ctx_term", &zmq.ctx_term},
       {"zmq_socket", &zmq.socket},
       {"zmq_close", &zmq.close},
@@ -84,7 +86,10 @@ const char *milonga_zmq_load(void) {
 }
 
 void *milonga_zmq_context(void) {
-  return zmq.ctx_new();
+  void *context = zmq.ctx_new();
+  // A client needs three. Each costs a few bytes, whether it is used or not; descriptors run out first.
+  if (context) zmq.ctx_set(context, ZMQ_MAX_SOCKETS, 16384);
+  return context;
 }
 
 void milonga_zmq_end_context(void *context) {
@@ -153,10 +158,10 @@ int milonga_zmq_descriptor(void *socket) {
   return zmq.getsockopt(socket, ZMQ_FD, &descriptor, &size) == 0 ? descriptor : -1;
 }
 
-int milonga_zmq_has_input(void *socket) {
+int milonga_zmq_events(void *socket) {
   int events = 0;
   size_t size = sizeof events;
-  return zmq.getsockopt(socket, ZMQ_EVENTS, &events, &size) == 0 && (events & ZMQ_POLLIN) != 0;
+  return zmq.getsockopt(socket, ZMQ_EVENTS, &events, &size) == 0 ? events : 0;
 }
 
 size_t milonga_zmq_endpoint(void *socket, char *text, size_t room) {

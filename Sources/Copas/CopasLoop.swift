@@ -68,7 +68,7 @@ public final class CopasLoop {
   private(set) var currentReason = WakeReason.woken
 
   /// Whether the dispatcher is at work: it is not entered again.
-  private(set) var isStepping = false
+  public private(set) var isStepping = false
 
   /// Told once, when the turn of the running coroutine ends.
   public var turnEndObserver: (any TurnEndObserver)?

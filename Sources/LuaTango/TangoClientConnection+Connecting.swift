@@ -32,6 +32,7 @@ extension TangoClientConnection {
       end("closed")
     }
     guard configuration.reconnects else { throw call.failure("\(peer): closed") }
+    try loop.checkMayWait(call)
     return try joinAttempt(call, deadlineOfCall())
   }
 

@@ -138,6 +138,7 @@ final class TangoClientConnection: TangoCaller, ThreadObserver, RoundEndObserver
 
   private func begin(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
     try checkOutside(call)
+    try loop.checkMayWait(call)
     if let outcome = try ensureConnection(call) { return outcome }
     return try serializeRequest(call)
   }
@@ -195,9 +196,13 @@ final class TangoClientConnection: TangoCaller, ThreadObserver, RoundEndObserver
         send(isInside: isInside)
       }
     }
-    while connection.output.count > mostUnsent, future.isPending {
+    if isInside, !waitingForRoom.isEmpty { waitingForRoom.removeAll { $0 == loop.currentTask } }
+    // Who cannot wait need not: so the next one has to wait for more.
+    while connection.output.count > mostUnsent, future.isPending, !isInside || loop.mayWait {
       if isInside, let reader, reader != loop.currentTask {
+        if call.phase == .resumed, loop.hasTimedOut { throw timeOut(call, future.id) }
         waitingForRoom.append(loop.currentTask!)
+        loop.observeRemoval(by: observerNumber)
         return loop.sleep(until: future.deadline, state: Step.room.rawValue)
       }
       if let outcome = try advance(call, future.id, future.deadline, .room).outcome {
@@ -222,7 +227,7 @@ final class TangoClientConnection: TangoCaller, ThreadObserver, RoundEndObserver
     send(isInside: true)
   }
 
-  override func hasAbandonedReferences() { if loop.currentTask != nil { sendAtRoundEnd() } }
+  override func hasAbandonedReferences() { if loop.isStepping { sendAtRoundEnd() } }
 
   override func sendRested(_ call: LuaCall) { if isOpen { send(isInside: loop.isInside(call)) } }
 
@@ -275,7 +280,12 @@ final class TangoClientConnection: TangoCaller, ThreadObserver, RoundEndObserver
 
   /// Tells the server which objects nobody has any more; the answers are for nobody.
   private func releaseAbandonedReferences(_ call: LuaCall) {
-    for id in takeAbandonedReferences() where calls.count < calls.limit && call.reserve(8) {
+    let ids = takeAbandonedReferences()
+    for (position, id) in ids.enumerated() {
+      // Half of the room is the program's.
+      guard calls.count < calls.limit / 2, call.reserve(8) else {
+        return putBack(abandonedReferences: ids[position...])
+      }
       let top = call.count
       defer { call.count = top }
       call.push("tango.ref_release")
@@ -462,8 +472,10 @@ final class TangoClientConnection: TangoCaller, ThreadObserver, RoundEndObserver
       return try finish(call, status: 2)
     }
     let isInside = loop.isInside(call)
+    if future.isPending, isInside, !loop.mayWait { look(call) }
     if future.isPending {
       try checkOutside(call)
+      try loop.checkMayWait(call)
       if isInside, !future.waiters.contains(loop.currentTask!) {
         future.waiters.append(loop.currentTask!)
         loop.observeRemoval(by: observerNumber)
@@ -554,6 +566,8 @@ final class TangoClientConnection: TangoCaller, ThreadObserver, RoundEndObserver
     }
     for task in waitingForRoom { loop.wake(task) }
     waitingForRoom = []
+    // Its connection is gone, and the next one may have its own.
+    sender = nil
     connection?.close()
   }
 
@@ -568,11 +582,15 @@ final class TangoClientConnection: TangoCaller, ThreadObserver, RoundEndObserver
     attemptEnded(by: task)
   }
 
-  /// Who has waited longest reads.
+  /// Who has waited longest reads. Those who wait to send count, too: the server may take no more before somebody reads
+  /// what it has answered.
   private func wakeNext() {
     reader = nil
-    guard let entry = calls.first(where: { $0.isAwaited }) else { return }
-    reader = entry.task ?? entry.future?.waiters.first
+    if let entry = calls.first(where: { $0.isAwaited }) {
+      reader = entry.task ?? entry.future?.waiters.first
+    } else if !waitingForRoom.isEmpty {
+      reader = waitingForRoom.removeFirst()
+    }
     if let reader { loop.wake(reader) }
   }
 
@@ -668,6 +686,17 @@ extension TangoCaller {
     }
     call.count = status + 1
     throw call.type(at: -1) == .string ? call.failureWithPosition() : .raised
+  }
+}
+
+extension CopasLoop {
+  /// - Throws: a Lua error in a coroutine that cannot be suspended now. Raised before anything has begun: after an attempt to
+  ///   wait nobody would know that the coroutine does not.
+  func checkMayWait(_ call: LuaCall) throws(LuaFailure) {
+    guard isInside(call), !mayWait else { return }
+    throw call.failure(
+      "attempt to yield across a C-call boundary: a remote call cannot wait inside a function such as "
+        + "table.sort or string.gsub")
   }
 }
 

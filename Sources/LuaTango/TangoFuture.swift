@@ -96,12 +96,22 @@ class TangoCaller {
   /// There are references to release: with the next call, or earlier.
   func hasAbandonedReferences() {}
 
+  /// The program has a reference to the object of this id, and when it has none any more.
+  func hold(_ id: UnsafeRawBufferPointer) {}
+  func letGo(_ id: UnsafeRawBufferPointer) {}
+
   // MARK: References that were collected
 
   final func abandonReference(_ id: UnsafeRawBufferPointer, generation: Int) {
     guard generation == self.generation, !id.isEmpty else { return }
+    letGo(id)
     abandonedReferences.append(Array(id))
     if abandonedReferences.count == 1 { hasAbandonedReferences() }
+  }
+
+  /// Those of ``takeAbandonedReferences()`` for which there was no room.
+  final func putBack(abandonedReferences ids: some Sequence<[UInt8]>) {
+    abandonedReferences.append(contentsOf: ids)
   }
 
   final func takeAbandonedReferences() -> [[UInt8]] {

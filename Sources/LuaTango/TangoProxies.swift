@@ -296,6 +296,9 @@ final class TangoProxies {
         call.setField(Self.generationKey, of: 1)
         call.pushField("id", of: 1)
         try replaceReference(call, with: "tango.ref_release")
+        if call.type(at: 3) == .string, let caller = connections.payload(call, at: 1)?.pointee {
+          caller.letGo(call.bytesIfString(at: 3)!)
+        }
       }
       return try run(call)
     }
@@ -325,6 +328,7 @@ final class TangoProxies {
     guard call.count > 1, call.type(at: -1) == .string else {
       throw call.failure("tango: the server's answer to tango.ref is not a reference")
     }
+    caller.hold(call.bytesIfString(at: -1)!)
     call.pushTable(fields: 4)
     call.pushValue(at: -2)
     call.setField("id", of: -2)

@@ -92,6 +92,8 @@ final class TangoSession {
     call.count = Slot.namespace
     isAtRest = false
     if configuration.idleTimeout != .infinity, call.phase == .resumed, loop.hasTimedOut {
+      // It does not even read why.
+      if isEnding { return finish(call) }
       disconnect("nothing came for \(configuration.idleTimeout) seconds")
     }
     while true {

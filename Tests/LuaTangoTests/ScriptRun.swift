@@ -17,7 +17,8 @@ struct ScriptRun: Sendable, CustomTestStringConvertible {
   private static let onEvents = Script.all()
     .filter {
       [
-        "bad_input", "behaviours", "codecs", "concurrency", "configuration", "errors", "failures",
+        "adversity", "bad_input", "behaviours", "codecs", "concurrency", "configuration", "errors",
+        "failures",
         "fuzz", "in_flight", "leaks", "references", "serialization", "tls", "values", "wire_client",
       ].contains($0.name)
     }

@@ -7,6 +7,9 @@
 
 enum { MILONGA_ZMQ_DEALER = 5, MILONGA_ZMQ_ROUTER = 6 };
 
+// A message is there; one would be taken. As libzmq numbers them.
+enum { MILONGA_ZMQ_INPUT = 1, MILONGA_ZMQ_ROOM = 2 };
+
 // A message's part, as large as libzmq says that it is.
 typedef struct milonga_zmq_part {
   _Alignas(void *) unsigned char content[64];
@@ -33,9 +36,9 @@ void *milonga_zmq_monitor(void *context, void *socket, const char *url);
 // Takes what the second socket has to tell: whether a connection was lost since.
 int milonga_zmq_lost(void *monitor);
 
-// The descriptor that becomes readable when something may have changed, and whether a message is there.
+// The descriptor that becomes readable when something may have changed; and what the socket is ready for.
 int milonga_zmq_descriptor(void *socket);
-int milonga_zmq_has_input(void *socket);
+int milonga_zmq_events(void *socket);
 
 // Where the socket is bound, for wildcards; the length of the text.
 size_t milonga_zmq_endpoint(void *socket, char *text, size_t room);

@@ -15,7 +15,7 @@ import SystemPackage
 /// A request is the number of the call, an empty part and the message. Servers give all back that is in front of the
 /// empty part: so many calls may be in flight, their answers may come in any order, and one that comes too late is
 /// known for what it is.
-final class ZMQClient: TangoCaller, ThreadObserver {
+final class ZMQClient: TangoCaller, ThreadObserver, RoundEndObserver {
   private let socket: ZMQSocket
   private let loop: CopasLoop
   private let peer: String
@@ -28,7 +28,12 @@ final class ZMQClient: TangoCaller, ThreadObserver {
   /// may never come.
   private var unanswered: Set<UInt64> = []
   private var calls: [UInt64: TangoFuture] = [:]
+  /// No call is overdue before.
+  private var nextExpiry: Int64 = 0
   private var lastID: UInt64 = 0
+  /// The ids of the program's references: the server does not notice when its clients go.
+  private var held: Set<[UInt8]> = []
+  private var observesRoundEnd = false
   /// The coroutine that receives for all.
   private var reader: TaskID?
 
@@ -53,12 +58,19 @@ final class ZMQClient: TangoCaller, ThreadObserver {
     guard observerNumber != 0 else { return }
     loop.removeObserver(observerNumber)
     observerNumber = 0
-    end("closed")
     close()
     configuration.release(loop.main)
   }
 
   override func close() {
+    guard socket.isOpen else { return }
+    outgoing = []
+    for id in takeAbandonedReferences() + held {
+      // As many as libzmq takes.
+      unanswered = []
+      releaseReference(id, loop.main)
+    }
+    held = []
     end("closed")
     if isWatched { loop.forget(socket.descriptor) }
     isWatched = false
@@ -75,6 +87,7 @@ final class ZMQClient: TangoCaller, ThreadObserver {
     }
     switch call.phase == .entered ? nil : Step(rawValue: call.step) {
     case nil:
+      try loop.checkMayWait(call)
       if let outcome = try collectRequest(call) { return outcome }
     case .serialize: try collectSerialized(call)
     case .exchange:
@@ -109,6 +122,7 @@ final class ZMQClient: TangoCaller, ThreadObserver {
 
   private func checkCall(_ call: LuaCall) throws(LuaFailure) {
     guard socket.isOpen else { throw call.failure("\(peer): closed") }
+    if calls.count >= configuration.limits.callsInFlight { expire() }
     guard calls.count < configuration.limits.callsInFlight else {
       throw call.failure(
         "tango: \(configuration.limits.callsInFlight) calls await their answers on this connection "
@@ -160,10 +174,13 @@ final class ZMQClient: TangoCaller, ThreadObserver {
 
   /// Sends the request that was collected.
   private func add(_ future: TangoFuture) {
+    // What is sent from here on is not lost with what was.
+    _ = takeLoss(socket.events)
     lastID += 1
     future.id = Int(lastID)
     future.deadline = MonotonicTime.deadline(
       after: configuration.timeout, from: MonotonicTime.now())
+    nextExpiry = min(nextExpiry, future.deadline)
     calls[lastID] = future
     sendCollected(lastID)
   }
@@ -172,14 +189,15 @@ final class ZMQClient: TangoCaller, ThreadObserver {
     output.writer.buffer.withUnsafeBytes { body in
       if !outgoing.isEmpty || !send(id, body) { outgoing.append((id, Array(body))) }
     }
-    // Sending takes notice of what has come meanwhile, of which the descriptor does not tell any more.
-    if reader != nil, isWatched, socket.hasInput { loop.notify(socket.descriptor) }
+    // Sending takes notice of what has happened meanwhile, of which the descriptor does not tell any more.
+    if reader != nil, isWatched, hasWork() { loop.notify(socket.descriptor) }
     output.writer.buffer.removeFirst(output.count)
     output.spare.giveBack(&output.writer.buffer)
   }
 
   /// Whether libzmq took the request. It has so many at most, for it drops answers that a client is slow to take.
   private func send(_ id: UInt64, _ body: UnsafeRawBufferPointer) -> Bool {
+    if unanswered.count >= mostUnanswered { expire() }
     guard unanswered.count < mostUnanswered else { return false }
     var number = id
     let code = withUnsafeBytes(of: &number) { socket.send($0, more: true) }
@@ -190,29 +208,48 @@ final class ZMQClient: TangoCaller, ThreadObserver {
     return true
   }
 
-  /// The answer to this one is nobody's.
+  // MARK: References
+
+  override func hold(_ id: UnsafeRawBufferPointer) { held.insert(Array(id)) }
+
+  override func letGo(_ id: UnsafeRawBufferPointer) { held.remove(Array(id)) }
+
+  override func hasAbandonedReferences() {
+    guard loop.isStepping, !observesRoundEnd else { return }
+    observesRoundEnd = true
+    loop.observeRoundEnd(by: self)
+  }
+
+  func roundEnded() {
+    observesRoundEnd = false
+    if socket.isOpen { releaseAbandonedReferences(loop.main) }
+  }
+
   private func releaseAbandonedReferences(_ call: LuaCall) {
-    for id in takeAbandonedReferences() {
-      let top = call.count
-      defer { call.count = top }
-      guard call.reserve(8) else { return }
-      call.push("tango.ref_release")
-      id.withUnsafeBytes { call.push($0) }
-      if let serialize = configuration.codec.serialize {
-        call.gatherElements(from: top + 1)
-        call.pushRetained(serialize)
-        call.insert(at: -2)
-        guard milonga_pcall(call.state, 1, 1, 0) == 0, call.type(at: -1) == .string,
-          (try? output.collect(body: call.bytesIfString(at: -1)!)) != nil
-        else { continue }
-      } else {
-        var message = StackMessage(
-          call: call, status: nil, index: top + 1, last: top + 2, limits: configuration.limits)
-        guard (try? output.collect(configuration.codec.writes, &message)) != nil else { continue }
-      }
-      lastID += 1
-      sendCollected(lastID)
+    for id in takeAbandonedReferences() { releaseReference(id, call) }
+  }
+
+  /// Tells the server; the answer is nobody's.
+  private func releaseReference(_ id: [UInt8], _ call: LuaCall) {
+    let top = call.count
+    defer { call.count = top }
+    guard call.reserve(8) else { return }
+    call.push("tango.ref_release")
+    id.withUnsafeBytes { call.push($0) }
+    if let serialize = configuration.codec.serialize {
+      call.gatherElements(from: top + 1)
+      call.pushRetained(serialize)
+      call.insert(at: -2)
+      guard milonga_pcall(call.state, 1, 1, 0) == 0, call.type(at: -1) == .string,
+        (try? output.collect(body: call.bytesIfString(at: -1)!)) != nil
+      else { return }
+    } else {
+      var message = StackMessage(
+        call: call, status: nil, index: top + 1, last: top + 2, limits: configuration.limits)
+      guard (try? output.collect(configuration.codec.writes, &message)) != nil else { return }
     }
+    lastID += 1
+    sendCollected(lastID)
   }
 
   // MARK: Answers
@@ -222,6 +259,8 @@ final class ZMQClient: TangoCaller, ThreadObserver {
   ) throws(LuaFailure) -> LuaOutcome {
     if let outcome = try advance(call, future) { return outcome }
     calls[UInt64(future.id)] = nil
+    // The answer is on the stack by then.
+    defer { future.release() }
     return try end(call, future)
   }
 
@@ -250,7 +289,11 @@ final class ZMQClient: TangoCaller, ThreadObserver {
   /// Sends and receives until the call is over. An outcome when that has to wait.
   private func advance(_ call: LuaCall, _ future: TangoFuture) throws(LuaFailure) -> LuaOutcome? {
     let isInside = loop.isInside(call)
-    if future.isPending { try checkOutside(call) }
+    if future.isPending, isInside, !loop.mayWait { _ = transfer() }
+    if future.isPending {
+      try checkOutside(call)
+      try loop.checkMayWait(call)
+    }
     if isInside, future.isPending, !future.waiters.contains(loop.currentTask!) {
       future.waiters.append(loop.currentTask!)
       loop.observeRemoval(by: observerNumber)
@@ -271,14 +314,17 @@ final class ZMQClient: TangoCaller, ThreadObserver {
           continue
         }
       }
-      transfer()
+      let hasMore = transfer()
       guard future.isPending else { break }
       let now = MonotonicTime.now()
       if now >= future.deadline {
         giveUp(future)
         break
       }
-      // Lost connections are told on a socket of their own, which is looked at now and then.
+      if hasMore {
+        if isInside, let outcome = loop.turnOver(state: Step.exchange.rawValue) { return outcome }
+        continue
+      }
       let next = min(future.deadline, now + lookInterval)
       if isInside {
         do throws(Errno) {
@@ -301,32 +347,66 @@ final class ZMQClient: TangoCaller, ThreadObserver {
 
   private func giveUp(_ future: TangoFuture) {
     future.fail("timeout")
-    calls[UInt64(future.id)] = nil
-    unanswered.remove(UInt64(future.id))
+    forget(UInt64(future.id))
+  }
+
+  private func forget(_ id: UInt64) {
+    calls[id] = nil
+    unanswered.remove(id)
     // What was not sent must not run when nobody waits for it any more.
-    outgoing.removeAll { $0.id == UInt64(future.id) }
+    outgoing.removeAll { $0.id == id }
+  }
+
+  /// Gives up the calls that nobody has asked for, and whose time is over: they must not take the place of others for ever.
+  private func expire() {
+    let now = MonotonicTime.now()
+    guard now >= nextExpiry else { return }
+    nextExpiry = .max
+    for future in calls.values where future.isPending {
+      if future.deadline <= now {
+        giveUp(future)
+      } else {
+        nextExpiry = min(nextExpiry, future.deadline)
+      }
+    }
   }
 
   override func look(_ call: LuaCall) {
     guard reader == nil, socket.isOpen else { return }
-    transfer()
+    _ = transfer()
   }
 
   override func sendRested(_ call: LuaCall) {}
 
-  /// Sends and receives what can be.
-  private func transfer() {
-    var sent = 0
+  /// Sends and receives what can be, up to a limit: deadlines are kept and others served, whatever a server sends.
+  ///
+  /// - Returns: whether there is more.
+  private func transfer() -> Bool {
+    var received = 0
     repeat {
-      sent = 0
+      guard received < mostReceived else { return true }
+      received += 1
+      var sent = 0
       for (id, body) in outgoing {
         guard body.withUnsafeBytes({ send(id, $0) }) else { break }
         sent += 1
       }
       outgoing.removeFirst(sent)
-      while let first = socket.receive() { take(first) }
-    } while socket.hasInput || (!outgoing.isEmpty && sent > 0)
-    if socket.takeLoss() { lost() }
+      while received < mostReceived, let first = socket.receive() {
+        take(first)
+        received += 1
+      }
+    } while hasWork()
+    return false
+  }
+
+  /// Whether something can be sent or received. To be asked before each wait.
+  private func hasWork() -> Bool {
+    let events = socket.events
+    // Behind the events: whoever has noticed the end of a connection finds that it was told.
+    if takeLoss(events) { return true }
+    return events.contains(.input)
+      || !outgoing.isEmpty && unanswered.count < mostUnanswered && events.contains(.room)
   }
 
   /// Takes a message whose first part this is: the number of the call, an empty part, the answer. Everything else is
@@ -352,8 +432,14 @@ final class ZMQClient: TangoCaller, ThreadObserver {
     for waiter in future.waiters where waiter != reader { loop.wake(waiter) }
   }
 
-  /// The server is gone, or the way to it: calls that were sent may have run, and are not sent again.
-  private func lost() {
+  /// If the server is gone, or the way to it: calls that were sent may have run, and are not sent again.
+  private func takeLoss(_ events: ZMQSocket.Events) -> Bool {
+    guard socket.takeLoss(events) else { return false }
+    // What had come before counts.
+    while let first = socket.receive() { take(first) }
+    if isWatched { loop.forget(socket.descriptor) }
+    isWatched = false
+    socket.renew()
     unanswered = []
     let unsent = Set(outgoing.map(\.id))
     for (id, future) in calls where !unsent.contains(id) {
@@ -361,6 +447,7 @@ final class ZMQClient: TangoCaller, ThreadObserver {
       if future.isUserdata { calls[id] = nil }
       for waiter in future.waiters where waiter != reader { loop.wake(waiter) }
     }
+    return true
   }
 
   private func end(_ reason: String) {
@@ -377,7 +464,9 @@ final class ZMQClient: TangoCaller, ThreadObserver {
   func ended(_ task: TaskID) {
     for (id, future) in calls where future.waiters.contains(task) {
       future.waiters.removeAll { $0 == task }
-      if !future.isUserdata, future.waiters.isEmpty { calls[id] = nil }
+      guard !future.isUserdata else { continue }
+      forget(id)
+      future.release()
     }
     if reader == task { wakeNext() }
   }
@@ -395,5 +484,8 @@ final class ZMQClient: TangoCaller, ThreadObserver {
 
 /// Half of libzmq's high-water mark.
 private let mostUnanswered = 500
-/// Nanoseconds between looks at what was lost.
-private let lookInterval: Int64 = 300_000_000
+/// Answers that are taken before others have their turn.
+private let mostReceived = 1000
+/// Nanoseconds between looks without need: of a connection that was never one, because the peer broke the rules at its
+/// beginning, the descriptor does not tell.
+private let lookInterval: Int64 = 1_000_000_000

@@ -27,9 +27,17 @@ final class ZMQServer: EventHandler {
   /// No more are taken until some are done.
   private var isFull = false
   private var isReceiving = false
-  /// Who was asked about, by their identities.
-  fileprivate var authorized: Set<[UInt8]> = []
+  /// Who was asked about, and may call.
+  private var authorized: Set<Client> = []
+  /// Who is being asked about, and the requests that wait for that.
+  private var asking: [Client: [TaskID]] = [:]
   private var nextComplaint: Int64 = 0
+
+  /// Clients may choose their identities; so one that has chosen that of another has to be at the same place, too.
+  fileprivate struct Client: Hashable {
+    let identity: [UInt8]
+    let address: String
+  }
 
   init(
     _ configuration: ServerConfiguration, _ socket: ZMQSocket, loop: CopasLoop, spare: SpareBuffer
@@ -71,7 +79,7 @@ final class ZMQServer: EventHandler {
       if let first = socket.receive() {
         take(first)
         if let outcome = loop.turnOver() { return outcome }
-      } else if !socket.hasInput {
+      } else if !socket.events.contains(.input) {
         do throws(Errno) {
           return try loop.wait(
             on: socket.descriptor, isWatched: &isWatched, for: .read,
@@ -86,7 +94,41 @@ final class ZMQServer: EventHandler {
     return .results(0)
   }
 
-  func ended() { isReceiving = false }
+  func ended() {
+    isReceiving = false
+    // It was ended, as by `copas.cancelall`: other servers are closed then.
+    if state != .finished { stop() }
+  }
+
+  // MARK: Authorization
+
+  fileprivate enum Permission {
+    case granted
+    /// Somebody else asks; the task will be woken.
+    case wait
+    /// To be asked for; the end of that has to be told.
+    case unknown
+  }
+
+  fileprivate func permission(_ client: Client, _ task: TaskID) -> Permission {
+    if authorized.contains(client) { return .granted }
+    guard asking[client] == nil else {
+      asking[client]!.append(task)
+      return .wait
+    }
+    asking[client] = []
+    return .unknown
+  }
+
+  fileprivate func asked(_ client: Client, isAuthorized: Bool) {
+    if isAuthorized {
+      if authorized.count >= mostAuthorized { authorized = [] }
+      authorized.insert(client)
+    }
+    for task in asking.removeValue(forKey: client) ?? [] { loop.wake(task) }
+  }
+
+  // MARK: Requests
 
   /// Takes a message whose first part this is: the client's identity, what the client wants back, an empty part,
   /// the request.
@@ -127,11 +169,13 @@ final class ZMQServer: EventHandler {
 
   /// Sending takes notice of what has come meanwhile, of which the descriptor does not tell any more.
   fileprivate func sent() {
-    if isReceiving, isWatched, socket.hasInput { loop.notify(socket.descriptor) }
+    if isReceiving, isWatched, socket.events.contains(.input) { loop.notify(socket.descriptor) }
   }
 
   fileprivate func requestEnded() {
     running -= 1
+    // What was carried out when the server stopped may have given references.
+    if running == 0, !socket.isOpen { responder.releaseReferences() }
     if isFull {
       isFull = false
       start()
@@ -145,6 +189,8 @@ private final class ZMQRequest: EventHandler {
   private let envelope: [[UInt8]]
   private var body: ZMQPart?
   private var output: MessageOutput
+  /// Who is being asked about.
+  private var client: ZMQServer.Client?
   private(set) var state = EventHandlerState.atRest
 
   init(_ server: ZMQServer, _ envelope: [[UInt8]], _ body: ZMQPart) {
@@ -169,11 +215,11 @@ private final class ZMQRequest: EventHandler {
     let outcome: LuaOutcome?
     switch (call.phase, step) {
     case (.returned, .authorize?) where call.boolean(at: -2):
-      if server.authorized.count >= mostAuthorized { server.authorized = [] }
-      server.authorized.insert(envelope[0])
+      endAsking(isAuthorized: true)
       call.count = Responder.Slot.namespace
       return begin(call)
     case (.returned, .authorize?), (.failed, .authorize?):
+      endAsking(isAuthorized: false)
       let reason = call.stringIfString(at: -1)
       server.configuration.log.warn(
         body?.peer ?? "", "not authorized" + (reason.map { ": \($0)" } ?? ""))
@@ -195,18 +241,42 @@ private final class ZMQRequest: EventHandler {
 
   /// Asks the program about a client that is new.
   private func authorize(_ call: LuaCall) -> LuaOutcome? {
-    guard let authorize = server.configuration.authorize, !server.authorized.contains(envelope[0])
+    guard let authorize = server.configuration.authorize, let task = server.loop.currentTask
     else { return nil }
+    let client = ZMQServer.Client(identity: envelope[0], address: body?.peer ?? "")
+    switch server.permission(client, task) {
+    case .granted: return nil
+    case .wait:
+      state = .atRest
+      return server.loop.sleep(until: .max)
+    case .unknown: self.client = client
+    }
     call.pushRetained(authorize)
     call.pushTable(fields: 1)
-    call.push(body?.peer ?? "")
+    call.push(client.address)
     call.setField("address", of: -2)
     return .protectedCall(arguments: 1, results: 2, state: Responder.Step.authorize.rawValue)
   }
 
+  private func endAsking(isAuthorized: Bool) {
+    guard let client else { return }
+    self.client = nil
+    server.asked(client, isAuthorized: isAuthorized)
+  }
+
   private func finish(_ call: LuaCall) -> LuaOutcome {
+    if server.responder.takeBroken() {
+      output.collect(
+        error: "tango server error: its answer could not be serialized",
+        server.configuration.codec.writes)
+    }
+    answer()
+    return .results(0)
+  }
+
+  private func answer() {
     state = .finished
-    if !server.responder.takeBroken(), !output.isEmpty, server.socket.isOpen {
+    if !output.isEmpty, server.socket.isOpen {
       // A client that is gone, or does not read, gets nothing.
       let isSent = envelope.allSatisfy { server.socket.send($0, more: true) == 0 }
       if isSent {
@@ -216,14 +286,23 @@ private final class ZMQRequest: EventHandler {
       output.spare.giveBack(&output.writer.buffer)
       server.sent()
     }
-    return .results(0)
   }
 
-  func ended() { server.requestEnded() }
+  func ended() {
+    if state != .finished {
+      // Its coroutine was removed, and nobody else would tell the client.
+      output.collect(
+        error: "tango server error: the call was ended", server.configuration.codec.writes)
+      answer()
+    }
+    endAsking(isAuthorized: false)
+    server.requestEnded()
+  }
 }
 
-/// Nanoseconds between looks at what the descriptor may not have told of.
-private let lookInterval: Int64 = 100_000_000
+/// Nanoseconds between looks without need: whoever sends or receives looks again before the next wait, so that the
+/// descriptor has told of all that comes later.
+private let lookInterval: Int64 = 1_000_000_000
 /// Requests that are carried out at a time.
 private let mostRunning = 1000
 /// Parts in front of a request: the identities of a client and of the queues between, what it wants back, and an

@@ -39,11 +39,23 @@ final class ZMQSocket {
     case dealer, router
   }
 
+  struct Events: OptionSet {
+    let rawValue: Int32
+
+    /// A message is there.
+    static let input = Events(rawValue: Int32(MILONGA_ZMQ_INPUT))
+    /// One would be taken.
+    static let room = Events(rawValue: Int32(MILONGA_ZMQ_ROOM))
+  }
+
   private let context: ZMQContext
   private var handle: UnsafeMutableRawPointer?
   private var monitor: UnsafeMutableRawPointer?
+  /// Of a client.
+  private var url = ""
   /// Readable whenever something may have changed, in either direction.
-  let descriptor: Int32
+  private(set) var descriptor: Int32
+  private let make: () -> UnsafeMutableRawPointer?
 
   /// - Parameters:
   ///   - linger: milliseconds that what is not sent yet gets at the end.
@@ -51,10 +63,8 @@ final class ZMQSocket {
   init?(_ context: ZMQContext, _ kind: Kind, linger: Int32, maxBytes: Int) {
     self.context = context
     let type = kind == .dealer ? MILONGA_ZMQ_DEALER : MILONGA_ZMQ_ROUTER
-    guard
-      let handle = milonga_zmq_socket(
-        context.handle, Int32(type), linger, Int64(maxBytes))
-    else { return nil }
+    make = { milonga_zmq_socket(context.handle, Int32(type), linger, Int64(maxBytes)) }
+    guard let handle = make() else { return nil }
     self.handle = handle
     descriptor = milonga_zmq_descriptor(handle)
   }
@@ -84,6 +94,7 @@ final class ZMQSocket {
 
   /// Nil, or why that failed. The peer need not be there yet.
   func connect(_ url: String) -> String? {
+    self.url = url
     let address = context.nextMonitorURL()
     monitor = milonga_zmq_monitor(context.handle, handle, address)
     let code = milonga_zmq_connect(handle, url)
@@ -98,12 +109,27 @@ final class ZMQSocket {
     }
   }
 
-  /// Whether a connection was lost since the last time.
-  func takeLoss() -> Bool { monitor.map { milonga_zmq_lost($0) != 0 } ?? false }
+  /// Whether the connection was lost since the last time.
+  func takeLoss(_ events: Events) -> Bool {
+    guard let monitor else { return false }
+    // Nothing is told of those inside the process; but only one that is gone has no room.
+    return url.hasPrefix("inproc:") ? !events.contains(.room) : milonga_zmq_lost(monitor) != 0
+  }
 
-  /// Whether a message is there. To be asked after each wait and before the next: the descriptor tells of changes
-  /// only.
-  var hasInput: Bool { handle.map { milonga_zmq_has_input($0) != 0 } ?? false }
+  /// Makes a new socket in the place of one whose connection was lost, as far as that is possible. libzmq makes most
+  /// connections anew, but not when the peer broke its rules or sent too much, nor inside the process; and for a moment it
+  /// still takes messages for the one that was lost.
+  func renew() {
+    guard let new = make() else { return }
+    close()
+    handle = new
+    descriptor = milonga_zmq_descriptor(new)
+    _ = connect(url)
+  }
+
+  /// What the socket is ready for. To be asked after whatever was done with it, and before each wait: the descriptor tells
+  /// of changes only, and of none that were noticed before.
+  var events: Events { Events(rawValue: handle.map(milonga_zmq_events) ?? 0) }
 
   /// 0, EAGAIN when that would have to wait, or another error.
   func send(_ part: UnsafeRawBufferPointer, more: Bool) -> Int32 {

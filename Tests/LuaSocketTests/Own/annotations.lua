@@ -8,7 +8,7 @@ local files = {
   "copas", "copas/ftp", "copas/future", "copas/http", "copas/lock", "copas/queue", "copas/semaphore",
   "copas/smtp", "copas/timer", "ltn12", "luatobin", "mime", "mime/core", "rpc", "socket",
   "socket/ftp", "socket/headers", "socket/http", "socket/serial", "socket/smtp", "socket/tp", "socket/unix", "socket/url",
-  "xpio",
+  "tango", "xpio",
 }
 
 ---------------------------------------------------------------- what is annotated
@@ -121,6 +121,21 @@ compare("xpio", xpio)
 methods("xpio.socket", xpio.socket("TCP"))
 methods("xpio.tqueue", xpio.tqueue())
 methods("xpio.process", xpio.spawn({"true"}, {}, {}))
+
+local tango = require "tango"
+compare("tango", tango)
+for _, name in ipairs { "json", "msgpack", "tango" } do compare("tango.Codec", tango.codec[name], "null") end
+compare("tango.SocketClient", tango.client.socket)
+compare("tango.ZMQClient", tango.client.zmq)
+compare("tango.CopasServer", tango.server.copas_socket)
+compare("tango.EventServer", tango.server.ev_socket)
+compare("tango.ZMQServer", tango.server.zmq)
+local events = tango.server.ev_socket.new { port = 0, functab = {} }
+methods("tango.EventListener", events)
+local con = tango.client.socket.connect { port = (select(2, events:getsockname())) }
+methods("tango.Future", con.async.x())
+tango.close(con)
+events:stop()
 
 compare("luatobin", require "luatobin")
 local rpc = require "rpc"

@@ -341,6 +341,173 @@ T.test('a client that never reads its answers', function()
   raw:close()
 end)
 
+-- A server that speaks by hand, too: `answers[i]` follows the i-th request, with ID in the place of its number.
+local function serveByHand(answers)
+  local listener = assert(socket.bind('127.0.0.1', 0))
+  local _, port = listener:getsockname()
+  local count = 0
+  copas.addserver(listener, function(raw)
+    copas.settimeout(raw, 20)
+    copas.send(raw, '\xff\0\0\0\0\0\0\0\1\x7f\3\0NULL' .. ('\0'):rep(48))
+    if not copas.receive(raw, 64) then return end
+    local ready = '\5READY' .. '\11Socket-Type' .. ('>s4'):pack 'ROUTER'
+    copas.send(raw, '\4' .. string.char(#ready) .. ready)
+    while true do
+      local head = copas.receive(raw, 2)
+      if not head then return end
+      local body = copas.receive(raw, head:byte(2)) or ''
+      if head:byte(1) == 1 and #body == 8 then id = body end
+      if head:byte(1) == 0 then
+        count = count + 1
+        local text = answers[count] or answers.rest
+        copas.send(raw, (text:gsub('ID', function() return id end)))
+      end
+    end
+  end)
+  return port, function() copas.removeserver(listener) end
+end
+
+test('answers that are garbage', function()
+  local good = frame('IDIDIDID', true):gsub('IDIDIDID', 'ID') .. frame('', true) .. frame '{true,42}'
+  local function answer(body) return '\1\8ID' .. frame('', true) .. frame(body) end
+  local garbage = {
+    frame 'x', frame('', true) .. frame '', frame('12345678', true) .. frame('', true) .. frame '{true,1}',
+    '\1\8ID' .. frame('x', true) .. frame '{true,1}', '\1\8ID' .. frame '{true,1}', '\1\8ID' .. frame '',
+    '\1\8ID' .. frame('', true) .. frame('{true,1}', true) .. frame 'more', ('\1\1x'):rep(50) .. frame 'y',
+    (frame('12345678', true) .. frame('', true) .. frame '{true,1}'):rep(20000),
+  }
+  local answers = {rest = good}
+  for i, text in ipairs(garbage) do answers[i] = text .. good end
+  local port, stop = serveByHand(answers)
+  local con = connect{url = url(port), timeout = 20}
+  for _ = 1, #garbage do T.equal(con.add(40, 2), 42) end
+  local n = #garbage
+  for _, body in ipairs{'', 'no table', '{', '{true', '\27Lua', '{os.exit()}'} do
+    n = n + 1
+    answers[n] = answer(body)
+    T.fails('bad answer', con.add, 1, 2)
+  end
+  -- Answered twice; the second is nobody's.
+  answers[n + 1] = good .. answer '{true,1}'
+  T.equal(con.add(40, 2), 42)
+  T.equal(con.add(40, 2), 42)
+  -- What breaks ZeroMQ's rules ends the connection; there is another one for the next call.
+  n = n + 2
+  for _, size in ipairs{('\xff'):rep(8), '\0\0\0\0\xff\0\0\0'} do
+    n = n + 1
+    local text = '\2' .. size
+    answers[n] = text
+    T.fails('closed', con.add, 1, 2)
+    T.equal(con.add(40, 2), 42)
+    n = n + 1
+  end
+  -- Never answered, and nobody asks: others have their place.
+  con = connect{url = url(port), timeout = 0.05, max_calls_in_flight = 3}
+  answers.rest = ''
+  for _ = 1, 3 do con.async.add(1, 2) end
+  T.fails('3 calls await their answers', con.async.add, 1, 2)
+  copas.pause(0.06)
+  answers.rest = good
+  T.equal(con.add(40, 2), 42)
+  stop()
+end)
+
+test('a server that speaks something else', function()
+  local listener = assert(socket.bind('127.0.0.1', 0))
+  local _, port = listener:getsockname()
+  copas.addserver(listener, function(raw) copas.send(raw, 'HTTP/1.1 400 Bad Request\r\n\r\n' .. ('x'):rep(100)) end)
+  local con = connect{url = url(port), timeout = 0.2}
+  for _ = 1, 2 do
+    -- It depends on what libzmq takes it for.
+    local ok, reason = pcall(con.add, 1, 2)
+    assert(not ok and (reason:find 'timeout' or reason:find 'closed'), reason)
+  end
+  copas.removeserver(listener)
+end)
+
+test('connecting takes no longer than it must', function()
+  local start = socket.gettime()
+  for i = 1, 30 do T.equal(connect().echo(i), i) end
+  local seconds = socket.gettime() - start
+  assert(seconds < 3, seconds)
+end)
+
+test('a server makes way for another one', function()
+  for _, address in ipairs{url(processes.freePort()), 'inproc://successor'} do
+    local function start(name)
+      return tango.server.zmq.new{url = address, functab = {
+        name = function() return name end, later = function() copas.pause(10) end}}
+    end
+    local first = start 'first'
+    local con = connect{url = address, timeout = 10}
+    T.equal(con.name(), 'first')
+    local told = 0
+    for _ = 1, 3 do
+      copas.addthread(function()
+        T.fails('closed', con.later)
+        told = told + 1
+      end)
+    end
+    local future = con.async.later()
+    copas.pause(0.02)
+    local begin = socket.gettime()
+    first:stop()
+    T.fails('closed', future.get, future)
+    while told < 3 do copas.pause(0.001) end
+    local second = start 'second'
+    T.equal(con.name(), 'second')
+    assert(socket.gettime() - begin < 5)
+    second:stop()
+    -- While nobody calls.
+    second = start 'third'
+    copas.pause(0.05)
+    T.equal(con.name(), 'third')
+    second:stop()
+  end
+end)
+
+test('authorize is called once about each client', function()
+  local asked, verdict = 0, true
+  local own = tango.server.zmq.new{url = 'tcp://127.0.0.1:*', functab = {add = function(a, b) return a + b end},
+    authorize = function(peer)
+      asked = asked + 1
+      copas.pause(0.02)
+      if verdict == 'removed' then
+        verdict = true
+        copas.removethread(coroutine.running())
+        copas.pause(1)
+      end
+      return verdict
+    end}
+  local con = connect{url = own:url(), timeout = 10}
+  T.equal(con.pipeline(function(p) for i = 1, 50 do p.add(i, i) end end)[50], 100)
+  T.equal(asked, 1)
+  local futures = {}
+  -- Those who wait for the answer do not wait for ever when it does not come.
+  verdict, con = 'removed', connect{url = own:url(), timeout = 10}
+  for i = 1, 5 do futures[i] = con.async.add(i, i) end
+  T.fails('the call was ended', futures[1].get, futures[1])
+  for i = 2, 5 do T.equal(futures[i]:get(), 2 * i) end
+  T.equal(asked, 3)
+  own:stop()
+end)
+
+test('calls that go on when their server has stopped', function()
+  local own = tango.server.zmq.new{url = 'tcp://127.0.0.1:*', functab = {
+    make = function() copas.pause(0.05) return {} end}}
+  local con = connect{url = own:url(), timeout = 10}
+  local start = socket.gettime()
+  copas.addthread(function()
+    copas.pause(0.02)
+    own:stop()
+  end)
+  T.fails('closed', tango.ref, con.make)
+  copas.pause(0.1)
+  own:stop()
+  own:start()
+  T.equal(own:url(), '')
+end)
+
 T.test('without the library', function()
   local script = os.tmpname()
   local file = io.open(script, 'w')
