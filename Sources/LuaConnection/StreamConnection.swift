@@ -41,6 +41,24 @@ public struct StreamConnection {
 
   public var descriptor: Int32 { tls?.descriptor ?? socket.pointee.descriptor }
 
+  /// The other side's address; nil when the connection has ended.
+  public var remoteAddress: SocketAddress? { try? Socket(descriptor: descriptor).peerAddress() }
+
+  /// Pushes what a program is told that has to judge the other side: a table with its `address` and `port`, and with
+  /// TLS its `certificate`.
+  public func pushPeer(onto call: LuaCall) {
+    let remote = remoteAddress
+    call.pushTable(fields: 3)
+    call.push(remote?.numericHost ?? "unknown peer")
+    call.setField("address", of: -2)
+    call.push(Int(remote?.port ?? 0))
+    call.setField("port", of: -2)
+    if let tls {
+      tls.pushPeerCertificate(onto: call)
+      call.setField("certificate", of: -2)
+    }
+  }
+
   // MARK: TLS
 
   public var isSecure: Bool { tls != nil }
@@ -67,11 +85,6 @@ public struct StreamConnection {
 
   /// Goes on with the handshake.
   public func handshake() -> Progress { tls?.handshake() ?? .done }
-
-  /// Pushes the peer's certificate, an object of LuaSec, or nil.
-  public func pushPeerCertificate(onto call: LuaCall) {
-    if let tls { tls.pushPeerCertificate(onto: call) } else { call.pushNil() }
-  }
 
   /// Pushes the connection of LuaSec, or nil.
   public func pushSecureConnection(onto call: LuaCall) {

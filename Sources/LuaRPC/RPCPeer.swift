@@ -122,7 +122,7 @@ final class RPCPeer {
     self.socketReference = socketReference
     loop = library.loop
     id = library.nextID()
-    remoteAddress = try? stream.socket.pointee.socket.peerAddress()
+    remoteAddress = stream.remoteAddress
     address = remoteAddress.map(\.description) ?? "unknown peer"
     let isHere = remoteAddress.map { $0.family == AF_UNIX || isLoopback($0.numericHost) } ?? false
     let offersNothing = configuration.exposesGlobals && !configuration.isTrusting && !isHere

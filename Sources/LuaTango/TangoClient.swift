@@ -62,6 +62,8 @@ struct ClientConfiguration {
   let codec: MessageCodec
   let limits: RPCLimits
   let tls: TLSContext?
+  /// Asked about each connection that was made, in the registry.
+  let authorize: Int32?
 
   init(
     _ call: LuaCall, at index: Int, isStream: Bool = true, codecs: TangoCodecs, main: LuaCall
@@ -79,9 +81,18 @@ struct ClientConfiguration {
     self.limits = limits
     tls = isStream ? try TLSContext.make(table, mode: "client", main: main) : nil
     // Last, because nothing would let go of the functions if the rest failed.
-    codec = try MessageCodec(table, codecs)
+    authorize = isStream ? try table.function("authorize") : nil
+    do throws(LuaFailure) {
+      codec = try MessageCodec(table, codecs)
+    } catch {
+      if let authorize { main.release(authorize) }
+      throw error
+    }
   }
 
   /// Lets go of what is kept in the registry.
-  func release(_ call: LuaCall) { codec.release(call) }
+  func release(_ call: LuaCall) {
+    codec.release(call)
+    if let authorize { call.release(authorize) }
+  }
 }

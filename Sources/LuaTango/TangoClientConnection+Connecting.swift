@@ -27,7 +27,7 @@ extension TangoClientConnection {
 
   /// Makes a new connection if there is none and the program wants that. Nil when there is one.
   func ensureConnection(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome? {
-    if isOpen {
+    if isOpen, attempt == nil {
       guard configuration.reconnects, isIdle, hasHungUp() else { return nil }
       end("closed")
     }
@@ -94,6 +94,7 @@ extension TangoClientConnection {
     switch Step(rawValue: call.step) {
     case .connect: return try connected(call)
     case .handshake: return try shake(call)
+    case .authorize: return try authorized(call)
     case .pause: return try connect(call)
     default:
       let deadline = Int64(try call.integer(at: -1))
@@ -112,7 +113,7 @@ extension TangoClientConnection {
     let socket = connection.socket
     try? socket.pointee.socket.set(.noDelay, to: 1)
     socket.pointee.timeouts.block = -1
-    guard let context = configuration.tls else { return established(call) }
+    guard let context = configuration.tls else { return authorize(call) }
     guard connection.stream.startTLS(call, socket: attempt.base + 1, context) else {
       return try failed(call, call.stringIfString(at: -1) ?? "unknown error")
     }
@@ -129,7 +130,7 @@ extension TangoClientConnection {
     guard let attempt, let connection else { throw call.failure("\(peer): closed") }
     while true {
       switch connection.stream.handshake() {
-      case .done: return established(call)
+      case .done: return authorize(call)
       case .failed(let reason):
         return try failed(call, "tango ssl handshake failed with: \(reason)")
       case .wait(let direction):
@@ -151,6 +152,25 @@ extension TangoClientConnection {
         }
       }
     }
+  }
+
+  /// Asks the program about the server, if it wants to be asked.
+  private func authorize(_ call: LuaCall) -> LuaOutcome? {
+    guard let authorize = configuration.authorize else { return established(call) }
+    call.pushRetained(authorize)
+    connection.stream.pushPeer(onto: call)
+    return .protectedCall(arguments: 1, results: 2, state: Step.authorize.rawValue)
+  }
+
+  private func authorized(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome? {
+    guard attempt != nil else { throw call.failure("\(peer): closed") }
+    guard isOpen else { return try failed(call, "closed") }
+    if call.phase == .returned, call.boolean(at: -2) { return established(call) }
+    let reason = call.stringIfString(at: -1)
+    guard call.phase == .returned else {
+      throw giveUp(call, "'authorize' failed: \(reason ?? call.typeName(at: -1))")
+    }
+    throw giveUp(call, "not authorized" + (reason.map { ": \($0)" } ?? ""))
   }
 
   private func established(_ call: LuaCall) -> LuaOutcome? {

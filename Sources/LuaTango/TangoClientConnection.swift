@@ -70,6 +70,7 @@ final class TangoClientConnection: TangoCaller, ThreadObserver, RoundEndObserver
     case room
     case connect
     case handshake
+    case authorize
     case pause
     case othersConnect
   }
@@ -130,7 +131,7 @@ final class TangoClientConnection: TangoCaller, ThreadObserver, RoundEndObserver
       return try startExchange(call)
     case .unserialize: return try unserialized(call)
     case .room: return try exchange(call)
-    case .connect, .handshake, .pause, .othersConnect:
+    case .connect, .handshake, .authorize, .pause, .othersConnect:
       if let outcome = try establish(call) { return outcome }
       return try serializeRequest(call)
     }
@@ -161,7 +162,7 @@ final class TangoClientConnection: TangoCaller, ThreadObserver, RoundEndObserver
       case .serialize:
         try collectSerialized(call)
         try addFuture(call, future)
-      case .connect, .handshake, .pause, .othersConnect:
+      case .connect, .handshake, .authorize, .pause, .othersConnect:
         if let outcome = try establish(call) { return outcome }
         if let outcome = try collectRequest(call) { return outcome }
         try addFuture(call, future)

@@ -47,8 +47,7 @@ final class TangoSession {
     self.connection = connection
     loop = connection.loop
     socket = connection.socket
-    peer =
-      (try? socket.pointee.socket.peerAddress()).map(\.description) ?? "unknown peer"
+    peer = connection.stream.remoteAddress.map(\.description) ?? "unknown peer"
     responder = Responder(configuration, main: connection.loop.main)
     opening =
       configuration.tls == nil && configuration.authorize == nil
@@ -249,23 +248,8 @@ final class TangoSession {
     }
     opening = .authorization
     call.pushRetained(authorize)
-    call.pushTable(fields: 3)
-    call.push(address.host)
-    call.setField("address", of: -2)
-    call.push(address.port)
-    call.setField("port", of: -2)
-    if connection.stream.isSecure {
-      connection.stream.pushPeerCertificate(onto: call)
-      call.setField("certificate", of: -2)
-    }
+    connection.stream.pushPeer(onto: call)
     return .protectedCall(arguments: 1, results: 2, state: Step.authorize.rawValue)
-  }
-
-  private var address: (host: String, port: Int) {
-    // `[::1]:12345` and `127.0.0.1:12345`.
-    guard let colon = peer.lastIndex(of: ":") else { return (peer, 0) }
-    let host = peer[..<colon].filter { $0 != "[" && $0 != "]" }
-    return (host, Int(peer[peer.index(after: colon)...]) ?? 0)
   }
 
   /// `authorize` has ended, or waits for something.

@@ -85,6 +85,7 @@ function codec.decode(text) end
 ---@field port? integer|string 12345
 ---@field sslparams? table|userdata parameters of LuaSec, or a context
 ---@field ssl_timeout? number seconds for the handshake; 10
+---@field authorize? fun(peer: tango.Peer): boolean?, string? asked once about each connection to the server
 ---@field reconnect? boolean a call makes a lost connection again; no call is sent twice
 
 ---@class tango.ZMQClientConfiguration: tango.ClientConfiguration

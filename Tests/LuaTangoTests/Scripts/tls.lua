@@ -69,6 +69,20 @@ local function run(how)
     T.contains(T.fails('ssl handshake failed with: ', connect, con), 'certificate verify failed')
   end)
 
+  test('a client that looks at the certificate', function()
+    local seen
+    local function judge(peer)
+      seen = peer.certificate:subject()[1].value
+      assert(peer.address == '127.0.0.1' and peer.port == server.port)
+      return seen == 'localhost', 'another name'
+    end
+    T.equal(connect{authorize = judge}.add(1, 2), 3)
+    T.equal(seen, 'localhost')
+    T.fails('not authorized: no', connect, {authorize = function() return false, 'no' end})
+    T.fails("'authorize' failed: ", connect, {authorize = function() error 'boom' end})
+    T.fails("'authorize' must be a function", connect, {authorize = 1})
+  end)
+
   test('a server without TLS, and a client without', function()
     local other = processes.server()
     T.fails('ssl handshake failed', connect, {port = other.port, ssl_timeout = 0.3})
@@ -99,6 +113,43 @@ end
 run 'blocking'
 copas.addthread(run, 'in a Copas thread')
 copas.loop()
+
+T.test('no call before the new connection is authorized', function()
+  local first = processes.server('sslparams = ' .. side('server', 'localhost'))
+  copas(function()
+    local isTrusted = true
+    local con = connect{port = first.port, reconnect = true, timeout = 20, authorize = function()
+      copas.pause(0.01)
+      return isTrusted
+    end}
+    T.equal(con.add(1, 2), 3)
+    first:stop()
+    local second = processes.server('port = ' .. first.port .. ', sslparams = ' .. side('server', 'localhost'),
+      'calls = 0; function count() calls = calls + 1 return calls end')
+    local function together()
+      local answers, failures, open = 0, 0, 20
+      for i = 1, 20 do
+        copas.addthread(function()
+          -- Before the connection is made, and while it is judged.
+          copas.pause(i / 1000)
+          local succeeded, reason = pcall(con.count)
+          if succeeded then answers = answers + 1 else failures = failures + 1 end
+          assert(succeeded or tostring(reason):find('not authorized', 1, true))
+          open = open - 1
+        end)
+      end
+      while open > 0 do copas.pause(0.001) end
+      return answers, failures
+    end
+    isTrusted = false
+    T.equal({together()}, {0, 20})
+    isTrusted = true
+    T.equal({together()}, {20, 0})
+    -- Those that were refused never got there.
+    T.equal(con.count(), 21)
+    second:stop()
+  end)
+end)
 
 T.test('a client that does not shake hands', function()
   local impatient = processes.server('ssl_timeout = 0.05, sslparams = ' .. side('server', 'localhost'))
