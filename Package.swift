@@ -151,10 +151,23 @@ if Context.environment["MILONGA_WITHOUT_NIO"] == nil {
       name: "tango-swift",
       dependencies: ["Tango", .product(name: "NIOPosix", package: "swift-nio")],
       path: "Benchmarks/tango-swift"),
+    .target(
+      name: "NIOTestSupport",
+      dependencies: [
+        "TestSupport",
+        .product(name: "InMemoryTracing", package: "swift-distributed-tracing"),
+        .product(name: "MetricsTestKit", package: "swift-metrics"),
+        .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+      ],
+      path: "Tests/NIOTestSupport",
+      swiftSettings: [.enableUpcomingFeature("InternalImportsByDefault")]),
     .testTarget(
       name: "DeviceRPCTests",
       dependencies: [
-        "DeviceRPC", "milonga", "RPC", "Tango", "TestSupport",
+        "DeviceRPC", "milonga", "NIOTestSupport", "RPC", "Tango", "TestSupport",
         .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOEmbedded", package: "swift-nio"),
@@ -165,9 +178,8 @@ if Context.environment["MILONGA_WITHOUT_NIO"] == nil {
     .testTarget(
       name: "TangoTests",
       dependencies: [
-        "milonga", "RPC", "swift-client", "swift-rules", "swift-server", "Tango", "TestSupport",
-        .product(name: "InMemoryTracing", package: "swift-distributed-tracing"),
-        .product(name: "MetricsTestKit", package: "swift-metrics"),
+        "milonga", "NIOTestSupport", "RPC", "swift-client", "swift-rules", "swift-server", "Tango",
+        "TestSupport",
         .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOEmbedded", package: "swift-nio"),

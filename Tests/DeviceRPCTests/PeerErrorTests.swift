@@ -2,6 +2,7 @@ import DeviceRPC
 import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
+import NIOTestSupport
 import RPC
 import Tango
 import Testing
@@ -265,14 +266,7 @@ import Testing
   }
 
   @Test func aPeerThatSpeaksSomethingElse() async throws {
-    let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-      .childChannelInitializer { channel in
-        channel.eventLoop.makeCompletedFuture {
-          try channel.pipeline.syncOperations.addHandler(
-            Greeter("HTTP/1.1 400 Bad Request\r\n\r\n"))
-        }
-      }
-      .bind(host: "127.0.0.1", port: 0).get()
+    let listener = try await startGreeter("HTTP/1.1 400 Bad Request\r\n\r\n")
     let port = listener.localAddress!.port!
     var configuration = RPCPeer.Configuration.forTests
     configuration.logger.logLevel = .critical
@@ -293,16 +287,5 @@ extension RPCValue {
   fileprivate var half: RPCValue {
     guard case .string(let text) = self else { return self }
     return .string(ByteString(text.bytes.prefix(text.bytes.count / 2)))
-  }
-}
-
-/// Says something, whatever it hears.
-private final class Greeter: ChannelInboundHandler {
-  typealias InboundIn = ByteBuffer
-  typealias OutboundOut = ByteBuffer
-  private let text: String
-  init(_ text: String) { self.text = text }
-  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: text)), promise: nil)
   }
 }

@@ -2,7 +2,7 @@ import Foundation
 import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
-import NIOSSL
+import NIOTestSupport
 import RPC
 import ServiceLifecycle
 import Tango
@@ -167,20 +167,14 @@ import Testing
     let place = try Workplace()
     let files = try TestCertificates(in: place)
     var configuration = TangoServer.Configuration.forTests
-    configuration.tls = .makeServerConfiguration(
-      certificateChain: [.certificate(files.certificate)], privateKey: .privateKey(files.key))
-    configuration.tls!.certificateVerification = .noHostnameVerification
-    configuration.tls!.trustRoots = .certificates([files.certificate])
+    configuration.tls = files.server
     let names = NIOLockedValueBox<[Bool]>([])
     configuration.authorize = { peer in
       names.withLockedValue { $0.append(peer.certificate == files.certificate) }
       return true
     }
     var client = TangoClient.Configuration.forTests
-    client.tls = .makeClientConfiguration()
-    client.tls!.trustRoots = .certificates([files.certificate])
-    client.tls!.certificateChain = [.certificate(files.certificate)]
-    client.tls!.privateKey = .privateKey(files.key)
+    client.tls = files.client
     client.sslHostname = "localhost"
     try await withTango(configuration, client: client) {
       $0.register("greet") { (name: String) in "Hello, \(name)" }
@@ -197,24 +191,5 @@ import Testing
       await #expect(throws: TangoError.self) { try await plain.greet("Horst") }
       #expect(try await con.greet("Ina") == "Hello, Ina")
     }
-  }
-}
-
-/// A key and a certificate for `localhost`, signed by itself.
-struct TestCertificates: Sendable {
-  let certificate: NIOSSLCertificate
-  let key: NIOSSLPrivateKey
-
-  init(in place: Workplace) throws {
-    let outcome = try place.run(
-      .shell,
-      [
-        "-c",
-        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 "
-          + "-subj /CN=localhost -addext subjectAltName=DNS:localhost -keyout key.pem -out cert.pem",
-      ])
-    try #require(outcome.status == 0, "\(outcome)")
-    certificate = try NIOSSLCertificate.fromPEMFile(place.path + "/cert.pem")[0]
-    key = try NIOSSLPrivateKey(file: place.path + "/key.pem", format: .pem)
   }
 }
