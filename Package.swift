@@ -110,11 +110,23 @@ if Context.environment["MILONGA_WITHOUT_NIO"] == nil {
   ]
   package.targets += [
     .target(
-      name: "Tango",
+      name: "NIOConnection",
       dependencies: [
-        "RPC",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Metrics", package: "swift-metrics"),
+        .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        .product(name: "Tracing", package: "swift-distributed-tracing"),
+      ],
+      swiftSettings: [.enableUpcomingFeature("InternalImportsByDefault")]),
+    .target(
+      name: "Tango",
+      dependencies: [
+        "NIOConnection", "RPC",
+        .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
@@ -127,7 +139,7 @@ if Context.environment["MILONGA_WITHOUT_NIO"] == nil {
     .target(
       name: "DeviceRPC",
       dependencies: [
-        "RPC", "Tango",
+        "NIOConnection", "RPC", "Tango",
         .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),

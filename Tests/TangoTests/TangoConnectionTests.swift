@@ -1,13 +1,15 @@
 import Foundation
 import NIOConcurrencyHelpers
 import NIOCore
+import NIOEmbedded
 import NIOPosix
 import NIOTestSupport
 import RPC
 import ServiceLifecycle
-import Tango
 import TestSupport
 import Testing
+
+@testable import Tango
 
 @Suite struct TangoConnectionTests {
   @Test func reconnecting() async throws {
@@ -142,6 +144,91 @@ import Testing
     await #expect(throws: TangoError.self) { try await client.wait() }
   }
 
+  /// Those who shut down while somebody else does wait for the same end, `run` too.
+  @Test func shutDownByMany() async throws {
+    var namespace = TangoNamespace()
+    let isRunning = Gate()
+    let gate = Gate()
+    namespace.register("wait") { () async -> String in
+      isRunning.open()
+      await gate.pass()
+      return "done"
+    }
+    let server = TangoServer(namespace, configuration: .forTests)
+    let port = try await server.start()
+    let run = Task { try await server.run() }
+    let client = try await Tango.connect(
+      host: "127.0.0.1", port: port, configuration: .forTests)
+    let call = Task { () async throws -> String in try await client.wait() }
+    await isRunning.pass()
+    let begun = Tally()
+    let ends = (0..<3).map { _ in
+      Task {
+        begun.add()
+        await server.shutDown()
+      }
+    }
+    await begun.reach(3)
+    gate.open()
+    #expect(try await call.value == "done")
+    for end in ends { await end.value }
+    try await run.value
+    // It does not begin again.
+    await #expect(throws: TangoError.shutDown) { try await server.start() }
+    try await server.run()
+  }
+
+  /// Who has not been let in is not waited for.
+  @Test(arguments: ["authorization", "handshake"])
+  func shutDownWhileOpening(_ what: String) async throws {
+    var configuration = TangoServer.Configuration.forTests
+    configuration.shutdownGrace = .seconds(600)
+    let isAsked = Gate()
+    let isCancelled = Gate()
+    if what == "handshake" {
+      configuration.tls = try TestCertificates(in: Workplace()).server
+    } else {
+      configuration.authorize = { _ in
+        isAsked.open()
+        defer { isCancelled.open() }
+        try await Task.sleep(for: .seconds(600))
+        return true
+      }
+    }
+    let server = TangoServer(TangoNamespace(), configuration: configuration)
+    let port = try await server.start()
+    let socket = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+      .connect(host: "127.0.0.1", port: port).get()
+    if what == "handshake" {
+      try await socket.writeAndFlush(ByteBuffer(bytes: [22])).get()
+    } else {
+      await isAsked.pass()
+    }
+    await server.shutDown()
+    try? await socket.closeFuture.get()
+    if what != "handshake" { await isCancelled.pass() }
+  }
+
+  /// A peer that breaks the protocol and does not read the reason does not stay for ever.
+  @Test func silentWithItsLastAnswer() throws {
+    var configuration = TangoServer.Configuration.forTests
+    configuration.idleTimeout = .seconds(1)
+    configuration.logger.logLevel = .critical
+    let channel = EmbeddedChannel()
+    let server = TangoServer(TangoNamespace(), configuration: configuration)
+    try channel.pipeline.syncOperations.addHandlers([
+      Stuck(), TangoServerHandler(server, channel.eventLoop),
+    ])
+    try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
+    try channel.writeInbound(ByteBuffer(string: "nonsense\n"))
+    channel.embeddedEventLoop.run()
+    #expect(channel.isActive)
+    channel.pipeline.fireUserInboundEventTriggered(IdleStateHandler.IdleStateEvent.all)
+    channel.embeddedEventLoop.run()
+    #expect(!channel.isActive)
+    _ = try? channel.finish(acceptAlreadyClosed: true)
+  }
+
   @Test func aLargeLastAnswerArrivesWhole() async throws {
     var namespace = TangoNamespace()
     let isRunning = AsyncStream<Void>.makeStream()
@@ -191,5 +278,20 @@ import Testing
       await #expect(throws: TangoError.self) { try await plain.greet("Horst") }
       #expect(try await con.greet("Ina") == "Hello, Ina")
     }
+  }
+}
+
+/// What is written never leaves.
+private final class Stuck: ChannelOutboundHandler {
+  typealias OutboundIn = ByteBuffer
+  private var promises: [EventLoopPromise<Void>] = []
+
+  func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+    if let promise { promises.append(promise) }
+  }
+
+  func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
+    for waiting in promises { waiting.fail(ChannelError.ioOnClosedChannel) }
+    context.close(mode: mode, promise: promise)
   }
 }

@@ -1,5 +1,4 @@
 import Logging
-import NIOCore
 import RPC
 
 /// What the connections of a server, or one that was made, have in common.
@@ -12,7 +11,11 @@ struct ConnectionSettings: Sendable {
   let stallTimeout: Duration?
   let maxUnsentBytes: Int
   let logger: Logger
+  /// Whether the other side has connected to this one.
+  let isAccepted: Bool
   var authorize: (@Sendable (RPCServer.Client) async throws -> Bool)?
+  /// What the server's program does with the peer.
+  var visitor: (@Sendable (RPCPeer) async throws -> Void)?
 
   init(_ configuration: RPCPeer.Configuration) {
     limits = configuration.limits
@@ -23,9 +26,13 @@ struct ConnectionSettings: Sendable {
     stallTimeout = configuration.stallTimeout
     maxUnsentBytes = configuration.maxUnsentBytes
     logger = configuration.logger
+    isAccepted = false
   }
 
-  init(_ configuration: RPCServer.Configuration) {
+  init(
+    _ configuration: RPCServer.Configuration,
+    visitor: (@Sendable (RPCPeer) async throws -> Void)?
+  ) {
     limits = configuration.limits
     callTimeout = configuration.timeout
     hasTLS = configuration.tls != nil
@@ -34,11 +41,8 @@ struct ConnectionSettings: Sendable {
     stallTimeout = configuration.stallTimeout
     maxUnsentBytes = configuration.maxUnsentBytes
     logger = configuration.logger
+    isAccepted = true
     authorize = configuration.authorize
-  }
-
-  func addIdleHandler(to pipeline: ChannelPipeline.SynchronousOperations) throws {
-    guard let idleTimeout else { return }
-    try pipeline.addHandler(IdleStateHandler(allTimeout: TimeAmount(idleTimeout)))
+    self.visitor = visitor
   }
 }

@@ -1,5 +1,6 @@
 public import Logging
 import NIOConcurrencyHelpers
+import NIOConnection
 public import NIOCore
 import NIOPosix
 public import NIOSSL
@@ -40,7 +41,7 @@ extension RPCPeer {
     host: String = "localhost", port: Int = 1999, serving namespace: RPCNamespace = .init(),
     configuration: Configuration = .init()
   ) async throws -> RPCPeer {
-    let name = host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+    let name = peerName(host, port)
     do {
       let context = try configuration.tls.map { try NIOSSLContext(configuration: $0) }
       let settings = ConnectionSettings(configuration)
@@ -55,11 +56,13 @@ extension RPCPeer {
         channel.eventLoop.makeCompletedFuture {
           let pipeline = channel.pipeline.syncOperations
           if let context {
-            let serverName = configuration.sslHostname ?? Self.serverName(host, port)
+            let name = configuration.sslHostname ?? certificateName(host)
             try pipeline.addHandler(
-              try NIOSSLClientHandler(context: context, serverHostname: serverName))
+              try NIOSSLClientHandler(context: context, serverHostname: name))
           }
-          try settings.addIdleHandler(to: pipeline)
+          if let idle = settings.idleTimeout {
+            try pipeline.addHandler(IdleStateHandler(allTimeout: TimeAmount(idle)))
+          }
           let connection = PeerConnection(channel, name, namespace, settings)
           try pipeline.addHandler(connection)
           let peer = connection.claimPeer()
@@ -83,10 +86,5 @@ extension RPCPeer {
       default: throw RPCError.connectFailed(peer: name, reason: connectionFailure(error))
       }
     }
-  }
-
-  /// What the certificate must name. An address is no name.
-  private static func serverName(_ host: String, _ port: Int) -> String? {
-    (try? SocketAddress(ipAddress: host, port: port)) == nil ? host : nil
   }
 }

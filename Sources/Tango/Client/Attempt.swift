@@ -1,3 +1,4 @@
+import NIOConnection
 import NIOCore
 import NIOPosix
 import NIOSSL
@@ -13,7 +14,7 @@ struct Attempt: Sendable {
   private static let shortestPause = Duration.milliseconds(50)
   private static let longestPause = Duration.seconds(5)
 
-  private var peer: String { "\(host):\(port)" }
+  private var peer: String { peerName(host, port) }
 
   /// - Throws: ``TangoError/connectFailed(peer:reason:)``, `CancellationError`.
   func connect() async throws -> TangoConnection {
@@ -43,8 +44,9 @@ struct Attempt: Sendable {
       .channelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
           if let context {
+            let name = configuration.sslHostname ?? certificateName(host)
             try channel.pipeline.syncOperations.addHandler(
-              try NIOSSLClientHandler(context: context, serverHostname: serverName))
+              try NIOSSLClientHandler(context: context, serverHostname: name))
           }
           try channel.pipeline.syncOperations.addHandler(
             TangoConnection(
@@ -54,19 +56,4 @@ struct Attempt: Sendable {
       .connect(host: host, port: port).get()
     return try await channel.pipeline.handler(type: TangoConnection.self).get()
   }
-
-  /// What the certificate must name. An address is no name.
-  private var serverName: String? {
-    if let name = configuration.sslHostname { return name }
-    let isAddress = (try? SocketAddress(ipAddress: host, port: port)) != nil
-    return isAddress ? nil : host
-  }
-}
-
-/// Why no connection was made, in one line.
-package func connectionFailure(_ error: any Error) -> String {
-  guard let error = error as? NIOConnectionError else { return "\(error)" }
-  let lookUp = [error.dnsAError, error.dnsAAAAError].compactMap { $0.map { "\($0)" } }
-  let attempts = error.connectionErrors.map { "\($0.error)" }
-  return (attempts.isEmpty ? lookUp : attempts).joined(separator: "; ")
 }

@@ -1,3 +1,4 @@
+import NIOConnection
 public import NIOCore
 import NIOPosix
 public import NIOSSL
@@ -132,7 +133,7 @@ public final class TangoClient: Sendable {
     }
   }
 
-  var peer: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+  var peer: String { peerName(host, port) }
 
   /// A function, a variable or a table of the server. A name that the client itself has, such as `close`, is
   /// reached by ``subscript(path:)``.

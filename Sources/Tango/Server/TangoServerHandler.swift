@@ -1,5 +1,6 @@
 import Instrumentation
 import Logging
+import NIOConnection
 import NIOCore
 import NIOSSL
 import NIOTLS
@@ -23,7 +24,7 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
   private let configuration: TangoServer.Configuration
   private var state = State.opening
   private var context: ChannelHandlerContext?
-  private var executor: EventLoopExecutor?
+  private let executor: EventLoopExecutor
   private var reader: FrameReader
   private var writer = TangoTextWriter()
   private let elements = MessageElements()
@@ -43,22 +44,20 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
   /// Bytes of answers that may wait for the peer to read them before its next call is taken.
   private static let mostUnsent = 64 << 10
 
-  init(_ server: TangoServer) {
+  init(_ server: TangoServer, _ eventLoop: any EventLoop) {
     self.server = server
+    executor = EventLoopExecutor(eventLoop)
     configuration = server.configuration
     reader = FrameReader(maxBytes: configuration.limits.frameBytes)
     references = References(limit: configuration.limits.references)
   }
 
-  private var peer: String { context?.remoteAddress.map { "\($0)" } ?? "unknown peer" }
+  private var eventLoop: any EventLoop { executor.eventLoop }
+  private var peer: String { context?.channel.peerName ?? "unknown peer" }
 
   // MARK: Opening
 
-  func handlerAdded(context: ChannelHandlerContext) {
-    self.context = context
-    executor = EventLoopExecutor(context.eventLoop)
-  }
-
+  func handlerAdded(context: ChannelHandlerContext) { self.context = context }
   func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
 
   func channelActive(context: ChannelHandlerContext) {
@@ -76,6 +75,8 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
     switch event {
     case TLSUserEvent.handshakeCompleted: authorize()
     case is IdleStateHandler.IdleStateEvent where running == nil:
+      // One that does not read its last answers is silent, too.
+      if state == .ending { context.close(promise: nil) }
       refuse("silent for \(configuration.idleTimeout!)")
     default: context.fireUserInboundEventTriggered(event)
     }
@@ -93,7 +94,7 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
       } catch {
         reason = "not authorized: \(error)"
       }
-      context.eventLoop.execute {
+      self.eventLoop.execute {
         self.running = nil
         if let reason { self.refuse(reason) } else { self.serve() }
       }
@@ -152,7 +153,6 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
     handshakeTimer?.cancel()
     running?.cancel()
     _ = references.removeAll()
-    server.closed(self)
     context.fireChannelInactive()
   }
 
@@ -179,23 +179,6 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
     log(reason)
     respond(error: "tango server error: \(reason)")
     state = .ending
-  }
-
-  /// Takes no more calls, and closes when the one that runs has been answered.
-  func shutDown() {
-    guard state != .ending else { return }
-    state = .ending
-    if running == nil { flush() }
-  }
-
-  /// The same, from any thread.
-  func requestShutDown() { onEventLoop { $0.shutDown() } }
-
-  /// Closes at once, from any thread.
-  func abort() { onEventLoop { $0.context?.close(promise: nil) } }
-
-  private func onEventLoop(_ body: @escaping @Sendable (TangoServerHandler) -> Void) {
-    executor?.eventLoop.execute { body(self) }
   }
 
   private func flush() {
@@ -368,9 +351,8 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
     _ path: String, _ begin: NIODeadline, _ outcome: Result<Results, any Error>,
     _ finish: @escaping @Sendable (TangoServerHandler, Results) -> Void
   ) {
-    guard let context else { return }
-    guard context.eventLoop.inEventLoop else {
-      return context.eventLoop.execute { self.finished(path, begin, outcome, finish) }
+    guard eventLoop.inEventLoop else {
+      return eventLoop.execute { self.finished(path, begin, outcome, finish) }
     }
     running = nil
     switch outcome {
@@ -469,6 +451,28 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
       throw TooLong(bytes: bytes, limit: configuration.limits.frameBytes)
     }
   }
+}
+
+extension TangoServerHandler: AcceptedConnection {
+  var handler: any ChannelHandler & Sendable { self }
+
+  /// Takes no more calls, and closes when the one that runs has been answered.
+  func requestShutDown() {
+    eventLoop.execute {
+      switch self.state {
+      case .opening:
+        // Nothing was called, and neither a handshake nor the program's permission need ever come.
+        self.state = .ending
+        self.context?.close(promise: nil)
+      case .serving:
+        self.state = .ending
+        if self.running == nil { self.flush() }
+      case .ending: break
+      }
+    }
+  }
+
+  func abort() { eventLoop.execute { self.context?.close(promise: nil) } }
 }
 
 extension TangoServerHandler: ResultReceiver {
