@@ -105,7 +105,7 @@ import Testing
       try channel.pipeline.syncOperations.addHandler(connection)
       try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
       let calls = (0..<5).map { _ in CountedCall() }
-      for call in calls { connection.start(call, deadline: nil) { _ in } }
+      for call in calls { connection.start(call, deadline: nil, []) }
       channel.embeddedEventLoop.run()
       try feed(mutated(answers, count: 5, &generator), to: channel, &generator)
       _ = try? channel.finish()

@@ -6,7 +6,7 @@ extension PeerConnection {
   /// Sends the call, now or when there is a sequence number for it; it is answered, or fails, exactly once.
   ///
   /// - Parameter write: writes what is called and the arguments.
-  func start(_ call: PendingCall, _ write: ArgumentsWriter) {
+  func start(_ call: PendingCall, _ write: (PeerOutput) throws -> Void) {
     var mustFlush = false
     let failure: (any Error)? = lock.withLock {
       if let end = shared.end { return end }

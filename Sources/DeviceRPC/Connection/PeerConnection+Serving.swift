@@ -57,12 +57,12 @@ extension PeerConnection {
 
   private func evaluate(_ sequence: UInt8, _ node: RPCNamespace.Node?) {
     switch node {
-    case nil: respond(sequence) { try $0.result(RPCValue.null) }
+    case nil: respond(sequence, [.encoded(.value(.null))])
     case .variable(let variable):
       do {
         let results = CollectedResults()
         try variable.read(results)
-        respond(sequence, results.send)
+        respond(sequence, results.values)
       } catch {
         respond(sequence, failure: error)
       }
@@ -95,14 +95,14 @@ extension PeerConnection {
       case .direct(let function):
         let results = CollectedResults()
         try RPCPeer.$current.withValue(peer) { try function(arguments, results) }
-        respond(sequence, results.send)
+        respond(sequence, results.values)
       case .async(let function):
         let function = try function(arguments)
         run(sequence, function) { $0.respond(sequence, $1) }
       case .object(let function):
         let function = try function(arguments)
         run(sequence, function) { connection, object in
-          connection.respond(sequence) { try ($0 as! PeerOutput).object(object) }
+          connection.respond(sequence, [.object(object)])
         }
       }
     } catch {
@@ -151,22 +151,35 @@ extension PeerConnection {
 
   // MARK: Answers
 
-  private func respond(_ sequence: UInt8, _ results: (any ResultReceiver) throws -> Void) {
+  private func respond(_ sequence: UInt8, _ send: ResultsSender) {
     do {
-      try write(sequence, .results, results)
+      let results = CollectedResults()
+      try send(results)
+      respond(sequence, results.values)
+    } catch {
+      respond(sequence, failure: error)
+    }
+  }
+
+  private func respond(_ sequence: UInt8, _ results: [PeerValue]) {
+    do {
+      try write(sequence, .results) { try $0.values(results) }
     } catch {
       refuseResult(sequence, "\(error)")
     }
   }
 
+  /// - Parameter error: what the function has thrown, or why its results cannot be sent.
   private func respond(_ sequence: UInt8, failure error: any Error) {
-    guard let remote = error as? RPCRemoteError else {
-      return respond(sequence, error: "\(error)")
-    }
-    do {
-      try write(sequence, .error) { try $0.result(remote.value) }
-    } catch {
-      refuseResult(sequence, "the error value: \(error)")
+    switch error {
+    case let error as RPCRemoteError:
+      do {
+        try write(sequence, .error) { try $0.values([.encoded(.value(error.value))]) }
+      } catch {
+        refuseResult(sequence, "the error value: \(error)")
+      }
+    case let error as Unsendable: refuseResult(sequence, "\(error)")
+    default: respond(sequence, error: "\(error)")
     }
   }
 
@@ -184,7 +197,7 @@ extension PeerConnection {
     _ sequence: UInt8, _ status: PeerStatus, _ write: (PeerOutput) -> Void = { _ in }
   ) {
     do {
-      try self.write(sequence, status) { write($0 as! PeerOutput) }
+      try self.write(sequence, status, write)
     } catch {
       // Longer than limits.frameBytes: nothing can be said.
       disconnect("it cannot be answered: \(error)")
@@ -193,7 +206,7 @@ extension PeerConnection {
 
   /// - Throws: when the values cannot be sent; then nothing was written.
   private func write(
-    _ sequence: UInt8, _ status: PeerStatus, _ body: (any ResultReceiver) throws -> Void
+    _ sequence: UInt8, _ status: PeerStatus, _ body: (PeerOutput) throws -> Void
   ) throws {
     try lock.withLock {
       guard shared.end == nil else { return }
@@ -202,18 +215,5 @@ extension PeerConnection {
         try body(output)
       }
     }
-  }
-}
-
-/// Results that wait to be written: the output is locked meanwhile, and the function must not run then.
-private final class CollectedResults: ResultReceiver {
-  private var senders: [(any ResultReceiver) throws -> Void] = []
-
-  func result<Result: Encodable>(_ result: Result) {
-    senders.append { try $0.result(result) }
-  }
-
-  func send(to receiver: any ResultReceiver) throws {
-    for sender in senders { try sender(receiver) }
   }
 }

@@ -436,7 +436,7 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
     let frame = LengthLineFraming.open(in: &writer.buffer)
     do {
       writer.beginTable(elements: 0, entries: 0)
-      try writer.element(1, status)
+      writer.element(1, .value(.boolean(status)))
       nextElement = 2
       try body()
       writer.endTable()
@@ -478,7 +478,7 @@ extension TangoServerHandler: AcceptedConnection {
 extension TangoServerHandler: ResultReceiver {
   func result<Result: Encodable>(_ result: Result) throws {
     do {
-      try writer.element(nextElement, result)
+      writer.element(nextElement, try EncodedValue(result))
     } catch let error as EncodingError {
       throw UnsendableResult(index: nextElement - 1, error: error)
     }
