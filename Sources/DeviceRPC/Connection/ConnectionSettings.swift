@@ -1,5 +1,8 @@
+import Instrumentation
 import Logging
+import NIOConnection
 import RPC
+import Tracing
 
 /// What the connections of a server, or one that was made, have in common.
 struct ConnectionSettings: Sendable {
@@ -11,6 +14,9 @@ struct ConnectionSettings: Sendable {
   let stallTimeout: Duration?
   let maxUnsentBytes: Int
   let logger: Logger
+  let observer = CallObserver("rpc")
+  /// nil when the program has installed none.
+  let tracer = InstrumentationSystem.installedTracer
   /// Whether the other side has connected to this one.
   let isAccepted: Bool
   var authorize: (@Sendable (RPCServer.Client) async throws -> Bool)?

@@ -90,29 +90,32 @@ extension PeerConnection {
   private func perform(
     _ sequence: UInt8, _ body: RemoteFunction.Body, _ name: String, _ arguments: CallArguments
   ) {
+    let call = ServedCall(sequence: sequence, name: name, begin: settings.observer.begin())
     do {
       switch body {
       case .direct(let function):
         let results = CollectedResults()
-        try RPCPeer.$current.withValue(peer) { try function(arguments, results) }
+        try settings.observer.withSpan(name) {
+          try RPCPeer.$current.withValue(peer) { try function(arguments, results) }
+        }
         respond(sequence, results.values)
+        record(call, succeeded: true)
       case .async(let function):
         let function = try function(arguments)
-        run(sequence, function) { $0.respond(sequence, $1) }
+        run(call, function) { $0.respond(sequence, $1) }
       case .object(let function):
         let function = try function(arguments)
-        run(sequence, function) { connection, object in
-          connection.respond(sequence, [.object(object)])
-        }
+        run(call, function) { $0.respond(sequence, [.object($1)]) }
       }
     } catch {
       respond(sequence, failure: error)
+      record(call, succeeded: false)
     }
   }
 
   /// Runs an async function; others run at the same time.
   private func run<Results: Sendable>(
-    _ sequence: UInt8, _ function: @escaping @Sendable () async throws -> Results,
+    _ call: ServedCall, _ function: @escaping @Sendable () async throws -> Results,
     _ finish: @escaping @Sendable (PeerConnection, Results) -> Void
   ) {
     guard running.count < NumberedCalls<PendingCall>.limit else {
@@ -125,28 +128,35 @@ extension PeerConnection {
       let outcome: Result<Results, any Error>
       do {
         outcome = .success(
-          try await RPCPeer.$current.withValue(peer) { try await function() })
+          try await self.settings.observer.withSpan(call.name) {
+            try await RPCPeer.$current.withValue(peer) { try await function() }
+          })
       } catch {
         outcome = .failure(error)
       }
-      self.finished(id, sequence, outcome, finish)
+      self.finished(id, call, outcome, finish)
     }
   }
 
   private func finished<Results: Sendable>(
-    _ id: Int, _ sequence: UInt8, _ outcome: Result<Results, any Error>,
+    _ id: Int, _ call: ServedCall, _ outcome: Result<Results, any Error>,
     _ finish: @escaping @Sendable (PeerConnection, Results) -> Void
   ) {
     guard eventLoop.inEventLoop else {
-      return eventLoop.execute { self.finished(id, sequence, outcome, finish) }
+      return eventLoop.execute { self.finished(id, call, outcome, finish) }
     }
+    record(call, succeeded: (try? outcome.get()) != nil)
     guard running.removeValue(forKey: id) != nil else { return }
     switch outcome {
     case .success(let results): finish(self, results)
-    case .failure(let error): respond(sequence, failure: error)
+    case .failure(let error): respond(call.sequence, failure: error)
     }
     flushSoon()
     finishIfDone()
+  }
+
+  private func record(_ call: ServedCall, succeeded: Bool) {
+    settings.observer.record(call.name, since: call.begin, succeeded: succeeded)
   }
 
   // MARK: Answers
@@ -216,4 +226,12 @@ extension PeerConnection {
       }
     }
   }
+}
+
+/// A call that is being served.
+private struct ServedCall {
+  let sequence: UInt8
+  /// Of the function or the method.
+  let name: String
+  let begin: NIODeadline
 }

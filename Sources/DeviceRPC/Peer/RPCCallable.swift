@@ -1,6 +1,7 @@
 import NIOCore
 public import RPC
 import Tango
+import Tracing
 
 /// Something of the other side that can be called: a function by its path, a method of an object, a script.
 ///
@@ -132,6 +133,21 @@ public struct RPCCallee: Sendable {
 
   /// - Parameter decode: makes the results, the first of which is element 0.
   func perform<Results: Sendable>(
+    with arguments: [PeerValue],
+    decode: @escaping @Sendable (MessageElements) throws -> Results
+  ) async throws -> Results {
+    guard let tracer = peer.connection.settings.tracer else {
+      return try await exchange(with: arguments, decode: decode)
+    }
+    return try await tracer.withSpan(name, ofKind: .client) { span in
+      let address = peer.address
+      span.attributes["server.address"] = address?.ipAddress
+      span.attributes["server.port"] = address?.port
+      return try await exchange(with: arguments, decode: decode)
+    }
+  }
+
+  private func exchange<Results: Sendable>(
     with arguments: [PeerValue],
     decode: @escaping @Sendable (MessageElements) throws -> Results
   ) async throws -> Results {

@@ -17,13 +17,12 @@ public final class TangoServer: Service {
   public let namespace: TangoNamespace
   /// How it listens, and what peers may do.
   public let configuration: Configuration
-  let metrics: CallMetrics?
+  let observer = CallObserver("tango")
   private let listener: Listener<TangoServerHandler>
 
   public init(_ namespace: TangoNamespace, configuration: Configuration = .init()) {
     self.namespace = namespace
     self.configuration = configuration
-    metrics = .make("tango")
     listener = Listener(configuration, "tango")
   }
 

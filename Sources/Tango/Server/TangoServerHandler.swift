@@ -1,11 +1,9 @@
-import Instrumentation
 import Logging
 import NIOConnection
 import NIOCore
 import NIOSSL
 import NIOTLS
 import RPC
-import Tracing
 
 /// A connection of a server: takes calls, carries them out one after the other, answers them.
 final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
@@ -39,7 +37,7 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
   private var isReading = false
   /// The last answers are on their way.
   private var closesWhenSent = false
-  private let tracer = InstrumentationSystem.installedTracer
+  private var observer: CallObserver { server.observer }
 
   /// Bytes of answers that may wait for the peer to read them before its next call is taken.
   private static let mostUnsent = 64 << 10
@@ -292,19 +290,13 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
   private func perform(
     _ body: RemoteFunction.Body, _ path: String, _ arguments: CallArguments, makesReference: Bool
   ) {
-    let begin = server.metrics == nil ? NIODeadline.distantPast : .now()
+    let begin = observer.begin()
     do {
       switch body {
       case .direct(let function):
         if makesReference { return respond(error: notAnObject) }
-        if let tracer {
-          try tracer.withSpan(path, ofKind: .server) { _ in
-            try write(true) { try function(arguments, self) }
-          }
-        } else {
-          try write(true) { try function(arguments, self) }
-        }
-        record(path, begin, true)
+        try observer.withSpan(path) { try write(true) { try function(arguments, self) } }
+        observer.record(path, since: begin, succeeded: true)
       case .async(let function):
         if makesReference { return respond(error: notAnObject) }
         let function = try function(arguments)
@@ -318,7 +310,7 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
       }
     } catch {
       respond(failure: error)
-      record(path, begin, false)
+      observer.record(path, since: begin, succeeded: false)
     }
   }
 
@@ -329,17 +321,10 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
     _ finish: @escaping @Sendable (TangoServerHandler, Results) -> Void
   ) {
     flush()
-    let tracer = tracer
     running = Task(executorPreference: executor) {
       let outcome: Result<Results, any Error>
       do {
-        let results =
-          if let tracer {
-            try await tracer.withSpan(path, ofKind: .server) { _ in try await function() }
-          } else {
-            try await function()
-          }
-        outcome = .success(results)
+        outcome = .success(try await self.observer.withSpan(path, function))
       } catch {
         outcome = .failure(error)
       }
@@ -358,17 +343,12 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
     switch outcome {
     case .success(let results):
       finish(self, results)
-      record(path, begin, true)
+      observer.record(path, since: begin, succeeded: true)
     case .failure(let error):
       respond(failure: error)
-      record(path, begin, false)
+      observer.record(path, since: begin, succeeded: false)
     }
     proceed()
-  }
-
-  private func record(_ path: String, _ begin: NIODeadline, _ succeeded: Bool) {
-    server.metrics?.record(
-      path, nanoseconds: (NIODeadline.now() - begin).nanoseconds, succeeded: succeeded)
   }
 
   // MARK: References
@@ -436,7 +416,8 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
     let frame = LengthLineFraming.open(in: &writer.buffer)
     do {
       writer.beginTable(elements: 0, entries: 0)
-      writer.element(1, .value(.boolean(status)))
+      writer.beginElement(1)
+      writer.boolean(status)
       nextElement = 2
       try body()
       writer.endTable()
