@@ -250,6 +250,39 @@ import Testing
     }
   }
 
+  /// A device that hangs: the calls to it are given up, and then cost nothing more.
+  @Test func aPeerThatNeverAnswers() async throws {
+    let listener = try await startSilentListener()
+    var configuration = RPCPeer.Configuration.forTests
+    configuration.limits.callsInFlight = 300
+    configuration.logger.logLevel = .critical
+    let peer = try await RPCPeer.connect(
+      host: "127.0.0.1", port: listener.localAddress!.port!, configuration: configuration)
+    // They take all numbers, and those behind them wait for one.
+    for batch in [256, 40, 40, 40] {
+      await withTaskGroup(of: Void.self) { group in
+        for _ in 0..<batch {
+          group.addTask {
+            await #expect(throws: RPCError.timedOut(path: "f", seconds: 0.01)) {
+              try await peer[timeout: .milliseconds(10)].f()
+            }
+          }
+        }
+      }
+    }
+    peer.close()
+    // Calls that were given up do not make a silent connection a busy one.
+    configuration.idleTimeout = .milliseconds(50)
+    let other = try await RPCPeer.connect(
+      host: "127.0.0.1", port: listener.localAddress!.port!, configuration: configuration)
+    await #expect(throws: RPCError.timedOut(path: "f", seconds: 0.1)) {
+      try await other[timeout: .milliseconds(100)].f()
+    }
+    await other.waitUntilClosed()
+    #expect(!other.isOpen)
+    try await listener.close()
+  }
+
   @Test func nobodyListens() async throws {
     // A port that is taken, but on which nobody listens.
     let holder = try await DatagramBootstrap(group: MultiThreadedEventLoopGroup.singleton)

@@ -69,6 +69,81 @@ import Testing
     }
   }
 
+  /// Callers that wait for a connection hear of their cancellation, their deadline and the client's end at once.
+  @Test func givingUpWhileConnecting() async throws {
+    // A port that is taken, but on which nobody listens.
+    let holder = try await DatagramBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+      .bind(host: "127.0.0.11", port: 0).get()
+    let port = holder.localAddress!.port!
+    var configuration = TangoClient.Configuration.forTests
+    configuration.reconnects = true
+    let client = TangoClient(host: "127.0.0.11", port: port, configuration: configuration)
+    await #expect(
+      throws: TangoError.connectFailed(
+        peer: "127.0.0.11:\(port)", reason: "no connection within 0.02 s")
+    ) { try await client[timeout: .milliseconds(20)].fine() }
+    let cancelled = Task { try await client.fine() }
+    cancelled.cancel()
+    await #expect(throws: CancellationError.self) { try await cancelled.value }
+
+    // The attempt goes on without them.
+    var namespace = TangoNamespace()
+    namespace.register("fine") { 1 }
+    let server = TangoServer(namespace, configuration: .init(host: "127.0.0.11", port: port))
+    _ = try await server.start()
+    #expect(try await client.fine() == 1)
+    await server.shutDown()
+
+    let other = TangoClient(host: "127.0.0.11", port: port, configuration: configuration)
+    let begun = Gate()
+    let closed = Task {
+      begun.open()
+      return try await other.fine()
+    }
+    await begun.pass()
+    other.close()
+    await #expect(throws: TangoError.shutDown) { try await closed.value }
+    await #expect(throws: TangoError.shutDown) { try await other.fine() }
+    try await holder.close()
+  }
+
+  /// Of several connections one that was lost is left alone, if there is no other to be made.
+  @Test func oneOfSeveralIsLost() async throws {
+    let seen = NIOLockedValueBox(0)
+    var configuration = TangoServer.Configuration.forTests
+    configuration.logger.logLevel = .critical
+    configuration.authorize = { _ in
+      seen.withLockedValue {
+        $0 += 1
+        return $0 == 1
+      }
+    }
+    var clientConfiguration = TangoClient.Configuration.forTests
+    clientConfiguration.connections = 2
+    let isRunning = Gate()
+    let gate = Gate()
+    try await withTango(configuration, client: clientConfiguration) {
+      $0.register("wait") { () async -> Int in
+        isRunning.open()
+        await gate.pass()
+        return 1
+      }
+      $0.register("fine") { 2 }
+    } _: { (con) async throws in
+      let waiting = Task { try await con.wait() }
+      await isRunning.pass()
+      // The other connection is refused.
+      await #expect(throws: TangoError.self) { try await con.fine() }
+      // This one waits behind the first call, which is better than no connection.
+      await #expect(throws: TangoError.timedOut(path: "fine", seconds: 0.05)) {
+        try await con[timeout: .milliseconds(50)].fine()
+      }
+      gate.open()
+      #expect(try await waiting.value == 1)
+      #expect(try await con.fine() == 2)
+    }
+  }
+
   @Test func tooManyConnections() async throws {
     var configuration = TangoServer.Configuration.forTests
     configuration.maxConnections = 1

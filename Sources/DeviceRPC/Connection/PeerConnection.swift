@@ -137,7 +137,10 @@ final class PeerConnection: ChannelDuplexHandler, @unchecked Sendable {
     switch event {
     case TLSUserEvent.handshakeCompleted: authorize()
     case is IdleStateHandler.IdleStateEvent:
-      let isCalling = lock.withLock { shared.session.calls.count > 0 }
+      // A peer that is gone never answers the calls that were given up.
+      let isCalling = lock.withLock {
+        shared.session.calls.isAwaited || shared.waiting.contains { !$0.isOver }
+      }
       if running.isEmpty, !isCalling { disconnect("silent for \(settings.idleTimeout!)") }
     default: context.fireUserInboundEventTriggered(event)
     }

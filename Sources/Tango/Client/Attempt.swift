@@ -14,7 +14,7 @@ struct Attempt: Sendable {
   private static let shortestPause = Duration.milliseconds(50)
   private static let longestPause = Duration.seconds(5)
 
-  private var peer: String { peerName(host, port) }
+  var peer: String { peerName(host, port) }
 
   /// - Throws: ``TangoError/connectFailed(peer:reason:)``, `CancellationError`.
   func connect() async throws -> TangoConnection {

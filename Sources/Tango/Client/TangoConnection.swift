@@ -1,5 +1,6 @@
 import NIOConcurrencyHelpers
 import NIOCore
+import NIOSSL
 import RPC
 
 /// One connection of a client. Calls are written by the tasks that make them, one behind the other into one
@@ -174,7 +175,7 @@ final class TangoConnection: ChannelInboundHandler, @unchecked Sendable {
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
     // A reset is an end like any other.
     end(
-      error is IOError
+      error is IOError || error as? NIOSSLError == .uncleanShutdown
         ? .connectionClosed(peer: peer) : .protocolViolation(peer: peer, reason: "\(error)"))
   }
 

@@ -88,7 +88,7 @@ public struct TangoPath: Sendable {
     _ arguments: repeat each Argument
   ) async throws -> TangoReference {
     let creation = TangoPath(client: client, path: "tango.ref_create", timeout: timeout)
-    let connection = try await client.connection()
+    let connection = try await client.connection(within: patience)
     let arguments = [.string(path)] + (try creation.encoded(repeat each arguments))
     let id: String = try await creation.perform(on: connection, with: arguments) { [path] in
       try $0.result(String.self, at: 1, path)
@@ -126,18 +126,21 @@ public struct TangoPath: Sendable {
     }
   }
 
+  /// How long a call may take; nil for no limit.
+  private var patience: Duration? { timeout ?? client.configuration.timeout }
+
   private func exchange<Results: Sendable>(
     on connection: TangoConnection?, with arguments: [EncodedValue],
     decode: @escaping (MessageElements) throws -> Results
   ) async throws -> Results {
-    let seconds = timeout ?? client.configuration.timeout
+    let seconds = patience
     let deadline = seconds.map {
       Int64((NIODeadline.now() + TimeAmount($0)).uptimeNanoseconds)
     }
     let call = TypedCall(path: path, decode: decode)
     let connection =
       if let connection = connection ?? client.openConnection { connection } else {
-        try await client.connection()
+        try await client.connection(within: seconds)
       }
     do {
       return try await withTaskCancellationHandler {
