@@ -33,7 +33,7 @@ extension PeerConnection {
 
   /// What a path leads to.
   private func node(at path: UnsafeRawBufferPointer) -> RPCNamespace.Node? {
-    var node = RPCNamespace.Node.table(namespace.root)
+    var node = namespace.root
     for part in PeerPath(path) {
       guard case .table(let table) = node, let next = table[part] else { return nil }
       node = next
