@@ -1,4 +1,5 @@
 import DeviceRPC
+import Foundation
 import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
@@ -280,6 +281,35 @@ import Testing
     }
     await other.waitUntilClosed()
     #expect(!other.isOpen)
+    try await listener.close()
+  }
+
+  @Test func cancelledWhileConnecting() async throws {
+    // A listener that accepts nobody, and has no room for another one to wait.
+    let group = MultiThreadedEventLoopGroup.singleton
+    let listener = try await ServerBootstrap(group: group)
+      .serverChannelOption(.backlog, value: 0)
+      .serverChannelOption(.autoRead, value: false)
+      .bind(host: "127.0.0.1", port: 0).get()
+    let port = listener.localAddress!.port!
+    let first = try await ClientBootstrap(group: group).connect(host: "127.0.0.1", port: port).get()
+    let task = Task {
+      _ = try await RPCPeer.connect(host: "127.0.0.1", port: port, configuration: .forTests)
+    }
+    // 02 is a connection that is being made.
+    let hex = String(port, radix: 16, uppercase: true)
+    let line = "0100007F:\(String(repeating: "0", count: 4 - hex.count))\(hex) 02 "
+    func isConnecting() throws -> Bool {
+      // Not by String(contentsOfFile:), for which a short read is the end.
+      let file = try #require(FileHandle(forReadingAtPath: "/proc/net/tcp"))
+      let table = try file.readToEnd() ?? Data()
+      return String(decoding: table, as: UTF8.self).contains(line)
+    }
+    while try !isConnecting() { try await Task.sleep(for: .milliseconds(5)) }
+    task.cancel()
+    await #expect(throws: CancellationError.self) { try await task.value }
+    while try isConnecting() { try await Task.sleep(for: .milliseconds(5)) }
+    try await first.close()
     try await listener.close()
   }
 

@@ -1,7 +1,5 @@
 import NIOConnection
 import NIOCore
-import NIOPosix
-import NIOSSL
 import RPC
 
 /// Makes a connection.
@@ -37,23 +35,14 @@ struct Attempt: Sendable {
   }
 
   private func once() async throws -> TangoConnection {
-    let context = try configuration.tls.map { try NIOSSLContext(configuration: $0) }
-    let channel = try await ClientBootstrap(group: eventLoop)
-      .channelOption(.socketOption(.tcp_nodelay), value: 1)
-      .connectTimeout(configuration.timeout.map { TimeAmount($0) } ?? .hours(24 * 365))
-      .channelInitializer { channel in
-        channel.eventLoop.makeCompletedFuture {
-          if let context {
-            let name = configuration.sslHostname ?? certificateName(host)
-            try channel.pipeline.syncOperations.addHandler(
-              try NIOSSLClientHandler(context: context, serverHostname: name))
-          }
-          try channel.pipeline.syncOperations.addHandler(
-            TangoConnection(
-              peer: peer, eventLoop: channel.eventLoop, limits: configuration.limits))
-        }
-      }
-      .connect(host: host, port: port).get()
-    return try await channel.pipeline.handler(type: TangoConnection.self).get()
+    try await Connector(
+      host: host, port: port, tls: configuration.tls, sslHostname: configuration.sslHostname,
+      timeout: configuration.timeout, group: eventLoop
+    ).connect { channel in
+      let connection = TangoConnection(
+        peer: peer, eventLoop: channel.eventLoop, limits: configuration.limits)
+      try channel.pipeline.syncOperations.addHandler(connection)
+      return connection
+    }
   }
 }
