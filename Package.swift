@@ -111,11 +111,23 @@ if Context.environment["MILONGA_WITHOUT_NIO"] == nil {
   ]
   package.targets += [
     .target(
-      name: "Tango",
+      name: "NIOConnection",
       dependencies: [
-        "RPC",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Metrics", package: "swift-metrics"),
+        .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        .product(name: "Tracing", package: "swift-distributed-tracing"),
+      ],
+      swiftSettings: [.enableUpcomingFeature("InternalImportsByDefault")]),
+    .target(
+      name: "Tango",
+      dependencies: [
+        "NIOConnection", "RPC",
+        .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
@@ -128,7 +140,7 @@ if Context.environment["MILONGA_WITHOUT_NIO"] == nil {
     .target(
       name: "DeviceRPC",
       dependencies: [
-        "RPC", "Tango",
+        "NIOConnection", "RPC", "Tango",
         .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
@@ -137,6 +149,7 @@ if Context.environment["MILONGA_WITHOUT_NIO"] == nil {
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
         .product(name: "NIOTLS", package: "swift-nio"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        .product(name: "Tracing", package: "swift-distributed-tracing"),
       ],
       swiftSettings: [.enableUpcomingFeature("InternalImportsByDefault")]),
     .executableTarget(
@@ -152,10 +165,23 @@ if Context.environment["MILONGA_WITHOUT_NIO"] == nil {
       name: "tango-swift",
       dependencies: ["Tango", .product(name: "NIOPosix", package: "swift-nio")],
       path: "Benchmarks/tango-swift"),
+    .target(
+      name: "NIOTestSupport",
+      dependencies: [
+        "TestSupport",
+        .product(name: "InMemoryTracing", package: "swift-distributed-tracing"),
+        .product(name: "MetricsTestKit", package: "swift-metrics"),
+        .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+      ],
+      path: "Tests/NIOTestSupport",
+      swiftSettings: [.enableUpcomingFeature("InternalImportsByDefault")]),
     .testTarget(
       name: "DeviceRPCTests",
       dependencies: [
-        "DeviceRPC", "milonga", "RPC", "Tango", "TestSupport",
+        "DeviceRPC", "milonga", "NIOTestSupport", "RPC", "Tango", "TestSupport",
         .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOEmbedded", package: "swift-nio"),
@@ -166,9 +192,8 @@ if Context.environment["MILONGA_WITHOUT_NIO"] == nil {
     .testTarget(
       name: "TangoTests",
       dependencies: [
-        "milonga", "RPC", "swift-client", "swift-rules", "swift-server", "Tango", "TestSupport",
-        .product(name: "InMemoryTracing", package: "swift-distributed-tracing"),
-        .product(name: "MetricsTestKit", package: "swift-metrics"),
+        "milonga", "NIOTestSupport", "RPC", "swift-client", "swift-rules", "swift-server", "Tango",
+        "TestSupport",
         .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOEmbedded", package: "swift-nio"),

@@ -42,6 +42,9 @@ public struct NumberedCalls<Caller> {
   /// No calls.
   public init() {}
 
+  /// Whether anybody waits for an answer: the callers of abandoned calls do not.
+  public var isAwaited: Bool { places.contains { $0?.caller != nil } }
+
   /// Adds a call.
   ///
   /// - Returns: its sequence number: the one after that of the call before, or the next that is free;

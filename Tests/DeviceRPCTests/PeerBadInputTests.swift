@@ -2,6 +2,7 @@ import NIOConcurrencyHelpers
 import NIOCore
 import NIOEmbedded
 import NIOPosix
+import NIOTestSupport
 import RPC
 import Tango
 import Testing

@@ -1,5 +1,6 @@
 import DeviceRPC
 import NIOConcurrencyHelpers
+import NIOTestSupport
 import RPC
 import Testing
 
@@ -139,6 +140,25 @@ struct Reading: Codable, Equatable, Sendable {
     }
   }
 
+  /// What is encoded, an argument, a result or a variable, may use the connection on which it is sent.
+  @Test func encodingUsesTheConnection() async throws {
+    let box = NIOLockedValueBox<RPCPeer?>(nil)
+    try await withPeers {
+      $0.register("same") { (n: Int) in n }
+      $0.register("now") { Looking(peer: RPCPeer.current!) }
+      $0.register("later") { () async -> Looking in Looking(peer: RPCPeer.current!) }
+      $0.variable("seven", get: { Looking(peer: box.withLockedValue { $0! }) })
+    } _: { (peer, server) async throws in
+      let accepted = try await server.accepted(peer)
+      box.withLockedValue { $0 = accepted }
+      #expect(try await peer.same(Looking(peer: peer)) == 7)
+      #expect(try await peer.now() == 7)
+      #expect(try await peer.later() == 7)
+      #expect(try await peer.eval("seven") == 7)
+      box.withLockedValue { $0 = nil }
+    }
+  }
+
   @Test func slowCallsHoldNobodyUp() async throws {
     let gate = Gate()
     try await withPeers {
@@ -152,6 +172,20 @@ struct Reading: Codable, Equatable, Sendable {
       try await peer.open()
       #expect(try await late.value == "late")
     }
+  }
+}
+
+/// A 7 that looks at its connection when it is encoded.
+private struct Looking: Codable, Sendable {
+  let peer: RPCPeer
+
+  init(peer: RPCPeer) { self.peer = peer }
+  init(from decoder: any Decoder) throws { throw RPCError.shutDown }
+
+  func encode(to encoder: any Encoder) throws {
+    #expect(peer.isOpen)
+    var container = encoder.singleValueContainer()
+    try container.encode(7)
   }
 }
 

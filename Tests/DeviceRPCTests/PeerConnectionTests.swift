@@ -3,7 +3,7 @@ import Foundation
 import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
-import NIOSSL
+import NIOTestSupport
 import RPC
 import ServiceLifecycle
 import TestSupport
@@ -242,20 +242,14 @@ import Testing
     let files = try TestCertificates(in: place)
     var configuration = RPCServer.Configuration.forTests
     configuration.logger.logLevel = .critical
-    configuration.tls = .makeServerConfiguration(
-      certificateChain: [.certificate(files.certificate)], privateKey: .privateKey(files.key))
-    configuration.tls!.certificateVerification = .noHostnameVerification
-    configuration.tls!.trustRoots = .certificates([files.certificate])
+    configuration.tls = files.server
     let names = NIOLockedValueBox<[Bool]>([])
     configuration.authorize = { client in
       names.withLockedValue { $0.append(client.certificate == files.certificate) }
       return true
     }
     var client = RPCPeer.Configuration.forTests
-    client.tls = .makeClientConfiguration()
-    client.tls!.trustRoots = .certificates([files.certificate])
-    client.tls!.certificateChain = [.certificate(files.certificate)]
-    client.tls!.privateKey = .privateKey(files.key)
+    client.tls = files.client
     client.sslHostname = "localhost"
     try await withPeers(configuration, client: client) {
       $0.register("greet") { (name: String) async throws -> String in
@@ -301,23 +295,4 @@ extension RPCPeer {
 private final class Swallower: ChannelInboundHandler {
   typealias InboundIn = ByteBuffer
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {}
-}
-
-/// A key and a certificate for `localhost`, signed by itself.
-private struct TestCertificates: Sendable {
-  let certificate: NIOSSLCertificate
-  let key: NIOSSLPrivateKey
-
-  init(in place: Workplace) throws {
-    let outcome = try place.run(
-      .shell,
-      [
-        "-c",
-        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 "
-          + "-subj /CN=localhost -addext subjectAltName=DNS:localhost -keyout key.pem -out cert.pem",
-      ])
-    try #require(outcome.status == 0, "\(outcome)")
-    certificate = try NIOSSLCertificate.fromPEMFile(place.path + "/cert.pem")[0]
-    key = try NIOSSLPrivateKey(file: place.path + "/key.pem", format: .pem)
-  }
 }

@@ -1,7 +1,9 @@
 import DeviceRPC
+import Foundation
 import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
+import NIOTestSupport
 import RPC
 import Tango
 import Testing
@@ -249,6 +251,68 @@ import Testing
     }
   }
 
+  /// A device that hangs: the calls to it are given up, and then cost nothing more.
+  @Test func aPeerThatNeverAnswers() async throws {
+    let listener = try await startSilentListener()
+    var configuration = RPCPeer.Configuration.forTests
+    configuration.limits.callsInFlight = 300
+    configuration.logger.logLevel = .critical
+    let peer = try await RPCPeer.connect(
+      host: "127.0.0.1", port: listener.localAddress!.port!, configuration: configuration)
+    // They take all numbers, and those behind them wait for one.
+    for batch in [256, 40, 40, 40] {
+      await withTaskGroup(of: Void.self) { group in
+        for _ in 0..<batch {
+          group.addTask {
+            await #expect(throws: RPCError.timedOut(path: "f", seconds: 0.01)) {
+              try await peer[timeout: .milliseconds(10)].f()
+            }
+          }
+        }
+      }
+    }
+    peer.close()
+    // Calls that were given up do not make a silent connection a busy one.
+    configuration.idleTimeout = .milliseconds(50)
+    let other = try await RPCPeer.connect(
+      host: "127.0.0.1", port: listener.localAddress!.port!, configuration: configuration)
+    await #expect(throws: RPCError.timedOut(path: "f", seconds: 0.1)) {
+      try await other[timeout: .milliseconds(100)].f()
+    }
+    await other.waitUntilClosed()
+    #expect(!other.isOpen)
+    try await listener.close()
+  }
+
+  @Test func cancelledWhileConnecting() async throws {
+    // A listener that accepts nobody, and has no room for another one to wait.
+    let group = MultiThreadedEventLoopGroup.singleton
+    let listener = try await ServerBootstrap(group: group)
+      .serverChannelOption(.backlog, value: 0)
+      .serverChannelOption(.autoRead, value: false)
+      .bind(host: "127.0.0.1", port: 0).get()
+    let port = listener.localAddress!.port!
+    let first = try await ClientBootstrap(group: group).connect(host: "127.0.0.1", port: port).get()
+    let task = Task {
+      _ = try await RPCPeer.connect(host: "127.0.0.1", port: port, configuration: .forTests)
+    }
+    // 02 is a connection that is being made.
+    let hex = String(port, radix: 16, uppercase: true)
+    let line = "0100007F:\(String(repeating: "0", count: 4 - hex.count))\(hex) 02 "
+    func isConnecting() throws -> Bool {
+      // Not by String(contentsOfFile:), for which a short read is the end.
+      let file = try #require(FileHandle(forReadingAtPath: "/proc/net/tcp"))
+      let table = try file.readToEnd() ?? Data()
+      return String(decoding: table, as: UTF8.self).contains(line)
+    }
+    while try !isConnecting() { try await Task.sleep(for: .milliseconds(5)) }
+    task.cancel()
+    await #expect(throws: CancellationError.self) { try await task.value }
+    while try isConnecting() { try await Task.sleep(for: .milliseconds(5)) }
+    try await first.close()
+    try await listener.close()
+  }
+
   @Test func nobodyListens() async throws {
     // A port that is taken, but on which nobody listens.
     let holder = try await DatagramBootstrap(group: MultiThreadedEventLoopGroup.singleton)
@@ -265,14 +329,7 @@ import Testing
   }
 
   @Test func aPeerThatSpeaksSomethingElse() async throws {
-    let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-      .childChannelInitializer { channel in
-        channel.eventLoop.makeCompletedFuture {
-          try channel.pipeline.syncOperations.addHandler(
-            Greeter("HTTP/1.1 400 Bad Request\r\n\r\n"))
-        }
-      }
-      .bind(host: "127.0.0.1", port: 0).get()
+    let listener = try await startGreeter("HTTP/1.1 400 Bad Request\r\n\r\n")
     let port = listener.localAddress!.port!
     var configuration = RPCPeer.Configuration.forTests
     configuration.logger.logLevel = .critical
@@ -293,16 +350,5 @@ extension RPCValue {
   fileprivate var half: RPCValue {
     guard case .string(let text) = self else { return self }
     return .string(ByteString(text.bytes.prefix(text.bytes.count / 2)))
-  }
-}
-
-/// Says something, whatever it hears.
-private final class Greeter: ChannelInboundHandler {
-  typealias InboundIn = ByteBuffer
-  typealias OutboundOut = ByteBuffer
-  private let text: String
-  init(_ text: String) { self.text = text }
-  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: text)), promise: nil)
   }
 }

@@ -1,6 +1,7 @@
 import DeviceRPC
 import Foundation
 import NIOConcurrencyHelpers
+import NIOTestSupport
 import RPC
 import TestSupport
 import Testing
@@ -12,22 +13,20 @@ import Testing
     _ code: String, serving register: (inout RPCNamespace) -> Void = { _ in },
     _ body: (RPCPeer) async throws -> Void
   ) async throws {
-    let place = try Workplace()
-    try place.write(
-      """
-      local copas, rpc, socket = require 'copas', require 'rpc', require 'socket'
-      \(code)
-      local listener = assert(socket.bind('127.0.0.1', 0))
-      copas.addserver(listener, function(skt)
-        -- The connection lasts as long as this.
-        peer = rpc.newsession(skt)
-        copas.pauseforever()
-      end)
-      local _, port = listener:getsockname()
-      io.open('port', 'w'):write(port, '\\n'):close()
-      copas.loop()
-      """, to: "server.lua")
-    let server = try Helper(.milonga, ["server.lua"], in: place)
+    let server = try OtherProgram(
+      lua: """
+        local copas, rpc, socket = require 'copas', require 'rpc', require 'socket'
+        \(code)
+        local listener = assert(socket.bind('127.0.0.1', 0))
+        copas.addserver(listener, function(skt)
+          -- The connection lasts as long as this.
+          peer = rpc.newsession(skt)
+          copas.pauseforever()
+        end)
+        local _, port = listener:getsockname()
+        io.open('port', 'w'):write(port, '\\n'):close()
+        copas.loop()
+        """, in: Workplace())
     var namespace = RPCNamespace()
     register(&namespace)
     let peer = try await RPCPeer.connect(
@@ -35,6 +34,7 @@ import Testing
       configuration: .forTests)
     try await body(peer)
     peer.close()
+    withExtendedLifetime(server) {}
   }
 
   @Test func swiftCallsLua() async throws {
@@ -315,9 +315,11 @@ private final class List: RPCObject {
   private static let script =
     LuaHost.package + "/Tests/LuaRPCTests/Scripts/support/original_peer.lua"
 
-  private func start(_ folder: String, _ arguments: String, in place: Workplace) throws -> Helper {
+  private func start(_ folder: String, _ arguments: String, in place: Workplace) throws
+    -> OtherProgram
+  {
     let command = ". \(folder)/env.sh && exec lua5.1 \(Self.script) \(arguments)"
-    return try Helper(.shell, ["-c", command], in: place)
+    return try OtherProgram(.shell, ["-c", command], in: place)
   }
 
   @Test(arguments: folders) func swiftIsTheClient(_ folder: String) async throws {

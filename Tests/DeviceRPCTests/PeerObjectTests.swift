@@ -1,5 +1,6 @@
 import DeviceRPC
 import NIOConcurrencyHelpers
+import NIOTestSupport
 import RPC
 import Testing
 

@@ -93,9 +93,15 @@ import Testing
     calls.abandon { $0 == 2 }
     calls.abandon(200)
     #expect(calls.count == 4)
+    #expect(calls.isAwaited)
     #expect(calls.take(1) == .abandoned)
     #expect(calls.take(2) == .abandoned)
-    #expect(calls.failAll() == [0, 3])
+    calls.abandon(0)
+    #expect(calls.isAwaited)
+    calls.abandon(3)
+    #expect(!calls.isAwaited && calls.count == 2)
+    _ = calls.add(4)
+    #expect(calls.failAll() == [4])
   }
 
   @Test func `random calls against a model`() {

@@ -1,4 +1,5 @@
 import Foundation
+import NIOTestSupport
 import TestSupport
 import Testing
 
@@ -14,22 +15,9 @@ import Testing
 
   /// Starts a server that prints its port, and runs a client with that as its argument.
   private func play(server: String, client: String) async throws -> Outcome {
-    let place = try Workplace()
-    let process = try place.start(.shell, ["-c", "exec \(server) 0"])
-    defer {
-      kill(process, SIGKILL)
-      _ = try? waitForEnd(of: process)
-    }
-    var port: Substring?
-    let deadline = ContinuousClock.now + .seconds(60)
-    while port == nil, ContinuousClock.now < deadline {
-      try await Task.sleep(for: .milliseconds(5))
-      let lines = try place.read("stdout")
-      if lines.hasSuffix("\n") { port = lines.dropLast().split(separator: " ").last }
-    }
-    let errors = try place.read("stderr")
-    let listening = try #require(port, "the server did not start: \(errors)")
-    return try await Workplace().runAside(.shell, ["-c", "exec \(client) \(listening)"])
+    let program = try OtherProgram(.shell, ["-c", "exec \(server) 0"], in: Workplace())
+    let port = try await program.port(in: "stdout")
+    return try await Workplace().runAside(.shell, ["-c", "exec \(client) \(port)"])
   }
 
   @Test func aSwiftServerCalledByLua() async throws {

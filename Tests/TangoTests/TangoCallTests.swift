@@ -1,4 +1,6 @@
+import Dispatch
 import NIOConcurrencyHelpers
+import NIOTestSupport
 import RPC
 import Tango
 import Testing
@@ -124,4 +126,48 @@ struct Person: Codable, Equatable {
       #expect(sum == (1...2000).reduce(0) { $0 + ($1 % 2 == 0 ? 2 * $1 : 3 * $1) })
     }
   }
+
+  /// What a program encodes may call, and let go of objects on the server, over the connection that it is sent on.
+  @Test func encodingCalls() async throws {
+    let gone = Gate()
+    try await withTango {
+      $0.register("fine") { 1 }
+      $0.register("same") { (n: Int) in n }
+      $0.register(object: "thing") { Thing { gone.open() } }
+    } _: { (con) async throws in
+      let calling = Encoding {
+        // Where no other test can keep the thread.
+        let called = DispatchSemaphore(value: 0)
+        Task(executorPreference: con.taskExecutor) {
+          _ = try? await con.fine()
+          called.signal()
+        }
+        #expect(called.wait(timeout: .now() + 60) == .success)
+      }
+      #expect(try await con.same(calling) == 7)
+
+      let reference = NIOLockedValueBox<TangoReference?>(try await con.thing.reference())
+      let releasing = Encoding { reference.withLockedValue { $0 = nil } }
+      #expect(try await con.same(releasing) == 7)
+      await gone.pass()
+    }
+  }
+}
+
+/// A 7 that does something when it is encoded.
+private struct Encoding: Encodable, Sendable {
+  let action: @Sendable () -> Void
+
+  func encode(to encoder: any Encoder) throws {
+    action()
+    var container = encoder.singleValueContainer()
+    try container.encode(7)
+  }
+}
+
+private final class Thing: TangoObject {
+  static let methods = TangoMethods<Thing> { _ in }
+  private let gone: @Sendable () -> Void
+  init(gone: @escaping @Sendable () -> Void) { self.gone = gone }
+  deinit { gone() }
 }

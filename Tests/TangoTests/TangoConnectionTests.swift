@@ -1,13 +1,15 @@
 import Foundation
 import NIOConcurrencyHelpers
 import NIOCore
+import NIOEmbedded
 import NIOPosix
-import NIOSSL
+import NIOTestSupport
 import RPC
 import ServiceLifecycle
-import Tango
 import TestSupport
 import Testing
+
+@testable import Tango
 
 @Suite struct TangoConnectionTests {
   @Test func reconnecting() async throws {
@@ -64,6 +66,81 @@ import Testing
       for _ in 0..<4 { await iterator.next() }
       for waiting in gate.withLockedValue({ $0 }) { waiting.resume() }
       for call in calls { #expect(try await call.value == 1) }
+    }
+  }
+
+  /// Callers that wait for a connection hear of their cancellation, their deadline and the client's end at once.
+  @Test func givingUpWhileConnecting() async throws {
+    // A port that is taken, but on which nobody listens.
+    let holder = try await DatagramBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+      .bind(host: "127.0.0.11", port: 0).get()
+    let port = holder.localAddress!.port!
+    var configuration = TangoClient.Configuration.forTests
+    configuration.reconnects = true
+    let client = TangoClient(host: "127.0.0.11", port: port, configuration: configuration)
+    await #expect(
+      throws: TangoError.connectFailed(
+        peer: "127.0.0.11:\(port)", reason: "no connection within 0.02 s")
+    ) { try await client[timeout: .milliseconds(20)].fine() }
+    let cancelled = Task { try await client.fine() }
+    cancelled.cancel()
+    await #expect(throws: CancellationError.self) { try await cancelled.value }
+
+    // The attempt goes on without them.
+    var namespace = TangoNamespace()
+    namespace.register("fine") { 1 }
+    let server = TangoServer(namespace, configuration: .init(host: "127.0.0.11", port: port))
+    _ = try await server.start()
+    #expect(try await client.fine() == 1)
+    await server.shutDown()
+
+    let other = TangoClient(host: "127.0.0.11", port: port, configuration: configuration)
+    let begun = Gate()
+    let closed = Task {
+      begun.open()
+      return try await other.fine()
+    }
+    await begun.pass()
+    other.close()
+    await #expect(throws: TangoError.shutDown) { try await closed.value }
+    await #expect(throws: TangoError.shutDown) { try await other.fine() }
+    try await holder.close()
+  }
+
+  /// Of several connections one that was lost is left alone, if there is no other to be made.
+  @Test func oneOfSeveralIsLost() async throws {
+    let seen = NIOLockedValueBox(0)
+    var configuration = TangoServer.Configuration.forTests
+    configuration.logger.logLevel = .critical
+    configuration.authorize = { _ in
+      seen.withLockedValue {
+        $0 += 1
+        return $0 == 1
+      }
+    }
+    var clientConfiguration = TangoClient.Configuration.forTests
+    clientConfiguration.connections = 2
+    let isRunning = Gate()
+    let gate = Gate()
+    try await withTango(configuration, client: clientConfiguration) {
+      $0.register("wait") { () async -> Int in
+        isRunning.open()
+        await gate.pass()
+        return 1
+      }
+      $0.register("fine") { 2 }
+    } _: { (con) async throws in
+      let waiting = Task { try await con.wait() }
+      await isRunning.pass()
+      // The other connection is refused.
+      await #expect(throws: TangoError.self) { try await con.fine() }
+      // This one waits behind the first call, which is better than no connection.
+      await #expect(throws: TangoError.timedOut(path: "fine", seconds: 0.05)) {
+        try await con[timeout: .milliseconds(50)].fine()
+      }
+      gate.open()
+      #expect(try await waiting.value == 1)
+      #expect(try await con.fine() == 2)
     }
   }
 
@@ -142,6 +219,91 @@ import Testing
     await #expect(throws: TangoError.self) { try await client.wait() }
   }
 
+  /// Those who shut down while somebody else does wait for the same end, `run` too.
+  @Test func shutDownByMany() async throws {
+    var namespace = TangoNamespace()
+    let isRunning = Gate()
+    let gate = Gate()
+    namespace.register("wait") { () async -> String in
+      isRunning.open()
+      await gate.pass()
+      return "done"
+    }
+    let server = TangoServer(namespace, configuration: .forTests)
+    let port = try await server.start()
+    let run = Task { try await server.run() }
+    let client = try await Tango.connect(
+      host: "127.0.0.1", port: port, configuration: .forTests)
+    let call = Task { () async throws -> String in try await client.wait() }
+    await isRunning.pass()
+    let begun = Tally()
+    let ends = (0..<3).map { _ in
+      Task {
+        begun.add()
+        await server.shutDown()
+      }
+    }
+    await begun.reach(3)
+    gate.open()
+    #expect(try await call.value == "done")
+    for end in ends { await end.value }
+    try await run.value
+    // It does not begin again.
+    await #expect(throws: TangoError.shutDown) { try await server.start() }
+    try await server.run()
+  }
+
+  /// Who has not been let in is not waited for.
+  @Test(arguments: ["authorization", "handshake"])
+  func shutDownWhileOpening(_ what: String) async throws {
+    var configuration = TangoServer.Configuration.forTests
+    configuration.shutdownGrace = .seconds(600)
+    let isAsked = Gate()
+    let isCancelled = Gate()
+    if what == "handshake" {
+      configuration.tls = try TestCertificates(in: Workplace()).server
+    } else {
+      configuration.authorize = { _ in
+        isAsked.open()
+        defer { isCancelled.open() }
+        try await Task.sleep(for: .seconds(600))
+        return true
+      }
+    }
+    let server = TangoServer(TangoNamespace(), configuration: configuration)
+    let port = try await server.start()
+    let socket = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+      .connect(host: "127.0.0.1", port: port).get()
+    if what == "handshake" {
+      try await socket.writeAndFlush(ByteBuffer(bytes: [22])).get()
+    } else {
+      await isAsked.pass()
+    }
+    await server.shutDown()
+    try? await socket.closeFuture.get()
+    if what != "handshake" { await isCancelled.pass() }
+  }
+
+  /// A peer that breaks the protocol and does not read the reason does not stay for ever.
+  @Test func silentWithItsLastAnswer() throws {
+    var configuration = TangoServer.Configuration.forTests
+    configuration.idleTimeout = .seconds(1)
+    configuration.logger.logLevel = .critical
+    let channel = EmbeddedChannel()
+    let server = TangoServer(TangoNamespace(), configuration: configuration)
+    try channel.pipeline.syncOperations.addHandlers([
+      Stuck(), TangoServerHandler(server, channel.eventLoop),
+    ])
+    try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
+    try channel.writeInbound(ByteBuffer(string: "nonsense\n"))
+    channel.embeddedEventLoop.run()
+    #expect(channel.isActive)
+    channel.pipeline.fireUserInboundEventTriggered(IdleStateHandler.IdleStateEvent.all)
+    channel.embeddedEventLoop.run()
+    #expect(!channel.isActive)
+    _ = try? channel.finish(acceptAlreadyClosed: true)
+  }
+
   @Test func aLargeLastAnswerArrivesWhole() async throws {
     var namespace = TangoNamespace()
     let isRunning = AsyncStream<Void>.makeStream()
@@ -167,20 +329,14 @@ import Testing
     let place = try Workplace()
     let files = try TestCertificates(in: place)
     var configuration = TangoServer.Configuration.forTests
-    configuration.tls = .makeServerConfiguration(
-      certificateChain: [.certificate(files.certificate)], privateKey: .privateKey(files.key))
-    configuration.tls!.certificateVerification = .noHostnameVerification
-    configuration.tls!.trustRoots = .certificates([files.certificate])
+    configuration.tls = files.server
     let names = NIOLockedValueBox<[Bool]>([])
     configuration.authorize = { peer in
       names.withLockedValue { $0.append(peer.certificate == files.certificate) }
       return true
     }
     var client = TangoClient.Configuration.forTests
-    client.tls = .makeClientConfiguration()
-    client.tls!.trustRoots = .certificates([files.certificate])
-    client.tls!.certificateChain = [.certificate(files.certificate)]
-    client.tls!.privateKey = .privateKey(files.key)
+    client.tls = files.client
     client.sslHostname = "localhost"
     try await withTango(configuration, client: client) {
       $0.register("greet") { (name: String) in "Hello, \(name)" }
@@ -200,21 +356,17 @@ import Testing
   }
 }
 
-/// A key and a certificate for `localhost`, signed by itself.
-struct TestCertificates: Sendable {
-  let certificate: NIOSSLCertificate
-  let key: NIOSSLPrivateKey
+/// What is written never leaves.
+private final class Stuck: ChannelOutboundHandler {
+  typealias OutboundIn = ByteBuffer
+  private var promises: [EventLoopPromise<Void>] = []
 
-  init(in place: Workplace) throws {
-    let outcome = try place.run(
-      .shell,
-      [
-        "-c",
-        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 "
-          + "-subj /CN=localhost -addext subjectAltName=DNS:localhost -keyout key.pem -out cert.pem",
-      ])
-    try #require(outcome.status == 0, "\(outcome)")
-    certificate = try NIOSSLCertificate.fromPEMFile(place.path + "/cert.pem")[0]
-    key = try NIOSSLPrivateKey(file: place.path + "/key.pem", format: .pem)
+  func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+    if let promise { promises.append(promise) }
+  }
+
+  func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
+    for waiting in promises { waiting.fail(ChannelError.ioOnClosedChannel) }
+    context.close(mode: mode, promise: promise)
   }
 }

@@ -61,7 +61,8 @@ import Testing
     var generator = SeededGenerator(seed: 7)
     for _ in 0..<5000 {
       let channel = EmbeddedChannel()
-      try channel.pipeline.syncOperations.addHandler(TangoServerHandler(server))
+      try channel.pipeline.syncOperations.addHandler(
+        TangoServerHandler(server, channel.eventLoop))
       try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
       try feed(mutated(messages, count: 5, &generator), to: channel, &generator)
       var reader = FrameReader(maxBytes: 1 << 20)
@@ -104,7 +105,7 @@ import Testing
       try channel.pipeline.syncOperations.addHandler(connection)
       try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
       let calls = (0..<5).map { _ in CountedCall() }
-      for call in calls { connection.start(call, deadline: nil) { _ in } }
+      for call in calls { connection.start(call, deadline: nil, []) }
       channel.embeddedEventLoop.run()
       try feed(mutated(answers, count: 5, &generator), to: channel, &generator)
       _ = try? channel.finish()

@@ -1,5 +1,5 @@
-import Foundation
 import NIOConcurrencyHelpers
+import NIOTestSupport
 import RPC
 import Tango
 import TestSupport
@@ -11,36 +11,20 @@ import Testing
   private func withLuaServer(
     _ code: String, _ body: (TangoClient) async throws -> Void
   ) async throws {
-    let place = try Workplace()
-    try place.write(
-      """
-      local copas, tango = require 'copas', require 'tango'
-      \(code)
-      local server, handler = tango.server.copas_socket.new { port = 0 }
-      copas.addserver(server, handler)
-      local _, port = server:getsockname()
-      io.open('port', 'w'):write(port, '\\n'):close()
-      copas.loop()
-      """, to: "server.lua")
-    let server = try place.start(.milonga, ["server.lua"])
-    defer {
-      kill(server, SIGKILL)
-      _ = try? waitForEnd(of: server)
-    }
-    var port: Int?
-    let deadline = ContinuousClock.now + .seconds(30)
-    while true {
-      let isOver = ContinuousClock.now > deadline
-      let text = (try? place.read("port")) ?? ""
-      if text.hasSuffix("\n") { port = Int(text.dropLast()) }
-      if port != nil || isOver { break }
-      try await Task.sleep(for: .milliseconds(5))
-    }
-    let errors = try place.read("stderr")
-    let listening = try #require(port, "the server did not start: \(errors)")
+    let server = try OtherProgram(
+      lua: """
+        local copas, tango = require 'copas', require 'tango'
+        \(code)
+        local server, handler = tango.server.copas_socket.new { port = 0 }
+        copas.addserver(server, handler)
+        local _, port = server:getsockname()
+        io.open('port', 'w'):write(port, '\\n'):close()
+        copas.loop()
+        """, in: Workplace())
     let client = try await Tango.connect(
-      host: "127.0.0.1", port: listening, configuration: .forTests)
+      host: "127.0.0.1", port: try await server.port(), configuration: .forTests)
     try await body(client)
+    withExtendedLifetime(server) {}
   }
 
   @Test func swiftCallsLua() async throws {
@@ -194,18 +178,6 @@ private final class List: TangoObject {
     }
     $0.register("joined") { (list: List, separator: String) -> String in
       list.items.withLockedValue { $0.joined(separator: separator) }
-    }
-  }
-}
-
-extension Workplace {
-  /// Runs a program to its end, without keeping one of Swift's own threads.
-  func runAside(_ program: Program, _ arguments: [String]) async throws -> Outcome {
-    nonisolated(unsafe) let place = self
-    return try await withCheckedThrowingContinuation { continuation in
-      Thread.detachNewThread {
-        continuation.resume(with: Result { try place.run(program, arguments) })
-      }
     }
   }
 }

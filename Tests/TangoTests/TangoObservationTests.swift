@@ -1,24 +1,14 @@
-import InMemoryTracing
-import Instrumentation
-import Metrics
 import MetricsTestKit
+import NIOTestSupport
 import RPC
 import Tango
 import Testing
 
 /// What a program's metrics and tracing back ends are told.
 @Suite struct TangoObservationTests {
-  /// A process has one of each, for all that is made from then on.
-  private static let backEnds: (metrics: TestMetrics, tracer: InMemoryTracer) = {
-    let metrics = TestMetrics()
-    MetricsSystem.bootstrap(metrics)
-    let tracer = InMemoryTracer()
-    InstrumentationSystem.bootstrap(tracer)
-    return (metrics, tracer)
-  }()
-
   @Test func countsTimesAndSpans() async throws {
-    let (metrics, tracer) = Self.backEnds
+    let metrics = BackEnds.installed.metrics
+    let tracer = BackEnds.installed.tracer
     try await withTango {
       $0.register("observed.fine") { 1 }
       $0.register("observed.broken") { () async throws -> Int in

@@ -45,6 +45,7 @@ public enum LuaHost: String, Sendable, CustomStringConvertible {
 /// Something that a test needs is not there.
 public struct Missing: Error, CustomStringConvertible {
   public let description: String
+  public init(description: String) { self.description = description }
 }
 
 /// What a script that uses `testing.lua` tells of its tests.

@@ -1,6 +1,8 @@
+import Instrumentation
 import Logging
-import NIOCore
+import NIOConnection
 import RPC
+import Tracing
 
 /// What the connections of a server, or one that was made, have in common.
 struct ConnectionSettings: Sendable {
@@ -12,7 +14,14 @@ struct ConnectionSettings: Sendable {
   let stallTimeout: Duration?
   let maxUnsentBytes: Int
   let logger: Logger
+  let observer = CallObserver("rpc")
+  /// nil when the program has installed none.
+  let tracer = InstrumentationSystem.installedTracer
+  /// Whether the other side has connected to this one.
+  let isAccepted: Bool
   var authorize: (@Sendable (RPCServer.Client) async throws -> Bool)?
+  /// What the server's program does with the peer.
+  var visitor: (@Sendable (RPCPeer) async throws -> Void)?
 
   init(_ configuration: RPCPeer.Configuration) {
     limits = configuration.limits
@@ -23,9 +32,13 @@ struct ConnectionSettings: Sendable {
     stallTimeout = configuration.stallTimeout
     maxUnsentBytes = configuration.maxUnsentBytes
     logger = configuration.logger
+    isAccepted = false
   }
 
-  init(_ configuration: RPCServer.Configuration) {
+  init(
+    _ configuration: RPCServer.Configuration,
+    visitor: (@Sendable (RPCPeer) async throws -> Void)?
+  ) {
     limits = configuration.limits
     callTimeout = configuration.timeout
     hasTLS = configuration.tls != nil
@@ -34,11 +47,8 @@ struct ConnectionSettings: Sendable {
     stallTimeout = configuration.stallTimeout
     maxUnsentBytes = configuration.maxUnsentBytes
     logger = configuration.logger
+    isAccepted = true
     authorize = configuration.authorize
-  }
-
-  func addIdleHandler(to pipeline: ChannelPipeline.SynchronousOperations) throws {
-    guard let idleTimeout else { return }
-    try pipeline.addHandler(IdleStateHandler(allTimeout: TimeAmount(idleTimeout)))
+    self.visitor = visitor
   }
 }

@@ -6,13 +6,16 @@ extension PeerConnection {
   /// Sends the call, now or when there is a sequence number for it; it is answered, or fails, exactly once.
   ///
   /// - Parameter write: writes what is called and the arguments.
-  func start(_ call: PendingCall, _ write: ArgumentsWriter) {
+  func start(_ call: PendingCall, _ write: (PeerOutput) throws -> Void) {
     var mustFlush = false
     let failure: (any Error)? = lock.withLock {
       if let end = shared.end { return end }
-      if case .over = call.state { return CancellationError() }
-      let count = shared.session.calls.count + shared.waiting.count
-      guard count < settings.limits.callsInFlight else {
+      if call.isOver { return CancellationError() }
+      if callCount >= settings.limits.callsInFlight {
+        // Those that were given up while they waited for a number are still among the others.
+        shared.waiting.removeAll(where: \.isOver)
+      }
+      guard callCount < settings.limits.callsInFlight else {
         return RPCError.tooManyCalls(limit: settings.limits.callsInFlight)
       }
       do {
@@ -40,6 +43,8 @@ extension PeerConnection {
     if mustFlush { eventLoop.execute { self.flushInTurn() } }
   }
 
+  private var callCount: Int { shared.session.calls.count + shared.waiting.count }
+
   /// The caller was cancelled. The answer, if the call has been sent, will be dropped.
   func cancel(_ call: PendingCall) {
     let isMine = lock.withLock {
@@ -64,7 +69,7 @@ extension PeerConnection {
       var expired: [PendingCall] = []
       var next = Int64.max
       func isLate(_ call: PendingCall) -> Bool {
-        if case .over = call.state { return false }
+        if call.isOver { return false }
         guard call.deadline <= now else {
           next = min(next, call.deadline)
           return false
@@ -114,7 +119,7 @@ extension PeerConnection {
     lock.withLock {
       guard shared.end == nil else { return [] }
       shared.end = error
-      let waiting = shared.waiting.filter { if case .waiting = $0.state { true } else { false } }
+      let waiting = shared.waiting.filter { !$0.isOver }
       let calls = shared.session.calls.failAll() + waiting
       for call in calls { call.state = .over }
       shared.waiting = []

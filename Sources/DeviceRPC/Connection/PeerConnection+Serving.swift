@@ -33,7 +33,7 @@ extension PeerConnection {
 
   /// What a path leads to.
   private func node(at path: UnsafeRawBufferPointer) -> RPCNamespace.Node? {
-    var node = RPCNamespace.Node.table(namespace.root)
+    var node = namespace.root
     for part in PeerPath(path) {
       guard case .table(let table) = node, let next = table[part] else { return nil }
       node = next
@@ -57,12 +57,12 @@ extension PeerConnection {
 
   private func evaluate(_ sequence: UInt8, _ node: RPCNamespace.Node?) {
     switch node {
-    case nil: respond(sequence) { try $0.result(RPCValue.null) }
+    case nil: respond(sequence, [.encoded(.value(.null))])
     case .variable(let variable):
       do {
         let results = CollectedResults()
         try variable.read(results)
-        respond(sequence, results.send)
+        respond(sequence, results.values)
       } catch {
         respond(sequence, failure: error)
       }
@@ -90,29 +90,32 @@ extension PeerConnection {
   private func perform(
     _ sequence: UInt8, _ body: RemoteFunction.Body, _ name: String, _ arguments: CallArguments
   ) {
+    let call = ServedCall(sequence: sequence, name: name, begin: settings.observer.begin())
     do {
       switch body {
       case .direct(let function):
         let results = CollectedResults()
-        try RPCPeer.$current.withValue(peer) { try function(arguments, results) }
-        respond(sequence, results.send)
+        try settings.observer.withSpan(name) {
+          try RPCPeer.$current.withValue(peer) { try function(arguments, results) }
+        }
+        respond(sequence, results.values)
+        record(call, succeeded: true)
       case .async(let function):
         let function = try function(arguments)
-        run(sequence, function) { $0.respond(sequence, $1) }
+        run(call, function) { $0.respond(sequence, $1) }
       case .object(let function):
         let function = try function(arguments)
-        run(sequence, function) { connection, object in
-          connection.respond(sequence) { try ($0 as! PeerOutput).object(object) }
-        }
+        run(call, function) { $0.respond(sequence, [.object($1)]) }
       }
     } catch {
       respond(sequence, failure: error)
+      record(call, succeeded: false)
     }
   }
 
   /// Runs an async function; others run at the same time.
   private func run<Results: Sendable>(
-    _ sequence: UInt8, _ function: @escaping @Sendable () async throws -> Results,
+    _ call: ServedCall, _ function: @escaping @Sendable () async throws -> Results,
     _ finish: @escaping @Sendable (PeerConnection, Results) -> Void
   ) {
     guard running.count < NumberedCalls<PendingCall>.limit else {
@@ -125,48 +128,68 @@ extension PeerConnection {
       let outcome: Result<Results, any Error>
       do {
         outcome = .success(
-          try await RPCPeer.$current.withValue(peer) { try await function() })
+          try await self.settings.observer.withSpan(call.name) {
+            try await RPCPeer.$current.withValue(peer) { try await function() }
+          })
       } catch {
         outcome = .failure(error)
       }
-      self.finished(id, sequence, outcome, finish)
+      self.finished(id, call, outcome, finish)
     }
   }
 
   private func finished<Results: Sendable>(
-    _ id: Int, _ sequence: UInt8, _ outcome: Result<Results, any Error>,
+    _ id: Int, _ call: ServedCall, _ outcome: Result<Results, any Error>,
     _ finish: @escaping @Sendable (PeerConnection, Results) -> Void
   ) {
     guard eventLoop.inEventLoop else {
-      return eventLoop.execute { self.finished(id, sequence, outcome, finish) }
+      return eventLoop.execute { self.finished(id, call, outcome, finish) }
     }
+    record(call, succeeded: (try? outcome.get()) != nil)
     guard running.removeValue(forKey: id) != nil else { return }
     switch outcome {
     case .success(let results): finish(self, results)
-    case .failure(let error): respond(sequence, failure: error)
+    case .failure(let error): respond(call.sequence, failure: error)
     }
     flushSoon()
     finishIfDone()
   }
 
+  private func record(_ call: ServedCall, succeeded: Bool) {
+    settings.observer.record(call.name, since: call.begin, succeeded: succeeded)
+  }
+
   // MARK: Answers
 
-  private func respond(_ sequence: UInt8, _ results: (any ResultReceiver) throws -> Void) {
+  private func respond(_ sequence: UInt8, _ send: ResultsSender) {
     do {
-      try write(sequence, .results, results)
+      let results = CollectedResults()
+      try send(results)
+      respond(sequence, results.values)
+    } catch {
+      respond(sequence, failure: error)
+    }
+  }
+
+  private func respond(_ sequence: UInt8, _ results: [PeerValue]) {
+    do {
+      try write(sequence, .results) { try $0.values(results) }
     } catch {
       refuseResult(sequence, "\(error)")
     }
   }
 
+  /// - Parameter error: what the function has thrown, or why its results cannot be sent.
   private func respond(_ sequence: UInt8, failure error: any Error) {
-    guard let remote = error as? RPCRemoteError else {
-      return respond(sequence, error: "\(error)")
-    }
-    do {
-      try write(sequence, .error) { try $0.result(remote.value) }
-    } catch {
-      refuseResult(sequence, "the error value: \(error)")
+    switch error {
+    case let error as RPCRemoteError:
+      do {
+        try write(sequence, .error) { try $0.values([.encoded(.value(error.value))]) }
+      } catch {
+        refuseResult(sequence, "the error value: \(error)")
+      }
+    case let error as Unsendable: refuseResult(sequence, "\(error)")
+    default: respond(sequence, error: "\(error)")
     }
   }
 
@@ -184,7 +207,7 @@ extension PeerConnection {
     _ sequence: UInt8, _ status: PeerStatus, _ write: (PeerOutput) -> Void = { _ in }
   ) {
     do {
-      try self.write(sequence, status) { write($0 as! PeerOutput) }
+      try self.write(sequence, status, write)
     } catch {
       // Longer than limits.frameBytes: nothing can be said.
       disconnect("it cannot be answered: \(error)")
@@ -193,7 +216,7 @@ extension PeerConnection {
 
   /// - Throws: when the values cannot be sent; then nothing was written.
   private func write(
-    _ sequence: UInt8, _ status: PeerStatus, _ body: (any ResultReceiver) throws -> Void
+    _ sequence: UInt8, _ status: PeerStatus, _ body: (PeerOutput) throws -> Void
   ) throws {
     try lock.withLock {
       guard shared.end == nil else { return }
@@ -205,15 +228,10 @@ extension PeerConnection {
   }
 }
 
-/// Results that wait to be written: the output is locked meanwhile, and the function must not run then.
-private final class CollectedResults: ResultReceiver {
-  private var senders: [(any ResultReceiver) throws -> Void] = []
-
-  func result<Result: Encodable>(_ result: Result) {
-    senders.append { try $0.result(result) }
-  }
-
-  func send(to receiver: any ResultReceiver) throws {
-    for sender in senders { try sender(receiver) }
-  }
+/// A call that is being served.
+private struct ServedCall {
+  let sequence: UInt8
+  /// Of the function or the method.
+  let name: String
+  let begin: NIODeadline
 }

@@ -1,5 +1,6 @@
 import DequeModule
 import NIOConcurrencyHelpers
+import NIOConnection
 import NIOCore
 import NIOSSL
 import NIOTLS
@@ -31,8 +32,6 @@ final class PeerConnection: ChannelDuplexHandler, @unchecked Sendable {
   let eventLoop: any EventLoop
   /// Fulfilled when calls can be made.
   let opened: EventLoopPromise<Void>
-  /// Told once the connection can be used, and when it is gone.
-  private let server: RPCServer?
 
   // MARK: What the tasks that call and the event loop share
 
@@ -86,12 +85,11 @@ final class PeerConnection: ChannelDuplexHandler, @unchecked Sendable {
 
   init(
     _ channel: any Channel, _ name: String, _ namespace: RPCNamespace,
-    _ settings: ConnectionSettings, server: RPCServer? = nil
+    _ settings: ConnectionSettings
   ) {
     self.name = name
     self.namespace = namespace
     self.settings = settings
-    self.server = server
     eventLoop = channel.eventLoop
     executor = EventLoopExecutor(channel.eventLoop)
     opened = channel.eventLoop.makePromise()
@@ -123,7 +121,6 @@ final class PeerConnection: ChannelDuplexHandler, @unchecked Sendable {
     end(.connectionClosed(peer: name))
     shutChannel()
     self.context = nil
-    server?.closed(self)
   }
 
   func channelActive(context: ChannelHandlerContext) {
@@ -140,7 +137,10 @@ final class PeerConnection: ChannelDuplexHandler, @unchecked Sendable {
     switch event {
     case TLSUserEvent.handshakeCompleted: authorize()
     case is IdleStateHandler.IdleStateEvent:
-      let isCalling = lock.withLock { shared.session.calls.count > 0 }
+      // A peer that is gone never answers the calls that were given up.
+      let isCalling = lock.withLock {
+        shared.session.calls.isAwaited || shared.waiting.contains { !$0.isOver }
+      }
       if running.isEmpty, !isCalling { disconnect("silent for \(settings.idleTimeout!)") }
     default: context.fireUserInboundEventTriggered(event)
     }
@@ -171,7 +171,7 @@ final class PeerConnection: ChannelDuplexHandler, @unchecked Sendable {
     guard state == .opening else { return }
     state = .serving
     opened.succeed()
-    if let peer, let visitor = server?.visitor {
+    if let peer, let visitor = settings.visitor {
       visit = Task(executorPreference: executor) {
         do {
           try await visitor(peer)
@@ -375,7 +375,7 @@ final class PeerConnection: ChannelDuplexHandler, @unchecked Sendable {
   func disconnect(_ reason: String) {
     guard state != .ended else { return }
     // Whoever connects hears of it by its error.
-    if server != nil || state != .opening {
+    if settings.isAccepted || state != .opening {
       settings.logger.warning("\(name): disconnected: \(reason)")
     }
     flush()

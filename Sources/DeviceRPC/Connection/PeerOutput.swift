@@ -2,7 +2,7 @@ import RPC
 import Tango
 
 /// Messages on their way out, and the objects of this side that they name. Belongs to its connection's lock.
-final class PeerOutput: ResultReceiver {
+final class PeerOutput {
   private var writer = LuatobinWriter()
   private let limits: RPCLimits
   /// Values of the message that is being written, those without a number not counted.
@@ -113,14 +113,6 @@ final class PeerOutput: ResultReceiver {
     writer.integer(Int64(value))
   }
 
-  /// An object of the other side.
-  func remoteObject(_ id: UInt32) { writer.taggedID(PeerObject.ofReceiver, id) }
-
-  /// An object of this side.
-  func object(_ object: any RPCObject) throws {
-    writer.taggedID(PeerObject.ofSender, try id(of: object))
-  }
-
   private func id(of object: any RPCObject) throws -> UInt32 {
     if let known = ids[ObjectIdentifier(object)] { return known }
     guard objects.count < limits.references else {
@@ -138,29 +130,37 @@ final class PeerOutput: ResultReceiver {
     1...UInt32.max ~= id && id <= objects.count ? objects[Int(id) - 1] : nil
   }
 
-  /// Writes an argument or a result. The common scalars need no tree and no encoder.
-  func result<T: Encodable>(_ value: T) throws {
-    count += 1
-    writer.beginTopLevelValue()
-    if T.self == String.self {
-      var text = value as! String
+  /// Writes arguments or results.
+  func values(_ values: [PeerValue]) throws {
+    for value in values {
+      count += 1
+      try self.value(value)
+    }
+  }
+
+  private func value(_ value: PeerValue) throws {
+    switch value {
+    case .encoded(.string(var text)):
+      writer.beginTopLevelValue()
       text.withUTF8 { writer.string(UnsafeRawBufferPointer($0)) }
-    } else if T.self == Int.self {
-      writer.integer(Int64(value as! Int))
-    } else if T.self == Double.self {
-      writer.number(value as! Double)
-    } else if T.self == Bool.self {
-      writer.boolean(value as! Bool)
-    } else if let object = value as? any SentByReference {
-      try object.send(to: self)
-    } else {
-      let tree = try TangoEncoder.encode(value)
+      if let refusal = writer.refusal { throw refusal }
+    case .encoded(.value(let tree)):
+      writer.beginTopLevelValue()
       tree.write(to: &writer)
       if let refusal = writer.refusal {
         throw Unsendable(description: "\(refusal.place(in: tree))\(refusal)")
       }
+    case .object(let object): writer.taggedID(PeerObject.ofSender, try id(of: object))
+    case .reference(let reference): try self.reference(reference)
     }
-    if let refusal = writer.refusal { throw refusal }
+  }
+
+  /// An object of the other side.
+  func reference(_ reference: RPCReference) throws {
+    guard reference.peer.connection.output === self else {
+      throw Unsendable(description: "an object of another connection cannot be sent on this one")
+    }
+    writer.taggedID(PeerObject.ofReceiver, reference.id)
   }
 }
 

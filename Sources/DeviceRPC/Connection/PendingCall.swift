@@ -18,6 +18,8 @@ class PendingCall: @unchecked Sendable {
   let deadline: Int64
   var state = State.new
 
+  var isOver: Bool { if case .over = state { true } else { false } }
+
   init(name: String, deadline: Int64) {
     self.name = name
     self.deadline = deadline

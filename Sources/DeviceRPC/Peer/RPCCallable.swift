@@ -1,6 +1,7 @@
 import NIOCore
 public import RPC
 import Tango
+import Tracing
 
 /// Something of the other side that can be called: a function by its path, a method of an object, a script.
 ///
@@ -22,7 +23,7 @@ extension RPCCallable {
   public func callAsFunction<each Argument: Encodable & Sendable>(
     _ arguments: repeat each Argument
   ) async throws -> RPCValue {
-    try await _callee.perform(writing: writer(repeat each arguments)) { $0.value(at: 0) }
+    try await _callee.perform(with: _callee.encoded(repeat each arguments)) { $0.value(at: 0) }
   }
 
   /// Calls, and gives the first result as the type asked for.
@@ -31,7 +32,7 @@ extension RPCCallable {
     _ arguments: repeat each Argument
   ) async throws -> Result {
     let name = _callee.name
-    return try await _callee.perform(writing: writer(repeat each arguments)) {
+    return try await _callee.perform(with: _callee.encoded(repeat each arguments)) {
       try $0.result(Result.self, at: 1, name)
     }
   }
@@ -45,7 +46,7 @@ extension RPCCallable {
     _ arguments: repeat each Argument
   ) async throws -> (First, Second, repeat each Result) {
     let name = _callee.name
-    return try await _callee.perform(writing: writer(repeat each arguments)) { answer in
+    return try await _callee.perform(with: _callee.encoded(repeat each arguments)) { answer in
       var index = 2
       func next<T: Decodable>(_ type: T.Type) throws -> T {
         index += 1
@@ -59,20 +60,9 @@ extension RPCCallable {
 
   /// Calls with arguments, and gives all results, whose types and number need not be known.
   public func call(_ arguments: [RPCValue] = []) async throws -> [RPCValue] {
-    try await _callee.perform { output in
-      for argument in arguments { try output.result(argument) }
-    } decode: { answer in
+    try await _callee.perform(with: arguments.map { .encoded(.value($0)) }) { answer in
       (0..<answer.count).map { answer.value(at: $0) }
     }
-  }
-}
-
-/// Writes the values one after the other.
-private func writer<each Value: Encodable & Sendable>(
-  _ values: repeat each Value
-) -> ArgumentsWriter {
-  { output in
-    for value in repeat each values { try output.result(value) }
   }
 }
 
@@ -125,16 +115,40 @@ public struct RPCCallee: Sendable {
       output.integer(number)
     case .method(let name, let object):
       output.function(.invoke)
-      try object.send(to: output)
+      try output.reference(object)
       try output.name(name)
     }
   }
 
-  /// - Parameters:
-  ///   - write: writes the arguments.
-  ///   - decode: makes the results, the first of which is element 0.
+  /// - Throws: ``RPCError/unsendable(path:reason:)``.
+  func encoded<each Value: Encodable>(_ values: repeat each Value) throws -> [PeerValue] {
+    var encoded: [PeerValue] = []
+    do {
+      for value in repeat each values { encoded.append(try PeerValue(value)) }
+    } catch {
+      throw RPCError.unsendable(path: name, reason: "argument #\(encoded.count + 1): \(error)")
+    }
+    return encoded
+  }
+
+  /// - Parameter decode: makes the results, the first of which is element 0.
   func perform<Results: Sendable>(
-    writing write: @escaping ArgumentsWriter,
+    with arguments: [PeerValue],
+    decode: @escaping @Sendable (MessageElements) throws -> Results
+  ) async throws -> Results {
+    guard let tracer = peer.connection.settings.tracer else {
+      return try await exchange(with: arguments, decode: decode)
+    }
+    return try await tracer.withSpan(name, ofKind: .client) { span in
+      let address = peer.address
+      span.attributes["server.address"] = address?.ipAddress
+      span.attributes["server.port"] = address?.port
+      return try await exchange(with: arguments, decode: decode)
+    }
+  }
+
+  private func exchange<Results: Sendable>(
+    with arguments: [PeerValue],
     decode: @escaping @Sendable (MessageElements) throws -> Results
   ) async throws -> Results {
     let connection = peer.connection
@@ -149,7 +163,7 @@ public struct RPCCallee: Sendable {
           call.continuation = continuation
           connection.start(call) { output in
             try writeTarget(output)
-            try write(output)
+            try output.values(arguments)
           }
         }
       } onCancel: {
@@ -160,6 +174,3 @@ public struct RPCCallee: Sendable {
     }
   }
 }
-
-/// Writes the arguments of a call.
-typealias ArgumentsWriter = (PeerOutput) throws -> Void

@@ -1,5 +1,5 @@
 public import Logging
-import NIOConcurrencyHelpers
+import NIOConnection
 public import NIOCore
 import NIOPosix
 public import NIOSSL
@@ -40,34 +40,23 @@ extension RPCPeer {
     host: String = "localhost", port: Int = 1999, serving namespace: RPCNamespace = .init(),
     configuration: Configuration = .init()
   ) async throws -> RPCPeer {
-    let name = host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+    let name = peerName(host, port)
     do {
-      let context = try configuration.tls.map { try NIOSSLContext(configuration: $0) }
       let settings = ConnectionSettings(configuration)
-      // Several addresses may be tried at once.
-      let attempts = NIOLockedValueBox<[ObjectIdentifier: RPCPeer]>([:])
-      let channel = try await ClientBootstrap(
+      let peer = try await Connector(
+        host: host, port: port, tls: configuration.tls, sslHostname: configuration.sslHostname,
+        timeout: configuration.timeout,
         group: configuration.eventLoopGroup ?? MultiThreadedEventLoopGroup.singleton
-      )
-      .channelOption(.socketOption(.tcp_nodelay), value: 1)
-      .connectTimeout(configuration.timeout.map { TimeAmount($0) } ?? .hours(24 * 365))
-      .channelInitializer { channel in
-        channel.eventLoop.makeCompletedFuture {
-          let pipeline = channel.pipeline.syncOperations
-          if let context {
-            let serverName = configuration.sslHostname ?? Self.serverName(host, port)
-            try pipeline.addHandler(
-              try NIOSSLClientHandler(context: context, serverHostname: serverName))
-          }
-          try settings.addIdleHandler(to: pipeline)
-          let connection = PeerConnection(channel, name, namespace, settings)
-          try pipeline.addHandler(connection)
-          let peer = connection.claimPeer()
-          attempts.withLockedValue { $0[ObjectIdentifier(channel)] = peer }
+      ).connect { channel in
+        let pipeline = channel.pipeline.syncOperations
+        if let idle = settings.idleTimeout {
+          try pipeline.addHandler(IdleStateHandler(allTimeout: TimeAmount(idle)))
         }
+        let connection = PeerConnection(channel, name, namespace, settings)
+        let peer = connection.claimPeer()!
+        try pipeline.addHandler(connection)
+        return peer
       }
-      .connect(host: host, port: port).get()
-      let peer = attempts.withLockedValue { $0[ObjectIdentifier(channel)]! }
       try await withTaskCancellationHandler {
         try await peer.connection.opened.futureResult.get()
       } onCancel: {
@@ -83,10 +72,5 @@ extension RPCPeer {
       default: throw RPCError.connectFailed(peer: name, reason: connectionFailure(error))
       }
     }
-  }
-
-  /// What the certificate must name. An address is no name.
-  private static func serverName(_ host: String, _ port: Int) -> String? {
-    (try? SocketAddress(ipAddress: host, port: port)) == nil ? host : nil
   }
 }

@@ -44,12 +44,7 @@ extension RPCReference: Equatable {
 }
 
 extension RPCReference: SentByReference {
-  func send(to output: PeerOutput) throws {
-    guard output === peer.connection.output else {
-      throw Unsendable(description: "an object of another connection cannot be sent on this one")
-    }
-    output.remoteObject(id)
-  }
+  var peerValue: PeerValue { .reference(self) }
 }
 
 /// An object of this program that goes to the other side by reference, as an argument or as a result:
@@ -68,7 +63,7 @@ public struct RPCShared<Object: RPCObject>: Sendable {
 }
 
 extension RPCShared: SentByReference {
-  func send(to output: PeerOutput) throws { try output.object(object) }
+  var peerValue: PeerValue { .object(object) }
 }
 
 extension RPCShared: ReceivedByReference {
@@ -76,11 +71,6 @@ extension RPCShared: ReceivedByReference {
     guard let object = object as? Object else { return nil }
     self.object = object
   }
-}
-
-/// What is written as a reference, if it stands by itself.
-protocol SentByReference {
-  func send(to output: PeerOutput) throws
 }
 
 extension RPCReference: Codable {

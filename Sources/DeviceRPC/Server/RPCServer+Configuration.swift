@@ -1,4 +1,5 @@
 public import Logging
+import NIOConnection
 public import NIOCore
 public import NIOSSL
 public import RPC
@@ -54,3 +55,5 @@ extension RPCServer {
     public let certificate: NIOSSLCertificate?
   }
 }
+
+extension RPCServer.Configuration: ListenerConfiguration {}

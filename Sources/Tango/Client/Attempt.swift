@@ -1,6 +1,5 @@
+import NIOConnection
 import NIOCore
-import NIOPosix
-import NIOSSL
 import RPC
 
 /// Makes a connection.
@@ -13,7 +12,7 @@ struct Attempt: Sendable {
   private static let shortestPause = Duration.milliseconds(50)
   private static let longestPause = Duration.seconds(5)
 
-  private var peer: String { "\(host):\(port)" }
+  var peer: String { peerName(host, port) }
 
   /// - Throws: ``TangoError/connectFailed(peer:reason:)``, `CancellationError`.
   func connect() async throws -> TangoConnection {
@@ -36,37 +35,14 @@ struct Attempt: Sendable {
   }
 
   private func once() async throws -> TangoConnection {
-    let context = try configuration.tls.map { try NIOSSLContext(configuration: $0) }
-    let channel = try await ClientBootstrap(group: eventLoop)
-      .channelOption(.socketOption(.tcp_nodelay), value: 1)
-      .connectTimeout(configuration.timeout.map { TimeAmount($0) } ?? .hours(24 * 365))
-      .channelInitializer { channel in
-        channel.eventLoop.makeCompletedFuture {
-          if let context {
-            try channel.pipeline.syncOperations.addHandler(
-              try NIOSSLClientHandler(context: context, serverHostname: serverName))
-          }
-          try channel.pipeline.syncOperations.addHandler(
-            TangoConnection(
-              peer: peer, eventLoop: channel.eventLoop, limits: configuration.limits))
-        }
-      }
-      .connect(host: host, port: port).get()
-    return try await channel.pipeline.handler(type: TangoConnection.self).get()
+    try await Connector(
+      host: host, port: port, tls: configuration.tls, sslHostname: configuration.sslHostname,
+      timeout: configuration.timeout, group: eventLoop
+    ).connect { channel in
+      let connection = TangoConnection(
+        peer: peer, eventLoop: channel.eventLoop, limits: configuration.limits)
+      try channel.pipeline.syncOperations.addHandler(connection)
+      return connection
+    }
   }
-
-  /// What the certificate must name. An address is no name.
-  private var serverName: String? {
-    if let name = configuration.sslHostname { return name }
-    let isAddress = (try? SocketAddress(ipAddress: host, port: port)) != nil
-    return isAddress ? nil : host
-  }
-}
-
-/// Why no connection was made, in one line.
-package func connectionFailure(_ error: any Error) -> String {
-  guard let error = error as? NIOConnectionError else { return "\(error)" }
-  let lookUp = [error.dnsAError, error.dnsAAAAError].compactMap { $0.map { "\($0)" } }
-  let attempts = error.connectionErrors.map { "\($0.error)" }
-  return (attempts.isEmpty ? lookUp : attempts).joined(separator: "; ")
 }

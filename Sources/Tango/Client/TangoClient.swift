@@ -1,3 +1,4 @@
+import NIOConnection
 public import NIOCore
 import NIOPosix
 public import NIOSSL
@@ -73,42 +74,11 @@ public final class TangoClient: Sendable {
   /// group.addTask(executorPreference: client.taskExecutor) { try await client.echo(text) }
   /// ```
   public let taskExecutor: any TaskExecutor
-  private let slots: [Slot]
+  private let slots: [ConnectionSlot]
   /// nil when the program has installed none.
   let tracer = InstrumentationSystem.installedTracer
-  private let isShutDown = Atomic(false)
   /// Where the search for a connection begins.
   private let turn = Atomic(0)
-
-  /// A connection, or the attempt to make one.
-  private final class Slot: Sendable {
-    enum State {
-      case empty
-      case connecting(Task<TangoConnection, any Error>)
-      case connected(TangoConnection)
-    }
-    let state = Mutex(State.empty)
-    let eventLoop: any EventLoop
-
-    init(_ eventLoop: any EventLoop) { self.eventLoop = eventLoop }
-
-    var open: TangoConnection? {
-      state.withLock {
-        if case .connected(let connection) = $0, connection.isOpen { connection } else { nil }
-      }
-    }
-
-    /// How busy it is: a new connection is better than a busy one, an idle one better than a new one.
-    var load: Double {
-      state.withLock {
-        switch $0 {
-        case .connected(let connection) where connection.isOpen: Double(connection.callsInFlight)
-        case .connecting: 1
-        case .connected, .empty: 0.5
-        }
-      }
-    }
-  }
 
   /// A client that connects when it is first used.
   public init(
@@ -118,21 +88,14 @@ public final class TangoClient: Sendable {
     self.port = port
     self.configuration = configuration
     let group = configuration.eventLoopGroup ?? MultiThreadedEventLoopGroup.singleton
-    slots = (0..<max(1, configuration.connections)).map { _ in Slot(group.next()) }
+    slots = (0..<max(1, configuration.connections)).map { _ in
+      ConnectionSlot(
+        Attempt(host: host, port: port, configuration: configuration, eventLoop: group.next()))
+    }
     taskExecutor = EventLoopExecutor(slots[0].eventLoop)
   }
 
-  deinit {
-    for slot in slots {
-      switch slot.state.withLock({ $0 }) {
-      case .empty: continue
-      case .connecting(let task): task.cancel()
-      case .connected(let connection): connection.end(.shutDown)
-      }
-    }
-  }
-
-  var peer: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+  deinit { close() }
 
   /// A function, a variable or a table of the server. A name that the client itself has, such as `close`, is
   /// reached by ``subscript(path:)``.
@@ -148,53 +111,25 @@ public final class TangoClient: Sendable {
 
   /// Closes the connections; calls that await their answers, and all later ones, fail.
   public func close() {
-    isShutDown.store(true, ordering: .relaxed)
-    for slot in slots {
-      if case .connected(let connection) = slot.state.withLock({ $0 }) {
-        connection.end(.shutDown)
-      }
-    }
+    for slot in slots { slot.close() }
   }
 
   // MARK: Connections
 
   /// An open connection, the one with the fewest calls in flight; made if need be.
-  func connection() async throws -> TangoConnection {
-    let slot = leastBusySlot
-    if let open = slot.open { return open }
-    if isShutDown.load(ordering: .relaxed) { throw TangoError.shutDown }
-    let task: Task<TangoConnection, any Error> = try slot.state.withLock { state in
-      switch state {
-      case .connecting(let task): return task
-      case .connected(let connection):
-        if connection.isOpen { return Task { connection } }
-        guard configuration.reconnects else {
-          throw TangoError.connectionClosed(peer: peer)
-        }
-      case .empty: break
-      }
-      let attempt = Attempt(
-        host: host, port: port, configuration: configuration, eventLoop: slot.eventLoop)
-      let task = Task { try await attempt.connect() }
-      state = .connecting(task)
-      return task
-    }
+  ///
+  /// - Parameter timeout: how long to wait for it; nil for as long as an attempt takes.
+  func connection(within timeout: Duration? = nil) async throws -> TangoConnection {
     do {
-      let connection = try await task.value
-      slot.state.withLock { state in
-        if case .connecting = state { state = .connected(connection) }
-      }
-      return connection
-    } catch {
-      slot.state.withLock { state in
-        if case .connecting(let current) = state, current == task { state = .empty }
-      }
-      throw error
+      return try await leastBusySlot.connection(until: timeout.map { .now() + TimeAmount($0) })
+    } catch is DeadlinePassed {
+      throw TangoError.connectFailed(
+        peer: peerName(host, port), reason: "no connection within \(timeout! / .seconds(1)) s")
     }
   }
 
   /// Of several that are, each in its turn.
-  private var leastBusySlot: Slot {
+  private var leastBusySlot: ConnectionSlot {
     if slots.count == 1 { return slots[0] }
     let first = turn.wrappingAdd(1, ordering: .relaxed).newValue % slots.count
     return (slots[first...] + slots[..<first]).min { $0.load < $1.load }!

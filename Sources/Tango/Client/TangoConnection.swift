@@ -1,5 +1,6 @@
 import NIOConcurrencyHelpers
 import NIOCore
+import NIOSSL
 import RPC
 
 /// One connection of a client. Calls are written by the tasks that make them, one behind the other into one
@@ -47,29 +48,20 @@ final class TangoConnection: ChannelInboundHandler, @unchecked Sendable {
 
   /// Sends the call; it is answered, or fails, exactly once.
   ///
-  /// - Parameters:
-  ///   - deadline: nanoseconds of the monotonic clock, nil for none.
-  ///   - write: writes the arguments, from element 2 on.
-  func start(
-    _ call: PendingCall, deadline: Int64?,
-    _ write: (inout TangoTextWriter) throws -> Void
-  ) {
+  /// - Parameter deadline: nanoseconds of the monotonic clock, nil for none.
+  func start(_ call: PendingCall, deadline: Int64?, _ arguments: [EncodedValue]) {
     var mustFlush = false
     let failure: (any Error)? = lock.withLock {
       if let end = shared.end { return end }
       if call.isCancelled { return CancellationError() }
       let waiting = shared.writer.buffer.count
       let frame = LengthLineFraming.open(in: &shared.writer.buffer)
-      do {
-        shared.writer.beginTable(elements: 0, entries: 0)
-        try shared.writer.element(1, call.path)
-        try write(&shared.writer)
-        shared.writer.endTable()
-      } catch {
-        shared.writer.breakOff()
-        LengthLineFraming.drop(frame, from: &shared.writer.buffer)
-        return TangoError.unsendable(path: call.path, reason: "\(error)")
+      shared.writer.beginTable(elements: 0, entries: 0)
+      shared.writer.element(1, .string(call.path))
+      for (offset, argument) in arguments.enumerated() {
+        shared.writer.element(offset + 2, argument)
       }
+      shared.writer.endTable()
       let bytes = LengthLineFraming.close(frame, in: &shared.writer.buffer)
       guard bytes <= limits.frameBytes else {
         shared.writer.buffer.truncate(to: waiting)
@@ -183,7 +175,7 @@ final class TangoConnection: ChannelInboundHandler, @unchecked Sendable {
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
     // A reset is an end like any other.
     end(
-      error is IOError
+      error is IOError || error as? NIOSSLError == .uncleanShutdown
         ? .connectionClosed(peer: peer) : .protocolViolation(peer: peer, reason: "\(error)"))
   }
 

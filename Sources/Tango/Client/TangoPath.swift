@@ -43,7 +43,7 @@ public struct TangoPath: Sendable {
   public func callAsFunction<each Argument: Encodable & Sendable>(
     _ arguments: repeat each Argument
   ) async throws -> TangoValue {
-    try await perform(writing: elements(from: 2, repeat each arguments)) { $0.value(at: 1) }
+    try await perform(with: encoded(repeat each arguments)) { $0.value(at: 1) }
   }
 
   /// Calls, and gives the first result as the type asked for.
@@ -51,7 +51,7 @@ public struct TangoPath: Sendable {
   public func callAsFunction<each Argument: Encodable & Sendable, Result: Decodable & Sendable>(
     _ arguments: repeat each Argument
   ) async throws -> Result {
-    try await perform(writing: elements(from: 2, repeat each arguments)) { [path] in
+    try await perform(with: encoded(repeat each arguments)) { [path] in
       try $0.result(Result.self, at: 1, path)
     }
   }
@@ -64,7 +64,7 @@ public struct TangoPath: Sendable {
   >(
     _ arguments: repeat each Argument
   ) async throws -> (First, Second, repeat each Result) {
-    try await perform(writing: elements(from: 2, repeat each arguments)) { [path] answer in
+    try await perform(with: encoded(repeat each arguments)) { [path] answer in
       var index = 2
       func next<T: Decodable>(_ type: T.Type) throws -> T {
         index += 1
@@ -78,12 +78,7 @@ public struct TangoPath: Sendable {
 
   /// Calls with arguments, and gives all results, whose types and number need not be known.
   public func call(_ arguments: [TangoValue] = []) async throws -> [TangoValue] {
-    let write: ElementsWriter = { writer in
-      for (offset, argument) in arguments.enumerated() {
-        try writer.element(offset + 2, argument)
-      }
-    }
-    return try await perform(writing: write) { answer in
+    try await perform(with: arguments.map { .value($0) }) { answer in
       (1..<max(1, answer.count)).map { answer.value(at: $0) }
     }
   }
@@ -93,9 +88,9 @@ public struct TangoPath: Sendable {
     _ arguments: repeat each Argument
   ) async throws -> TangoReference {
     let creation = TangoPath(client: client, path: "tango.ref_create", timeout: timeout)
-    let connection = try await client.connection()
-    let write = elements(from: 2, path, repeat each arguments)
-    let id: String = try await creation.perform(on: connection, writing: write) { [path] in
+    let connection = try await client.connection(within: patience)
+    let arguments = [.string(path)] + (try creation.encoded(repeat each arguments))
+    let id: String = try await creation.perform(on: connection, with: arguments) { [path] in
       try $0.result(String.self, at: 1, path)
     }
     return TangoReference(id: id, client: client, connection: connection, timeout: timeout)
@@ -103,42 +98,55 @@ public struct TangoPath: Sendable {
 
   // MARK: The call itself
 
+  /// - Throws: ``TangoError/unsendable(path:reason:)``.
+  func encoded<each Value: Encodable>(_ values: repeat each Value) throws -> [EncodedValue] {
+    var encoded: [EncodedValue] = []
+    do {
+      for value in repeat each values { encoded.append(try EncodedValue(value)) }
+    } catch {
+      throw TangoError.unsendable(path: path, reason: "\(error)")
+    }
+    return encoded
+  }
+
   /// - Parameters:
   ///   - connection: nil for any.
-  ///   - write: writes the arguments, from element 2 on.
   ///   - decode: makes the results, from element 1 on.
   func perform<Results: Sendable>(
-    on connection: TangoConnection? = nil, writing write: ElementsWriter,
+    on connection: TangoConnection? = nil, with arguments: [EncodedValue],
     decode: @escaping (MessageElements) throws -> Results
   ) async throws -> Results {
     guard let tracer = client.tracer else {
-      return try await exchange(on: connection, writing: write, decode: decode)
+      return try await exchange(on: connection, with: arguments, decode: decode)
     }
     return try await tracer.withSpan(path, ofKind: .client) { span in
       span.attributes["server.address"] = client.host
       span.attributes["server.port"] = client.port
-      return try await exchange(on: connection, writing: write, decode: decode)
+      return try await exchange(on: connection, with: arguments, decode: decode)
     }
   }
 
+  /// How long a call may take; nil for no limit.
+  private var patience: Duration? { timeout ?? client.configuration.timeout }
+
   private func exchange<Results: Sendable>(
-    on connection: TangoConnection?, writing write: ElementsWriter,
+    on connection: TangoConnection?, with arguments: [EncodedValue],
     decode: @escaping (MessageElements) throws -> Results
   ) async throws -> Results {
-    let seconds = timeout ?? client.configuration.timeout
+    let seconds = patience
     let deadline = seconds.map {
       Int64((NIODeadline.now() + TimeAmount($0)).uptimeNanoseconds)
     }
     let call = TypedCall(path: path, decode: decode)
     let connection =
       if let connection = connection ?? client.openConnection { connection } else {
-        try await client.connection()
+        try await client.connection(within: seconds)
       }
     do {
       return try await withTaskCancellationHandler {
         try await withUnsafeThrowingContinuation { continuation in
           call.continuation = continuation
-          connection.start(call, deadline: deadline, write)
+          connection.start(call, deadline: deadline, arguments)
         }
       } onCancel: {
         connection.cancel(call)
@@ -158,22 +166,6 @@ extension MessageElements {
       return try decode(type, at: index)
     } catch let error as TangoTypeError {
       throw TangoError.unexpectedResult(path: path, index: index, error: error)
-    }
-  }
-}
-
-/// Writes elements of a message.
-typealias ElementsWriter = (inout TangoTextWriter) throws -> Void
-
-/// Writes the values as elements from number `first` on.
-func elements<each Value: Encodable>(
-  from first: Int, _ values: repeat each Value
-) -> ElementsWriter {
-  { writer in
-    var index = first
-    for value in repeat each values {
-      try writer.element(index, value)
-      index += 1
     }
   }
 }

@@ -25,7 +25,7 @@ public final class TangoReference: Sendable {
 
   deinit {
     let release = ReleaseCall()
-    connection.start(release, deadline: nil) { [id] writer in try writer.element(2, id) }
+    connection.start(release, deadline: nil, [.string(id)])
   }
 
   /// A method of the object.
@@ -41,7 +41,7 @@ public final class TangoReference: Sendable {
     public func callAsFunction<each Argument: Encodable & Sendable>(
       _ arguments: repeat each Argument
     ) async throws -> TangoValue {
-      try await perform(elements(from: 2, object.id, name, repeat each arguments)) {
+      try await perform(call.encoded(repeat each arguments)) {
         $0.value(at: 1)
       }
     }
@@ -51,16 +51,21 @@ public final class TangoReference: Sendable {
     public func callAsFunction<each Argument: Encodable & Sendable, Result: Decodable & Sendable>(
       _ arguments: repeat each Argument
     ) async throws -> Result {
-      try await perform(elements(from: 2, object.id, name, repeat each arguments)) { [name] in
+      try await perform(call.encoded(repeat each arguments)) { [name] in
         try $0.result(Result.self, at: 1, name)
       }
     }
 
+    private var call: TangoPath {
+      TangoPath(client: object.client, path: "tango.ref_call", timeout: object.timeout)
+    }
+
     private func perform<Results: Sendable>(
-      _ write: ElementsWriter, decode: @escaping (MessageElements) throws -> Results
+      _ arguments: [EncodedValue], decode: @escaping (MessageElements) throws -> Results
     ) async throws -> Results {
-      try await TangoPath(client: object.client, path: "tango.ref_call", timeout: object.timeout)
-        .perform(on: object.connection, writing: write, decode: decode)
+      try await call.perform(
+        on: object.connection, with: [.string(object.id), .string(name)] + arguments,
+        decode: decode)
     }
   }
 }

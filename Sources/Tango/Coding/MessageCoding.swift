@@ -82,29 +82,3 @@ extension String {
     return nil
   }
 }
-
-extension TangoTextWriter {
-  /// Writes the value as element `index` of the message. The common scalars need no tree and no encoder.
-  ///
-  /// - Throws: what the value's `encode(to:)` throws; then nothing of it was written.
-  mutating func element<T: Encodable>(_ index: Int, _ value: T) throws {
-    if T.self == String.self {
-      var text = value as! String
-      beginElement(index)
-      text.withUTF8 { string(UnsafeRawBufferPointer($0)) }
-    } else if T.self == Int.self {
-      beginElement(index)
-      integer(Int64(value as! Int))
-    } else if T.self == Double.self {
-      beginElement(index)
-      number(value as! Double)
-    } else if T.self == Bool.self {
-      beginElement(index)
-      boolean(value as! Bool)
-    } else {
-      let tree = try TangoEncoder.encode(value)
-      beginElement(index)
-      tree.write(to: &self)
-    }
-  }
-}

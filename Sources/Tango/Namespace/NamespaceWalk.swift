@@ -4,7 +4,7 @@ import RPC
 struct NamespaceWalk: NamespaceCursor {
   private(set) var node: TangoNamespace.Node
 
-  init(_ namespace: TangoNamespace) { node = .table(namespace.root) }
+  init(_ namespace: TangoNamespace) { node = namespace.root }
 
   /// What is not registered does not exist, not even as a variable without value.
   mutating func descend(_ name: UnsafeRawBufferPointer) -> Bool {

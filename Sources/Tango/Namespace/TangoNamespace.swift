@@ -28,7 +28,8 @@ public struct TangoNamespace: Sendable {
     let write: (@Sendable (CallArguments) throws -> Void)?
   }
 
-  package private(set) var root = NameTable<Node>()
+  /// A table.
+  package private(set) var root = Node.table(NameTable())
 
   public init() {}
 
@@ -153,28 +154,25 @@ public struct TangoNamespace: Sendable {
     precondition(
       !["tango.ref_create", "tango.ref_call", "tango.ref_release"].contains(path),
       "'\(path)' is tango's own")
-    Self.add(node, names[...], path, &root)
+    Self.add(node, names[...], path, to: &root)
   }
 
   private static func add(
-    _ node: Node, _ names: ArraySlice<String>, _ path: String, _ table: inout NameTable<Node>
+    _ node: Node, _ names: ArraySlice<String>, _ path: String, to parent: inout Node
   ) {
+    guard case .table(var table) = parent else {
+      preconditionFailure("'\(path)': what is in front of '\(names.first!)' is no table")
+    }
     let name = names.first!
-    guard names.count > 1 else {
-      if case .table = table[name] {
-        preconditionFailure("'\(path)' is a table already")
-      }
+    if names.count > 1 {
+      var inner = table[name] ?? .table(NameTable())
+      add(node, names.dropFirst(), path, to: &inner)
+      table[name] = inner
+    } else {
+      if case .table = table[name] { preconditionFailure("'\(path)' is a table already") }
       table[name] = node
-      return
     }
-    var inner: NameTable<Node>
-    switch table[name] {
-    case nil: inner = NameTable()
-    case .table(let existing): inner = existing
-    default: preconditionFailure("'\(path)': '\(name)' is no table")
-    }
-    add(node, names.dropFirst(), path, &inner)
-    table[name] = .table(inner)
+    parent = .table(table)
   }
 }
 

@@ -1,4 +1,5 @@
 public import Logging
+import NIOConnection
 public import NIOCore
 public import NIOSSL
 public import RPC
@@ -41,6 +42,8 @@ extension TangoServer {
     }
   }
 }
+
+extension TangoServer.Configuration: ListenerConfiguration {}
 
 /// Who is at the other end of a server's connection.
 public struct TangoPeer: Sendable {

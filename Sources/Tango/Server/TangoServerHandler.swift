@@ -1,10 +1,9 @@
-import Instrumentation
 import Logging
+import NIOConnection
 import NIOCore
 import NIOSSL
 import NIOTLS
 import RPC
-import Tracing
 
 /// A connection of a server: takes calls, carries them out one after the other, answers them.
 final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
@@ -23,7 +22,7 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
   private let configuration: TangoServer.Configuration
   private var state = State.opening
   private var context: ChannelHandlerContext?
-  private var executor: EventLoopExecutor?
+  private let executor: EventLoopExecutor
   private var reader: FrameReader
   private var writer = TangoTextWriter()
   private let elements = MessageElements()
@@ -38,27 +37,25 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
   private var isReading = false
   /// The last answers are on their way.
   private var closesWhenSent = false
-  private let tracer = InstrumentationSystem.installedTracer
+  private var observer: CallObserver { server.observer }
 
   /// Bytes of answers that may wait for the peer to read them before its next call is taken.
   private static let mostUnsent = 64 << 10
 
-  init(_ server: TangoServer) {
+  init(_ server: TangoServer, _ eventLoop: any EventLoop) {
     self.server = server
+    executor = EventLoopExecutor(eventLoop)
     configuration = server.configuration
     reader = FrameReader(maxBytes: configuration.limits.frameBytes)
     references = References(limit: configuration.limits.references)
   }
 
-  private var peer: String { context?.remoteAddress.map { "\($0)" } ?? "unknown peer" }
+  private var eventLoop: any EventLoop { executor.eventLoop }
+  private var peer: String { context?.channel.peerName ?? "unknown peer" }
 
   // MARK: Opening
 
-  func handlerAdded(context: ChannelHandlerContext) {
-    self.context = context
-    executor = EventLoopExecutor(context.eventLoop)
-  }
-
+  func handlerAdded(context: ChannelHandlerContext) { self.context = context }
   func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
 
   func channelActive(context: ChannelHandlerContext) {
@@ -76,6 +73,8 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
     switch event {
     case TLSUserEvent.handshakeCompleted: authorize()
     case is IdleStateHandler.IdleStateEvent where running == nil:
+      // One that does not read its last answers is silent, too.
+      if state == .ending { context.close(promise: nil) }
       refuse("silent for \(configuration.idleTimeout!)")
     default: context.fireUserInboundEventTriggered(event)
     }
@@ -93,7 +92,7 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
       } catch {
         reason = "not authorized: \(error)"
       }
-      context.eventLoop.execute {
+      self.eventLoop.execute {
         self.running = nil
         if let reason { self.refuse(reason) } else { self.serve() }
       }
@@ -152,7 +151,6 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
     handshakeTimer?.cancel()
     running?.cancel()
     _ = references.removeAll()
-    server.closed(self)
     context.fireChannelInactive()
   }
 
@@ -179,23 +177,6 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
     log(reason)
     respond(error: "tango server error: \(reason)")
     state = .ending
-  }
-
-  /// Takes no more calls, and closes when the one that runs has been answered.
-  func shutDown() {
-    guard state != .ending else { return }
-    state = .ending
-    if running == nil { flush() }
-  }
-
-  /// The same, from any thread.
-  func requestShutDown() { onEventLoop { $0.shutDown() } }
-
-  /// Closes at once, from any thread.
-  func abort() { onEventLoop { $0.context?.close(promise: nil) } }
-
-  private func onEventLoop(_ body: @escaping @Sendable (TangoServerHandler) -> Void) {
-    executor?.eventLoop.execute { body(self) }
   }
 
   private func flush() {
@@ -309,19 +290,13 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
   private func perform(
     _ body: RemoteFunction.Body, _ path: String, _ arguments: CallArguments, makesReference: Bool
   ) {
-    let begin = server.metrics == nil ? NIODeadline.distantPast : .now()
+    let begin = observer.begin()
     do {
       switch body {
       case .direct(let function):
         if makesReference { return respond(error: notAnObject) }
-        if let tracer {
-          try tracer.withSpan(path, ofKind: .server) { _ in
-            try write(true) { try function(arguments, self) }
-          }
-        } else {
-          try write(true) { try function(arguments, self) }
-        }
-        record(path, begin, true)
+        try observer.withSpan(path) { try write(true) { try function(arguments, self) } }
+        observer.record(path, since: begin, succeeded: true)
       case .async(let function):
         if makesReference { return respond(error: notAnObject) }
         let function = try function(arguments)
@@ -335,7 +310,7 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
       }
     } catch {
       respond(failure: error)
-      record(path, begin, false)
+      observer.record(path, since: begin, succeeded: false)
     }
   }
 
@@ -346,17 +321,10 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
     _ finish: @escaping @Sendable (TangoServerHandler, Results) -> Void
   ) {
     flush()
-    let tracer = tracer
     running = Task(executorPreference: executor) {
       let outcome: Result<Results, any Error>
       do {
-        let results =
-          if let tracer {
-            try await tracer.withSpan(path, ofKind: .server) { _ in try await function() }
-          } else {
-            try await function()
-          }
-        outcome = .success(results)
+        outcome = .success(try await self.observer.withSpan(path, function))
       } catch {
         outcome = .failure(error)
       }
@@ -368,25 +336,19 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
     _ path: String, _ begin: NIODeadline, _ outcome: Result<Results, any Error>,
     _ finish: @escaping @Sendable (TangoServerHandler, Results) -> Void
   ) {
-    guard let context else { return }
-    guard context.eventLoop.inEventLoop else {
-      return context.eventLoop.execute { self.finished(path, begin, outcome, finish) }
+    guard eventLoop.inEventLoop else {
+      return eventLoop.execute { self.finished(path, begin, outcome, finish) }
     }
     running = nil
     switch outcome {
     case .success(let results):
       finish(self, results)
-      record(path, begin, true)
+      observer.record(path, since: begin, succeeded: true)
     case .failure(let error):
       respond(failure: error)
-      record(path, begin, false)
+      observer.record(path, since: begin, succeeded: false)
     }
     proceed()
-  }
-
-  private func record(_ path: String, _ begin: NIODeadline, _ succeeded: Bool) {
-    server.metrics?.record(
-      path, nanoseconds: (NIODeadline.now() - begin).nanoseconds, succeeded: succeeded)
   }
 
   // MARK: References
@@ -454,7 +416,8 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
     let frame = LengthLineFraming.open(in: &writer.buffer)
     do {
       writer.beginTable(elements: 0, entries: 0)
-      try writer.element(1, status)
+      writer.beginElement(1)
+      writer.boolean(status)
       nextElement = 2
       try body()
       writer.endTable()
@@ -471,10 +434,32 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
   }
 }
 
+extension TangoServerHandler: AcceptedConnection {
+  var handler: any ChannelHandler & Sendable { self }
+
+  /// Takes no more calls, and closes when the one that runs has been answered.
+  func requestShutDown() {
+    eventLoop.execute {
+      switch self.state {
+      case .opening:
+        // Nothing was called, and neither a handshake nor the program's permission need ever come.
+        self.state = .ending
+        self.context?.close(promise: nil)
+      case .serving:
+        self.state = .ending
+        if self.running == nil { self.flush() }
+      case .ending: break
+      }
+    }
+  }
+
+  func abort() { eventLoop.execute { self.context?.close(promise: nil) } }
+}
+
 extension TangoServerHandler: ResultReceiver {
   func result<Result: Encodable>(_ result: Result) throws {
     do {
-      try writer.element(nextElement, result)
+      writer.element(nextElement, try EncodedValue(result))
     } catch let error as EncodingError {
       throw UnsendableResult(index: nextElement - 1, error: error)
     }

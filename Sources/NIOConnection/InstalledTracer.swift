@@ -1,9 +1,9 @@
-import Instrumentation
-import Tracing
+package import Instrumentation
+package import Tracing
 
 extension InstrumentationSystem {
   /// The program's tracer; nil when it has installed none, so that nobody pays for spans that nobody sees.
-  static var installedTracer: (any Tracer)? {
+  package static var installedTracer: (any Tracer)? {
     let tracer = tracer
     return tracer is NoOpTracer ? nil : tracer
   }

@@ -1,0 +1,40 @@
+package import RPC
+
+/// A value on its way out. What the program does in `encode(to:)` has been done: it may take long, call, or let go of
+/// objects that call, and so it must not run while a connection is locked.
+package enum EncodedValue: Sendable {
+  /// The most frequent one needs no copy.
+  case string(String)
+  case value(Value)
+
+  /// - Throws: what the value's `encode(to:)` throws.
+  package init<T: Encodable>(_ value: T) throws {
+    self = try EncodedValue(scalar: value) ?? .value(TangoEncoder.encode(value))
+  }
+
+  /// The common scalars need no encoder; nil for all else.
+  package init?<T>(scalar value: T) {
+    if T.self == String.self {
+      self = .string(value as! String)
+    } else if T.self == Int.self {
+      self = .value(.integer(Int64(value as! Int)))
+    } else if T.self == Double.self {
+      self = .value(.number(value as! Double))
+    } else if T.self == Bool.self {
+      self = .value(.boolean(value as! Bool))
+    } else {
+      return nil
+    }
+  }
+}
+
+extension TangoTextWriter {
+  /// Writes the value as element `index` of the message.
+  mutating func element(_ index: Int, _ value: EncodedValue) {
+    beginElement(index)
+    switch value {
+    case .string(var text): text.withUTF8 { string(UnsafeRawBufferPointer($0)) }
+    case .value(let value): value.write(to: &self)
+    }
+  }
+}
