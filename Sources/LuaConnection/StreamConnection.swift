@@ -8,7 +8,7 @@ import SystemPackage
 
 /// The bytes of one TCP connection, with or without TLS: what the connections of several protocols have in common.
 /// Messages are taken out of the socket's receive buffer where they lie; those to be sent are collected in a buffer.
-public struct StreamConnection {
+public final class StreamConnection {
   public let sockets: SocketLibrary
   public let loop: CopasLoop
   /// The socket's payload, inside the userdata that the owner keeps on its stack or in the registry. With TLS
@@ -67,7 +67,7 @@ public struct StreamConnection {
   ///
   /// - Parameter index: the place of the socket on the stack.
   /// - Returns: whether that went well; if not, the reason is on top of the stack.
-  public mutating func startTLS(
+  public func startTLS(
     _ call: LuaCall, socket index: Int, _ context: TLSContext
   ) -> Bool {
     let descriptor = socket.pointee.descriptor

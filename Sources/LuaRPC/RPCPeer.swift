@@ -23,7 +23,7 @@ final class RPCPeer {
   let library: RPCLibrary
   let loop: CopasLoop
   let configuration: RPCConfiguration
-  var stream: StreamConnection
+  let stream: StreamConnection
   let id: Int
   /// The other side's address, numbers.
   let remoteAddress: SocketAddress?

@@ -9,7 +9,7 @@ import SystemPackage
 
 /// Messages over one TCP connection, with or without TLS: what client and server have in common.
 final class TangoConnection: TurnEndObserver, RoundEndObserver {
-  var stream: StreamConnection
+  let stream: StreamConnection
   let loop: CopasLoop
   /// The socket's payload, inside the userdata that the owner keeps on its stack or in the registry. With TLS
   /// LuaSec has the descriptor, and only the buffer is used.
