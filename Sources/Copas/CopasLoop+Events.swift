@@ -41,6 +41,8 @@ struct Events {
   /// By the index of their tasks.
   var handlers: [(any EventHandler)?] = []
   var factories: [TaskID: EventHandlerFactory] = [:]
+  /// What the handler whose turn it is, or was last, has left.
+  var state = EventHandlerState.atRest
   /// Coroutines that nobody has borrowed, with their places in the registry.
   var workers: [(coroutine: OpaquePointer, reference: Int32)] = []
   /// So many are kept.
@@ -113,15 +115,15 @@ extension CopasLoop {
   /// A turn of such a connection.
   @inline(__always)
   func runEvents(_ task: TaskID, _ reason: WakeReason) {
-    let index = Int(task.index)
-    let handler = events.handlers[index]!
-    if tasks[index].coroutine == nil {
+    if tasks[Int(task.index)].coroutine == nil {
       if reason == .cancelled { return end(task) }
       borrowWorker(for: task)
     }
+    // A function that the handler called, and that goes on waiting, does not come back to it.
+    events.state = .busy
     resume(task, reason)
     guard scheduler.exists(task) else { return }
-    switch handler.state {
+    switch events.state {
     case .busy: return
     case .atRest: giveBackWorker(of: task)
     case .finished:
@@ -157,10 +159,12 @@ extension CopasLoop {
   private func makeWorker() -> (coroutine: OpaquePointer, reference: Int32) {
     let coroutine = lua_newthread(main.state)!
     let reference = main.retainTop()
-    LuaCall(coroutine).push(function: { [unowned self] (call) throws(LuaFailure) in
+    // Nobody has a turn when the dispatcher is gone.
+    LuaCall(coroutine).push(function: { [unowned(unsafe) self] (call) throws(LuaFailure) in
       let handler = events.handlers[Int(current!.index)]!
       let outcome = try handler.run(call)
-      guard case .finished = handler.state else { return outcome }
+      events.state = handler.state
+      guard case .finished = events.state else { return outcome }
       // The coroutine is for others; the task ends in its sleep.
       call.count = 0
       return sleep(until: .max)

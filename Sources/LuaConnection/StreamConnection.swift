@@ -16,7 +16,7 @@ public final class StreamConnection {
   public let socket: UnsafeMutablePointer<SocketObject>
   public let spare: SpareBuffer
   private let pool: BufferPool
-  private var tls: TLSLayer?
+  @usableFromInline private(set) var tls: TLSLayer?
 
   /// How far an operation got.
   public enum Progress {
@@ -37,7 +37,10 @@ public final class StreamConnection {
     pool = sockets.pool
   }
 
-  public var isOpen: Bool { socket.pointee.descriptor >= 0 || tls?.isOpen == true }
+  @inlinable
+  public var isOpen: Bool { socket.pointee.descriptor >= 0 || tls != nil && isOpenSecurely }
+
+  @usableFromInline var isOpenSecurely: Bool { tls?.isOpen == true }
 
   public var descriptor: Int32 { tls?.descriptor ?? socket.pointee.descriptor }
 

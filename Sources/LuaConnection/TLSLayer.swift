@@ -8,6 +8,7 @@ import Scheduler
 
 /// TLS on one connection, by LuaSec. Its functions are told not to wait; who called them waits for what they want, in
 /// the ways of the dispatcher or outside, and calls again.
+@usableFromInline
 final class TLSLayer {
   typealias Progress = StreamConnection.Progress
 

@@ -54,13 +54,28 @@ public enum LuatobinModule {
       call.count = 1
       call.push(0)
       var reader = self.reader.take() ?? LuatobinReader(limits: Self.limits)
-      defer { self.reader = reader }
+      reader.begin(UnsafeRawBufferPointer(rebasing: bytes[(offset - 1)...]))
+      let values: Int
+      do throws(LuaFailure) {
+        values = try push(call, count > 0 ? count : .max, from: &reader)
+      } catch {
+        self.reader = consume reader
+        throw error
+      }
+      call.push(offset + reader.consumed)
+      self.reader = consume reader
+      call.replace(at: 2)
+      return .results(values + 1)
+    }
+
+    /// Pushes values, up to `most`; how many there were.
+    private func push(
+      _ call: LuaCall, _ most: Int, from reader: inout LuatobinReader
+    ) throws(LuaFailure) -> Int {
       var sink = LuaGraphSink(call, functions: .init())
       defer { sink.endTopLevelValue() }
-      let rest = UnsafeRawBufferPointer(rebasing: bytes[(offset - 1)...])
-      reader.begin(rest)
       var values = 0
-      while count > 0 ? values < count : !reader.isAtEnd {
+      while values < most, most < .max || !reader.isAtEnd {
         guard sink.beginTopLevelValue() else { throw call.failure("too many values") }
         do throws(CodecError) {
           try reader.readValue(into: &sink)
@@ -70,9 +85,7 @@ public enum LuatobinModule {
         if let refusal = sink.refusal { throw call.failure("cannot deserialize: \(refusal)") }
         values += 1
       }
-      call.push(offset + reader.consumed)
-      call.replace(at: 2)
-      return .results(values + 1)
+      return values
     }
   }
 }

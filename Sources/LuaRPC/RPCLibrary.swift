@@ -54,13 +54,11 @@ final class RPCLibrary {
   // MARK: Codecs
 
   func takeReader(_ limits: CodecLimits) -> LuatobinReader {
-    guard let taken = reader.take(), taken.limits == limits else {
-      return LuatobinReader(limits: limits)
-    }
-    return taken
+    if let taken = reader.take(), taken.limits == limits { return taken }
+    return LuatobinReader(limits: limits)
   }
 
-  func giveBack(_ reader: consuming LuatobinReader) { self.reader = reader }
+  func giveBack(_ reader: consuming LuatobinReader) { self.reader = consume reader }
 
   func takeWriter() -> LuatobinWriter { writer.take() ?? LuatobinWriter() }
 

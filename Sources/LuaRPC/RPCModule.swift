@@ -206,6 +206,9 @@ extension RPCLibrary {
   private func serveConnection(
     _ call: LuaCall, _ configuration: RPCConfiguration
   ) throws(LuaFailure) -> LuaOutcome {
+    if call.phase != .entered, call.step != RPCPeer.Step.open.rawValue {
+      return try peers.check(call, at: 1).pointee.work(call, isNew: false)
+    }
     let peer: RPCPeer
     if call.phase == .entered {
       guard loop.isInside(call) else {
@@ -215,10 +218,8 @@ extension RPCLibrary {
       if call.type(at: 1) == .table { loop.unwrap(call, at: 1) }
       guard let made = try accept(call, configuration, at: 1) else { return .results(0) }
       peer = made
-    } else if call.step == RPCPeer.Step.open.rawValue {
-      peer = try check(call, at: 1)
     } else {
-      return try peers.check(call, at: 1).pointee.work(call, isNew: false)
+      peer = try check(call, at: 1)
     }
     switch try peer.open(call) {
     case .unfinished(let outcome): return outcome

@@ -58,11 +58,26 @@ extension RPCPeer {
     _ call: LuaCall, _ payload: UnsafeRawBufferPointer, skipping: Int = 0
   ) throws(ReadFailure) -> Int {
     var reader = library.takeReader(configuration.limits.codec)
-    defer { library.giveBack(reader) }
+    reader.begin(UnsafeRawBufferPointer(rebasing: payload[skipping...]))
+    let count: Int
+    do throws(ReadFailure) {
+      count = try pushValues(call, from: &reader)
+    } catch {
+      library.giveBack(reader)
+      throw error
+    }
+    library.giveBack(reader)
+    return count
+  }
+
+  /// Pushes all that is to be read; how many values it was.
+  @inline(__always)
+  private func pushValues(
+    _ call: LuaCall, from reader: inout LuatobinReader
+  ) throws(ReadFailure) -> Int {
     var sink = LuaGraphSink(
       call, functions: functions, environment: configuration.environment)
     defer { sink.endTopLevelValue() }
-    reader.begin(UnsafeRawBufferPointer(rebasing: payload[skipping...]))
     var count = 0
     while let tag = reader.nextTag {
       guard count <= configuration.limits.arguments, sink.beginTopLevelValue() else {

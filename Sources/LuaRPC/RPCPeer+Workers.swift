@@ -50,7 +50,7 @@ extension RPCPeer {
     }
     if isReaderPaused, reader == me { isReaderPaused = false }
     while isOpen {
-      call.count = Self.base
+      clear(call)
       if isWriterWanted, writer == nil {
         isWriterWanted = false
         writer = me
@@ -73,12 +73,19 @@ extension RPCPeer {
     return .results(0)
   }
 
+  /// Drops what a call has left on the stack.
+  @inline(__always)
+  private func clear(_ call: LuaCall) {
+    // Cheaper than to set it to what it is.
+    if call.count != Self.base { call.count = Self.base }
+  }
+
   // MARK: Reading
 
   /// Serves what comes, until something has to be waited for; nil when another look at the state is due.
   private func read(_ call: LuaCall, _ me: TaskID) -> LuaOutcome? {
     while isOpen {
-      call.count = Self.base
+      clear(call)
       if let outcome = pause() { return outcome }
       var needed = 0
       let outcome = takeEvent { event -> LuaOutcome? in

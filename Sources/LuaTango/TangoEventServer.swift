@@ -111,8 +111,8 @@ private final class EventSession: EventHandler {
   func run(_ call: LuaCall) -> LuaOutcome {
     if case .atRest = state {
       call.count = 0
-      call.pushRetained(socketReference)
-      call.pushNil()
+      if session.isOpening { call.pushRetained(socketReference) }
+      call.count = Responder.Slot.session
       call.pushRetained(configuration.namespace)
       state = .busy
     }

@@ -33,6 +33,9 @@ final class TangoSession {
   /// The client is gone.
   private(set) var isFinished = false
 
+  /// The first request is not allowed yet. The socket is needed on the stack.
+  var isOpening: Bool { if case .nothing = opening { false } else { true } }
+
   /// What has to happen before the first request.
   private enum Opening {
     case nothing

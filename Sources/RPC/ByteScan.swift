@@ -47,3 +47,20 @@ func specialBytes(_ word: UInt64, _ quotes: UInt64) -> UInt64 {
   let control = word &- everyByte &* 14
   return (quote | backslash | control) & ~word & everyHighBit
 }
+
+/// Whether one of the bytes is `byte`.
+@inlinable
+func contains(_ byte: UInt8, in bytes: UnsafeRawBufferPointer) -> Bool {
+  let pattern = everyByte &* UInt64(byte)
+  var offset = 0
+  while bytes.count - offset >= 8 {
+    let word = bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self) ^ pattern
+    if (word &- everyByte) & ~word & everyHighBit != 0 { return true }
+    offset += 8
+  }
+  while offset < bytes.count {
+    if bytes[offset] == byte { return true }
+    offset += 1
+  }
+  return false
+}

@@ -2,7 +2,7 @@
 ///
 /// A reader keeps memory between messages, so that reading allocates nothing: a connection, or all
 /// connections of a thread, have one. It does not recurse, however deep tables are nested.
-public struct LuatobinReader {
+public struct LuatobinReader: ~Copyable {
   /// What a message may cost.
   public let limits: CodecLimits
 
@@ -47,7 +47,7 @@ public struct LuatobinReader {
     self.bytes = bytes
     position = 0
     values = 0
-    mayRefer = bytes.contains(Luatobin.Tag.reference)
+    mayRefer = contains(Luatobin.Tag.reference, in: bytes)
   }
 
   /// How many bytes of the message were read.
@@ -74,8 +74,8 @@ public struct LuatobinReader {
   public mutating func readValue<Sink: GraphSink & ~Copyable>(
     into sink: inout Sink
   ) throws(CodecError) {
-    open.removeAll(keepingCapacity: true)
-    objects.removeAll(keepingCapacity: true)
+    if !open.isEmpty { open.removeAll(keepingCapacity: true) }
+    if !objects.isEmpty { objects.removeAll(keepingCapacity: true) }
     kept = 0
     while true {
       if try item(into: &sink) { continue }

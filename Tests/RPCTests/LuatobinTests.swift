@@ -90,7 +90,8 @@ import Testing
     var writer = LuatobinWriter()
     reader.begin(input)
     try reader.readValue(into: &writer)
-    #expect(reader.isAtEnd)
+    let isAtEnd = reader.isAtEnd
+    #expect(isAtEnd)
     #expect(self.hex(writer.buffer.contents) == hex)
   }
 
