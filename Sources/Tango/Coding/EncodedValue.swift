@@ -15,13 +15,13 @@ package enum EncodedValue: Sendable {
   /// The common scalars need no encoder; nil for all else.
   package init?<T>(scalar value: T) {
     if T.self == String.self {
-      self = .string(value as! String)
+      self = .string(same(value))
     } else if T.self == Int.self {
-      self = .value(.integer(Int64(value as! Int)))
+      self = .value(.integer(Int64(same(value) as Int)))
     } else if T.self == Double.self {
-      self = .value(.number(value as! Double))
+      self = .value(.number(same(value)))
     } else if T.self == Bool.self {
-      self = .value(.boolean(value as! Bool))
+      self = .value(.boolean(same(value)))
     } else {
       return nil
     }

@@ -7,12 +7,14 @@ extension MessageElements {
   package func decode<T: Decodable>(_ type: T.Type, at index: Int) throws -> T {
     switch self[index] {
     case .string(let offset, let count) where type == String.self:
-      let text = withString(offset, count) { String(validating: $0, as: UTF8.self) }
-      if let text { return text as! T }
-    case .integer(let value) where type == Int.self: return Int(value) as! T
-    case .integer(let value) where type == Double.self: return Double(value) as! T
-    case .number(let value) where type == Double.self: return value as! T
-    case .boolean(let value) where type == Bool.self: return value as! T
+      let text = withString(offset, count) { bytes in
+        bytes.withMemoryRebound(to: UInt8.self) { String(validating: $0, as: UTF8.self) }
+      }
+      if let text { return same(text) }
+    case .integer(let value) where type == Int.self: return same(Int(value))
+    case .integer(let value) where type == Double.self: return same(Double(value))
+    case .number(let value) where type == Double.self: return same(value)
+    case .boolean(let value) where type == Bool.self: return same(value)
     case .object(let object): return try receive(object)
     default: break
     }
@@ -22,6 +24,13 @@ extension MessageElements {
       throw TangoTypeError(expected: "\(type)", found: error.place + error.reason)
     }
   }
+}
+
+/// The value as a type that was found to be its own; a cast would look once more, at length.
+@inline(__always)
+func same<T, U>(_ value: T) -> U {
+  assert(T.self == U.self)
+  return unsafeBitCast(value, to: U.self)
 }
 
 /// A type that objects are taken as, which came by reference, besides their own.

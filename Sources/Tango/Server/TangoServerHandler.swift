@@ -22,6 +22,7 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
   private let configuration: TangoServer.Configuration
   private var state = State.opening
   private var context: ChannelHandlerContext?
+  private var allocator = ByteBufferAllocator()
   private let executor: EventLoopExecutor
   private var reader: FrameReader
   private var writer = TangoTextWriter()
@@ -55,7 +56,10 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
 
   // MARK: Opening
 
-  func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+  func handlerAdded(context: ChannelHandlerContext) {
+    self.context = context
+    allocator = context.channel.allocator
+  }
   func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
 
   func channelActive(context: ChannelHandlerContext) {
@@ -127,8 +131,8 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
   }
 
   private var isHeld: Bool {
-    (running != nil || state != .serving || context?.channel.isWritable == false)
-      && reader.count > 64 << 10
+    reader.count > 64 << 10
+      && (running != nil || state != .serving || context?.channel.isWritable == false)
   }
 
   func channelWritabilityChanged(context: ChannelHandlerContext) {
@@ -183,7 +187,7 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
     guard let context, !closesWhenSent else { return }
     let isLast = state == .ending && running == nil
     guard isLast || !writer.buffer.isEmpty else { return }
-    let buffer = writer.buffer.withUnsafeBytes { context.channel.allocator.buffer(bytes: $0) }
+    let buffer = writer.buffer.withUnsafeBytes { allocator.buffer(bytes: $0) }
     writer.buffer.removeFirst(writer.buffer.count)
     writer.buffer.shrink(keeping: Self.mostUnsent)
     var sent: EventLoopPromise<Void>?
