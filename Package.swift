@@ -87,7 +87,7 @@ let package = Package(
       name: "LuaRPCTests", dependencies: ["milonga", "TestSupport"], exclude: ["Scripts"]),
     .testTarget(
       name: "LuaTangoTests", dependencies: ["milonga", "TestSupport"], exclude: ["Scripts"]),
-    .testTarget(name: "LuaTests", dependencies: ["Lua", "milonga", "TestSupport"]),
+    .testTarget(name: "LuaTests", dependencies: ["Lua", "TestSupport"]),
     .testTarget(name: "RPCTests", dependencies: ["RPC", "TestSupport"]),
     .testTarget(name: "SchedulerTests", dependencies: ["Scheduler", "TestSupport"]),
     .testTarget(name: "SourceTests"),
