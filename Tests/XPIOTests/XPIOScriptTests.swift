@@ -63,7 +63,9 @@ struct XPIOScriptTests {
   @Test(arguments: XPIORun.all.filter { $0.script.name != "processes" })
   func script(_ run: XPIORun) throws { try run.check() }
 
+  /// One after the other: the processes of a user are counted, whoever has made them.
   @Test(
+    .serialized,
     .enabled(if: XPIORun.canChangeUser, "it takes root, and a place that others can read"),
     arguments: XPIORun.all.filter { $0.script.name == "processes" })
   func `few processes`(_ run: XPIORun) throws { try run.check() }

@@ -23,6 +23,7 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
   private var state = State.opening
   private var context: ChannelHandlerContext?
   private var allocator = ByteBufferAllocator()
+  private var output = ByteBuffer()
   private let executor: EventLoopExecutor
   private var reader: FrameReader
   private var writer = TangoTextWriter()
@@ -187,7 +188,11 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
     guard let context, !closesWhenSent else { return }
     let isLast = state == .ending && running == nil
     guard isLast || !writer.buffer.isEmpty else { return }
-    let buffer = writer.buffer.withUnsafeBytes { allocator.buffer(bytes: $0) }
+    // The same memory again, unless the system has not taken yet what is in it.
+    output.clear(minimumCapacity: writer.buffer.count)
+    writer.buffer.withUnsafeBytes { _ = output.writeBytes($0) }
+    let buffer = output
+    if output.capacity > Self.mostUnsent { output = allocator.buffer(capacity: 0) }
     writer.buffer.removeFirst(writer.buffer.count)
     writer.buffer.shrink(keeping: Self.mostUnsent)
     var sent: EventLoopPromise<Void>?
