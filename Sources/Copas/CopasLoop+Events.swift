@@ -6,9 +6,9 @@ import Scheduler
 import SystemPackage
 
 // Connections without a coroutine of their own. Each is a task like any other; for its turn it borrows a coroutine from
-// a few that all such connections share. Mostly it gives that back at the end of the turn, and waits for its next event
-// with nothing but an object of Swift's. Only while a function that it has called waits for something does it
-// keep the coroutine.
+// a few that all such connections share. Mostly it gives that back at the end of the turn, or to the one whose turn comes
+// next, and waits for its next event with nothing but an object of Swift's. Only while a function that it has called waits
+// for something does it keep the coroutine.
 
 /// What serves such a connection.
 public protocol EventHandler: AnyObject {
@@ -41,7 +41,8 @@ struct Events {
   /// By the index of their tasks.
   var handlers: [(any EventHandler)?] = []
   var factories: [TaskID: EventHandlerFactory] = [:]
-  /// What the handler whose turn it is, or was last, has left.
+  /// Whose turn it is, or was last, and what it has left.
+  var running: TaskID?
   var state = EventHandlerState.atRest
   /// Coroutines that nobody has borrowed, with their places in the registry.
   var workers: [(coroutine: OpaquePointer, reference: Int32)] = []
@@ -121,7 +122,9 @@ extension CopasLoop {
     }
     // A function that the handler called, and that goes on waiting, does not come back to it.
     events.state = .busy
+    events.running = task
     resume(task, reason)
+    let task = events.running!
     guard scheduler.exists(task) else { return }
     switch events.state {
     case .busy: return
@@ -161,14 +164,60 @@ extension CopasLoop {
     let reference = main.retainTop()
     // Nobody has a turn when the dispatcher is gone.
     LuaCall(coroutine).push(function: { [unowned(unsafe) self] (call) throws(LuaFailure) in
+      try takeTurns(call)
+    })
+    return (coroutine, reference)
+  }
+
+  /// The turn of the one who has borrowed the coroutine; then, without a wait in between, the turns of those who come
+  /// next, as long as they are such connections at rest.
+  private func takeTurns(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
+    var call = call
+    while true {
       let handler = events.handlers[Int(current!.index)]!
       let outcome = try handler.run(call)
       events.state = handler.state
-      guard case .finished = events.state else { return outcome }
-      // The coroutine is for others; the task ends in its sleep.
-      call.count = 0
-      return sleep(until: .max)
-    })
-    return (coroutine, reference)
+      switch events.state {
+      case .busy: return outcome
+      case .finished:
+        // The coroutine is for others; the task ends in its sleep.
+        call.count = 0
+        return sleep(until: .max)
+      case .atRest:
+        guard passOn() else { return outcome }
+        events.state = .busy
+        call = call.asResumed
+      }
+    }
+  }
+
+  /// Gives the coroutine of the running connection, which has come to rest, to the next one; false when that is
+  /// something else, or has something else to do.
+  private func passOn() -> Bool {
+    let last = current!
+    guard monitor == nil, !tasks[Int(last.index)].isRemoved else { return false }
+    let turn = scheduler.takeNextTurn { index in
+      let next = tasks[Int(index)]
+      return next.kind == .events && next.coroutine == nil
+    }
+    guard let turn else { return false }
+    if turn.reason == .cancelled {
+      end(turn.task)
+      return false
+    }
+    if let observer = turnEndObserver {
+      turnEndObserver = nil
+      observer.turnEnded()
+    }
+    let (from, to) = (Int(last.index), Int(turn.task.index))
+    tasks[to].coroutine = tasks[from].coroutine
+    tasks[to].reference = tasks[from].reference
+    tasks[from].coroutine = nil
+    tasks[from].reference = 0
+    setTask(turn.task, of: currentCoroutine!)
+    current = turn.task
+    currentReason = turn.reason
+    events.running = turn.task
+    return true
   }
 }

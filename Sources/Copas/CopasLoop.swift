@@ -65,7 +65,7 @@ public final class CopasLoop {
   /// The coroutine whose turn it is.
   var current: TaskID?
   @usableFromInline var currentCoroutine: OpaquePointer?
-  private(set) var currentReason = WakeReason.woken
+  var currentReason = WakeReason.woken
 
   /// Whether the dispatcher is at work: it is not entered again.
   public private(set) var isStepping = false
@@ -296,6 +296,9 @@ public final class CopasLoop {
     var results: Int32 = 0
     let status = milonga_resume(coroutine, main.state, vm, arguments, &results)
     if let monitor { monitor.turnEnded(self, task, status: status) }
+    // Others may have had their turns in the same coroutine (CopasLoop+Events): what follows is the last one's.
+    let last = current!
+    let lastIndex = Int(last.index)
     (current, currentCoroutine) = outer
     if let observer = turnEndObserver {
       turnEndObserver = nil
@@ -303,18 +306,18 @@ public final class CopasLoop {
     }
     turnEndObserver = outerObserver
     if status == LUA_YIELD {
-      if !scheduler.isRunning(task) {
+      if !scheduler.isRunning(last) {
         if results > 0 { lua_settop(coroutine, -results - 1) }
-        if tasks[index].isRemoved { end(task) }
+        if tasks[lastIndex].isRemoved { end(last) }
         return
       }
       main.push(
         "coroutine.yield was called without a resume first, user-code cannot yield to Copas")
-      reportError(of: tasks[index])
+      reportError(of: tasks[lastIndex])
     } else if status != LUA_OK {
-      reportError(of: tasks[index], from: coroutine)
+      reportError(of: tasks[lastIndex], from: coroutine)
     }
-    end(task)
+    end(last)
   }
 
   /// Whether the coroutine is as it was made: its function and the arguments are on its stack.

@@ -18,6 +18,10 @@ public struct LuaCall {
     resumption = milonga_resumption(phase: 0, state: 0)
   }
 
+  /// The call as it would be after a wait.
+  @inlinable
+  public var asResumed: LuaCall { LuaCall(state, milonga_resumption(phase: 1, state: 0)) }
+
   @inlinable
   init(_ state: OpaquePointer, _ resumption: milonga_resumption) {
     self.state = state

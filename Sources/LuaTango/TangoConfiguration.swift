@@ -43,6 +43,7 @@ final class ServerConfiguration {
   let port: Int
   /// The table that clients see, in the registry.
   let namespace: Int32
+  let namespaceIdentity: UnsafeRawPointer?
   let access: Access
   let codec: MessageCodec
   let limits: RPCLimits
@@ -109,6 +110,9 @@ final class ServerConfiguration {
       throw error
     }
     self.namespace = namespace
+    call.pushRetained(namespace)
+    namespaceIdentity = call.identity(at: -1)
+    call.pop()
   }
 
   deinit {

@@ -110,15 +110,27 @@ private final class EventSession: EventHandler {
 
   func run(_ call: LuaCall) -> LuaOutcome {
     if case .atRest = state {
-      call.count = 0
-      if session.isOpening { call.pushRetained(socketReference) }
-      call.count = Responder.Slot.session
-      call.pushRetained(configuration.namespace)
+      prepare(call)
       state = .busy
     }
     let outcome = session.run(call)
     state = session.isFinished ? .finished : session.isAtRest ? .atRest : .busy
     return outcome
+  }
+
+  /// Puts what a session needs on the stack, of which a session of the same server mostly has left it there.
+  @inline(__always)
+  private func prepare(_ call: LuaCall) {
+    let namespace = Responder.Slot.namespace
+    if !session.isOpening, call.count == namespace,
+      call.identity(at: namespace) == configuration.namespaceIdentity
+    {
+      return
+    }
+    call.count = 0
+    if session.isOpening { call.pushRetained(socketReference) }
+    call.count = Responder.Slot.session
+    call.pushRetained(configuration.namespace)
   }
 
   func ended() { session.close() }

@@ -66,6 +66,8 @@ public final class Scheduler {
   public private(set) var taskCount = 0
   /// Tasks whose turn comes; those that finished before it came are counted until then.
   public private(set) var readyCount = 0
+  /// Of the round of ``runTurns(_:)``.
+  @usableFromInline var turnsLeft = 0
   /// Tasks that wait for a descriptor.
   public private(set) var waitingForDescriptor = 0
   /// Tasks that wait for a deadline and no descriptor.
@@ -276,9 +278,20 @@ public final class Scheduler {
   /// call, so that descriptors and deadlines are looked at in between.
   @inlinable
   public func runTurns(_ body: (Turn) -> Void) {
-    for _ in 0..<readyCount {
+    turnsLeft = readyCount
+    while turnsLeft > 0 {
+      turnsLeft -= 1
       if let turn = beginNextTurn() { body(turn) }
     }
+  }
+
+  /// Within a turn of ``runTurns(_:)``: ends it, and begins the next task's, if `accepts` says so of its place; nil when
+  /// it does not, or no turn is left.
+  @inlinable
+  public func takeNextTurn(if accepts: (_ index: Int32) -> Bool) -> Turn? {
+    guard turnsLeft > 0, readyCount > 0, accepts(firstReady) else { return nil }
+    turnsLeft -= 1
+    return beginNextTurn()
   }
 
   /// The next task whose turn it is; nil when it is gone.
