@@ -86,8 +86,43 @@ public final class StreamConnection {
   /// Says to the other side for which host the connection is.
   public func setServerName(_ name: String) { tls?.setServerName(name) }
 
-  /// Goes on with the handshake.
-  public func handshake() -> Progress { tls?.handshake() ?? .done }
+  /// How far the handshake got.
+  public enum Handshake {
+    case done
+    /// The function is to return this, and goes on when it runs again.
+    case unfinished(LuaOutcome)
+    case timedOut
+    case failed(String)
+    /// The coroutine cannot wait for the descriptor.
+    case unwatchable(Errno)
+  }
+
+  /// Goes on with the handshake, which has to be over at `deadline`.
+  ///
+  /// - Parameters:
+  ///   - suspends: the running coroutine waits; otherwise everything does.
+  ///   - state: what is kept while it waits.
+  public func handshake(until deadline: Int64, suspends: Bool, state: Int = 0) -> Handshake {
+    while let tls {
+      switch tls.handshake() {
+      case .done: return .done
+      case .failed(let reason): return .failed(reason)
+      case .wait(let direction):
+        if MonotonicTime.now() >= deadline { return .timedOut }
+        if suspends {
+          do throws(Errno) {
+            return .unfinished(try wait(for: direction, until: deadline, state: state))
+          } catch {
+            return .unwatchable(error)
+          }
+        }
+        let failure = SocketTimeouts.wait(
+          tls.descriptor, for: direction.readiness, until: deadline)
+        if let failure, failure != .timeout { return .failed(failure.text) }
+      }
+    }
+    return .done
+  }
 
   /// Pushes the connection of LuaSec, or nil.
   public func pushSecureConnection(onto call: LuaCall) {

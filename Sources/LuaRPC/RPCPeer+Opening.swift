@@ -54,26 +54,17 @@ extension RPCPeer {
 
   /// Goes on with the handshake; nil when it is done.
   private func shake(_ call: LuaCall, until deadline: Int64) -> Opened? {
-    while true {
-      switch stream.handshake() {
-      case .done: return nil
-      case .failed(let reason): return refuse("TLS handshake failed: \(reason)")
-      case .wait(let direction):
-        if MonotonicTime.now() >= deadline { return refuseLate() }
-        guard canSuspend(call) else {
-          let failure = SocketTimeouts.wait(
-            stream.descriptor, for: direction.readiness, until: deadline)
-          if let failure, failure != .timeout { return refuse(failure.text) }
-          continue
-        }
-        noteOpener()
-        do throws(Errno) {
-          return .unfinished(
-            try stream.wait(for: direction, until: deadline, state: Step.open.rawValue))
-        } catch {
-          return refuse("its socket cannot be watched: \(error)")
-        }
-      }
+    let handshake = stream.handshake(
+      until: deadline, suspends: canSuspend(call), state: Step.open.rawValue)
+    switch handshake {
+    case .done: return nil
+    case .unfinished(let outcome):
+      noteOpener()
+      return .unfinished(outcome)
+    case .timedOut:
+      return refuse("no TLS handshake within \(configuration.handshakeTimeout) s (ssl_timeout)")
+    case .failed(let reason): return refuse("TLS handshake failed: \(reason)")
+    case .unwatchable(let error): return refuse("its socket cannot be watched: \(error)")
     }
   }
 
@@ -81,10 +72,6 @@ extension RPCPeer {
   private func noteOpener() {
     opener = loop.currentTask
     observe()
-  }
-
-  private func refuseLate() -> Opened {
-    refuse("no TLS handshake within \(configuration.handshakeTimeout) s (ssl_timeout)")
   }
 
   private func refuse(_ reason: String) -> Opened {

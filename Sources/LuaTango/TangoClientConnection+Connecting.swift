@@ -128,29 +128,16 @@ extension TangoClientConnection {
 
   private func shake(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome? {
     guard let attempt, let connection else { throw call.failure("\(peer): closed") }
-    while true {
-      switch connection.stream.handshake() {
-      case .done: return authorize(call)
-      case .failed(let reason):
-        return try failed(call, "tango ssl handshake failed with: \(reason)")
-      case .wait(let direction):
-        if attempt.task == nil {
-          let failure = SocketTimeouts.wait(
-            connection.stream.descriptor, for: direction.readiness,
-            until: attempt.handshakeDeadline)
-          guard let failure else { continue }
-          return try failed(call, "tango ssl handshake failed with: \(failure.text)")
-        }
-        if call.phase == .resumed, loop.hasTimedOut {
-          return try failed(call, "tango ssl handshake failed with: timeout")
-        }
-        do throws(Errno) {
-          return try connection.stream.wait(
-            for: direction, until: attempt.handshakeDeadline, state: Step.handshake.rawValue)
-        } catch {
-          return try failed(call, "\(error)")
-        }
-      }
+    let handshake = connection.stream.handshake(
+      until: attempt.handshakeDeadline, suspends: attempt.task != nil,
+      state: Step.handshake.rawValue)
+    switch handshake {
+    case .done: return authorize(call)
+    case .unfinished(let outcome): return outcome
+    case .timedOut: return try failed(call, "tango ssl handshake failed with: timeout")
+    case .failed(let reason):
+      return try failed(call, "tango ssl handshake failed with: \(reason)")
+    case .unwatchable(let error): return try failed(call, "\(error)")
     }
   }
 

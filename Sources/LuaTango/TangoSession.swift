@@ -154,12 +154,6 @@ final class TangoSession {
       deadline = MonotonicTime.deadline(
         after: configuration.idleTimeout, from: MonotonicTime.now())
     }
-    return wait(call, for: direction, until: deadline)
-  }
-
-  private func wait(
-    _ call: LuaCall, for direction: Direction, until deadline: Int64
-  ) -> LuaOutcome {
     do throws(Errno) {
       return try connection.stream.wait(for: direction, until: deadline)
     } catch {
@@ -217,29 +211,24 @@ final class TangoSession {
       let deadline = MonotonicTime.deadline(
         after: configuration.handshakeTimeout, from: MonotonicTime.now())
       opening = .handshake(until: deadline)
-      return shake(call, until: deadline, isTimedOut: false)
-    case .handshake(let deadline):
-      return shake(
-        call, until: deadline, isTimedOut: call.phase == .resumed && loop.hasTimedOut)
+      return shake(call, until: deadline)
+    case .handshake(let deadline): return shake(call, until: deadline)
     case .authorization:
       return authorized(call)
     }
   }
 
-  private func shake(_ call: LuaCall, until deadline: Int64, isTimedOut: Bool) -> LuaOutcome {
-    switch connection.stream.handshake() {
+  private func shake(_ call: LuaCall, until deadline: Int64) -> LuaOutcome {
+    let failure: String
+    switch connection.stream.handshake(until: deadline, suspends: true) {
     case .done: return authorize(call)
-    case .wait(let direction):
-      if isTimedOut {
-        configuration.log.disconnected(
-          peer, "no TLS handshake within \(configuration.handshakeTimeout) seconds")
-        return finish(call)
-      }
-      return wait(call, for: direction, until: deadline)
-    case .failed(let reason):
-      configuration.log.disconnected(peer, "TLS handshake failed: \(reason)")
-      return finish(call)
+    case .unfinished(let outcome): return outcome
+    case .timedOut: failure = "no TLS handshake within \(configuration.handshakeTimeout) seconds"
+    case .failed(let reason): failure = "TLS handshake failed: \(reason)"
+    case .unwatchable(let error): failure = "its socket cannot be watched: \(error)"
     }
+    configuration.log.disconnected(peer, failure)
+    return finish(call)
   }
 
   /// Asks the program about the peer.
