@@ -41,8 +41,7 @@ struct Events {
   /// By the index of their tasks.
   var handlers: [(any EventHandler)?] = []
   var factories: [TaskID: EventHandlerFactory] = [:]
-  /// Whose turn it is, or was last, and what it has left.
-  var running: TaskID?
+  /// What the handler whose turn it is, or was last, has left.
   var state = EventHandlerState.atRest
   /// Coroutines that nobody has borrowed, with their places in the registry.
   var workers: [(coroutine: OpaquePointer, reference: Int32)] = []
@@ -122,9 +121,7 @@ extension CopasLoop {
     }
     // A function that the handler called, and that goes on waiting, does not come back to it.
     events.state = .busy
-    events.running = task
-    resume(task, reason)
-    let task = events.running!
+    let task = resume(task, reason)
     guard scheduler.exists(task) else { return }
     switch events.state {
     case .busy: return
@@ -197,8 +194,7 @@ extension CopasLoop {
     let last = current!
     guard monitor == nil, !tasks[Int(last.index)].isRemoved else { return false }
     let turn = scheduler.takeNextTurn { index in
-      let next = tasks[Int(index)]
-      return next.kind == .events && next.coroutine == nil
+      tasks[Int(index)].kind == .events && tasks[Int(index)].coroutine == nil
     }
     guard let turn else { return false }
     if turn.reason == .cancelled {
@@ -217,7 +213,6 @@ extension CopasLoop {
     setTask(turn.task, of: currentCoroutine!)
     current = turn.task
     currentReason = turn.reason
-    events.running = turn.task
     return true
   }
 }

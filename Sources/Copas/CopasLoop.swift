@@ -268,12 +268,15 @@ public final class CopasLoop {
   }
 
   /// Runs a coroutine until it waits for something, ends, or fails.
-  func resume(_ task: TaskID, _ reason: WakeReason) {
+  ///
+  /// - Returns: whose turn it was last: others may have had theirs in the same coroutine (CopasLoop+Events).
+  @discardableResult
+  func resume(_ task: TaskID, _ reason: WakeReason) -> TaskID {
     let index = Int(task.index)
     let coroutine = tasks[index].coroutine!
     if reason == .cancelled {
       end(task)
-      return
+      return task
     }
     let isStarted = lua_status(coroutine) == LUA_YIELD
     let arguments = isStarted ? 0 : tasks[index].arguments
@@ -282,7 +285,7 @@ public final class CopasLoop {
       main.push("cannot resume dead coroutine")
       reportError(of: tasks[index])
       end(task)
-      return
+      return task
     }
     if arguments != 0 { tasks[index].arguments = 0 }
     let outer = (current, currentCoroutine)
@@ -296,7 +299,6 @@ public final class CopasLoop {
     var results: Int32 = 0
     let status = milonga_resume(coroutine, main.state, vm, arguments, &results)
     if let monitor { monitor.turnEnded(self, task, status: status) }
-    // Others may have had their turns in the same coroutine (CopasLoop+Events): what follows is the last one's.
     let last = current!
     let lastIndex = Int(last.index)
     (current, currentCoroutine) = outer
@@ -309,7 +311,7 @@ public final class CopasLoop {
       if !scheduler.isRunning(last) {
         if results > 0 { lua_settop(coroutine, -results - 1) }
         if tasks[lastIndex].isRemoved { end(last) }
-        return
+        return last
       }
       main.push(
         "coroutine.yield was called without a resume first, user-code cannot yield to Copas")
@@ -318,6 +320,7 @@ public final class CopasLoop {
       reportError(of: tasks[lastIndex], from: coroutine)
     }
     end(last)
+    return last
   }
 
   /// Whether the coroutine is as it was made: its function and the arguments are on its stack.
