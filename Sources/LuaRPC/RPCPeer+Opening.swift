@@ -1,11 +1,5 @@
-import CLua
-import CShims
-import IO
 import Lua
 import LuaConnection
-import LuaSocket
-import Scheduler
-import SystemPackage
 
 // What has to happen before the first message: the TLS handshake, then the consent of the program.
 extension RPCPeer {

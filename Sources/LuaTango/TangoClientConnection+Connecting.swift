@@ -5,7 +5,6 @@ import IO
 import Lua
 import LuaSocket
 import Scheduler
-import SystemPackage
 
 extension TangoClientConnection {
   /// A connection that is being made, by one coroutine; others wait for it.

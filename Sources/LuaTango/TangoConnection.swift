@@ -1,11 +1,8 @@
 import Copas
-import IO
 import Lua
 import LuaConnection
 import LuaSocket
 import RPC
-import Scheduler
-import SystemPackage
 
 /// Messages over one TCP connection, with or without TLS: what client and server have in common.
 final class TangoConnection: TurnEndObserver, RoundEndObserver {
