@@ -41,16 +41,16 @@ test: packages-test
 	swift build --build-tests
 	$(MAKE) --no-print-directory build
 	@# Most tests wait for programs and keep Swift's few threads meanwhile; these need them.
-	swift test --skip-build --filter '$(ASYNCHRONOUS)'
+	Scripts/run-tests --filter '$(ASYNCHRONOUS)'
 	@# Once more with AddressSanitizer, for the C shims and what Swift does with pointers; without the part
 	@# on SwiftNIO, which has neither, and would take minutes to build. The build uses what time the tests leave.
 	@MILONGA_WITHOUT_NIO=1 nice -n 19 swift build --build-tests $(SANITIZED) > .build/sanitized.log 2>&1 & \
 	build=$$!; status=0; \
-	swift test --skip-build --skip '$(ASYNCHRONOUS)' || status=$$?; \
+	Scripts/run-tests --skip '$(ASYNCHRONOUS)' || status=$$?; \
 	wait $$build || { cat .build/sanitized.log; exit 1; }; \
 	exit $$status
 	MILONGA_WITHOUT_NIO=1 LSAN_OPTIONS=suppressions=$(CURDIR)/Tests/leaks.supp:print_suppressions=0 \
-		swift test --skip-build $(SANITIZED) \
+		Scripts/run-tests $(SANITIZED) \
 		--filter 'LuaTests|CopasTests|LuaRPCTests|XPIOTests|ProcessTests'
 
 # Options for the driver go into BENCH: make bench BENCH="--case 'tango-*' --rounds 9"
