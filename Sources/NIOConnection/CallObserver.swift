@@ -44,6 +44,9 @@ package final class CallObserver: Sendable {
     Counter(label: "\(prefix).calls", dimensions: [("function", path), ("outcome", outcome)])
   }
 
+  /// Whether calls have spans.
+  package var isTracing: Bool { tracer != nil }
+
   /// Runs a function in its span.
   package func withSpan<R>(_ path: String, _ body: () throws -> R) rethrows -> R {
     guard let tracer else { return try body() }

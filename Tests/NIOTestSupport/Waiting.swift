@@ -7,6 +7,8 @@ public final class Gate: Sendable {
 
   public init() {}
 
+  public var isOpen: Bool { state.withLockedValue { $0.isOpen } }
+
   public func open() {
     let waiting = state.withLockedValue { state in
       defer { state = (true, []) }

@@ -304,6 +304,44 @@ import Testing
     _ = try? channel.finish(acceptAlreadyClosed: true)
   }
 
+  /// What a peer sends while its call waits stays with the peer, but for a little.
+  @Test func thePeerWaitsWithItsCalls() async throws {
+    var namespace = TangoNamespace()
+    let isRunning = Gate()
+    let gate = Gate()
+    let isWritten = Gate()
+    let served = Tally()
+    namespace.register("wait") { () async in
+      isRunning.open()
+      await gate.pass()
+    }
+    namespace.register("swallow") { (_: String) in served.add() }
+    let server = TangoServer(namespace, configuration: .forTests)
+    let port = try await server.start()
+    let socket = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+      .connect(host: "127.0.0.1", port: port).get()
+    try await socket.writeAndFlush(frame(#"{[1]="wait"}"#)).get()
+    await isRunning.pass()
+    let large = frame(#"{[1]="swallow",[2]="\#(String(repeating: "x", count: 1 << 20))"}"#)
+    for _ in 0..<64 { socket.write(large, promise: nil) }
+    let all = Task { () async throws in
+      try await socket.writeAndFlush(frame(#"{[1]="swallow",[2]=""}"#)).get()
+      isWritten.open()
+    }
+    // A server that reads on would have taken the 64 MB by then.
+    try? await Task.sleep(for: .seconds(1))
+    #expect(!isWritten.isOpen)
+    gate.open()
+    await served.reach(65)
+    try await all.value
+    try await socket.close().get()
+    await server.shutDown()
+  }
+
+  private func frame(_ body: String) -> ByteBuffer {
+    ByteBuffer(string: "\(body.utf8.count)\n\(body)")
+  }
+
   @Test func aLargeLastAnswerArrivesWhole() async throws {
     var namespace = TangoNamespace()
     let isRunning = AsyncStream<Void>.makeStream()

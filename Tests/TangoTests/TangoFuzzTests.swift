@@ -67,7 +67,10 @@ import Testing
       try feed(mutated(messages, count: 5, &generator), to: channel, &generator)
       var reader = FrameReader(maxBytes: 1 << 20)
       while let answer = try channel.readOutbound(as: ByteBuffer.self) { reader.append(answer) }
-      while let isAnswer = try reader.next(isMessage) { #expect(isAnswer) }
+      _ = try reader.takeFrames { answer in
+        #expect(isMessage(answer))
+        return true
+      }
       #expect(reader.count == 0)
       _ = try? channel.finish()
     }

@@ -144,7 +144,10 @@ final class TangoConnection: ChannelInboundHandler, @unchecked Sendable {
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     reader.append(unwrapInboundIn(data))
     do {
-      while try reader.next(receive) != nil {}
+      _ = try reader.takeFrames {
+        try receive($0)
+        return true
+      }
     } catch {
       end(.protocolViolation(peer: peer, reason: "bad answer: \(error)"))
     }

@@ -29,6 +29,15 @@ package enum EncodedValue: Sendable {
 }
 
 extension TangoTextWriter {
+  /// Writes what the program gives as element `index` of the message: the same as encoding it first, for writers that
+  /// nobody else uses meanwhile.
+  mutating func element<T: Encodable>(_ index: Int, encoding value: T) throws {
+    guard T.self == String.self else { return element(index, try EncodedValue(value)) }
+    beginElement(index)
+    var text: String = same(value)
+    text.withUTF8 { string(UnsafeRawBufferPointer($0)) }
+  }
+
   /// Writes the value as element `index` of the message.
   mutating func element(_ index: Int, _ value: EncodedValue) {
     beginElement(index)

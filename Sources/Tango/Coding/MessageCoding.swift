@@ -7,10 +7,7 @@ extension MessageElements {
   package func decode<T: Decodable>(_ type: T.Type, at index: Int) throws -> T {
     switch self[index] {
     case .string(let offset, let count) where type == String.self:
-      let text = withString(offset, count) { bytes in
-        bytes.withMemoryRebound(to: UInt8.self) { String(validating: $0, as: UTF8.self) }
-      }
-      if let text { return same(text) }
+      if let text = withString(offset, count, String.init(utf8:)) { return same(text) }
     case .integer(let value) where type == Int.self: return same(Int(value))
     case .integer(let value) where type == Double.self: return same(Double(value))
     case .number(let value) where type == Double.self: return same(value)
@@ -82,6 +79,18 @@ extension DecodingError {
 }
 
 extension String {
+  /// The text whose UTF-8 this is; nil when it is none.
+  fileprivate init?(utf8 bytes: UnsafeRawBufferPointer) {
+    // Initializers that check take twenty times as long (Swift 6.3), and most texts are ASCII.
+    if isASCII(bytes) {
+      self.init(decoding: bytes, as: UTF8.self)
+    } else {
+      let units = bytes.assumingMemoryBound(to: UInt8.self)
+      guard let text = String(validating: units, as: UTF8.self) else { return nil }
+      self = text
+    }
+  }
+
   fileprivate func firstRange(of text: String) -> Range<Index>? {
     var start = startIndex
     while start < endIndex {
@@ -90,4 +99,18 @@ extension String {
     }
     return nil
   }
+}
+
+private func isASCII(_ bytes: UnsafeRawBufferPointer) -> Bool {
+  var all: UInt64 = 0
+  var offset = 0
+  while bytes.count - offset >= 8 {
+    all |= bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+    offset += 8
+  }
+  while offset < bytes.count {
+    all |= UInt64(bytes[offset])
+    offset += 1
+  }
+  return all & 0x8080_8080_8080_8080 == 0
 }

@@ -19,29 +19,36 @@ struct FrameReader {
     }
   }
 
-  /// Hands the body of the next whole frame to `body`; nil when there is none yet.
-  mutating func next<R>(
-    _ body: (UnsafeRawBufferPointer) throws -> R
-  ) throws -> R? {
+  /// Hands the bodies of the frames that are whole to `body`, one after the other, until it returns false.
+  ///
+  /// - Returns: whether more has to arrive before there is another.
+  @inline(__always)
+  mutating func takeFrames(_ body: (UnsafeRawBufferPointer) throws -> Bool) throws -> Bool {
     var consumed = 0
-    defer { received.moveReaderIndex(forwardBy: consumed) }
-    let result: R? = try received.withUnsafeReadableBytes { bytes in
-      switch LengthLineFraming.next(in: bytes, maxBytes: maxBytes) {
-      case .frame(let header, let count):
-        consumed = header + count
-        return try body(UnsafeRawBufferPointer(rebasing: bytes[header..<consumed]))
-      case .incomplete: return nil
-      case .invalid(let error): throw error
+    defer { forget(consumed) }
+    return try received.withUnsafeReadableBytes { bytes in
+      while true {
+        let rest = UnsafeRawBufferPointer(rebasing: bytes[consumed...])
+        switch LengthLineFraming.next(in: rest, maxBytes: maxBytes) {
+        case .frame(let header, let count):
+          consumed += header + count
+          guard try body(UnsafeRawBufferPointer(rebasing: rest[header..<header + count])) else {
+            return false
+          }
+        case .incomplete: return true
+        case .invalid(let error): throw error
+        }
       }
     }
-    // What was read goes back to the system, or makes room.
-    if result == nil {
-      if received.readableBytes == 0 {
-        received = ByteBuffer()
-      } else {
-        received.discardReadBytes()
-      }
+  }
+
+  /// What was taken goes back to the system, or makes room.
+  private mutating func forget(_ bytes: Int) {
+    if bytes == received.readableBytes {
+      received = ByteBuffer()
+    } else {
+      received.moveReaderIndex(forwardBy: bytes)
+      received.discardReadBytes()
     }
-    return result
   }
 }

@@ -17,19 +17,26 @@ package final class MessageElements: MessageSink {
 
   package init() {}
 
-  private(set) var elements: [Element] = []
+  /// The first ``count`` are the message's; the places of the rest wait to be used again.
+  private var elements: [Element] = []
+  package private(set) var count = 0
   private var current = Element.null
+  /// Whether something is to be let go with the message.
+  private var holdsObjects = false
   /// The bytes of the strings that are elements.
-  private(set) var text: [UInt8] = []
+  private var text = OutputBuffer()
   /// Builds the table that is open, if there is one.
   private var builder = ValueBuilder()
   private var depth = 0
 
   package func removeAll() {
-    elements.removeAll(keepingCapacity: true)
-    current = .null
     // One huge message must not pin its memory for good.
-    if text.capacity > 64 << 10 { text = [] } else { text.removeAll(keepingCapacity: true) }
+    if holdsObjects || elements.count > 64 { elements.removeAll(keepingCapacity: count <= 64) }
+    holdsObjects = false
+    count = 0
+    current = .null
+    text.truncate(to: 0)
+    text.shrink(keeping: 64 << 10)
     depth = 0
   }
 
@@ -50,7 +57,7 @@ package final class MessageElements: MessageSink {
   package func string(_ bytes: UnsafeRawBufferPointer) {
     guard depth == 0 else { return builder.string(bytes) }
     current = .string(offset: text.count, count: bytes.count)
-    text.append(contentsOf: bytes)
+    text.append(bytes)
   }
 
   package func beginTable(elements: Int, entries: Int) {
@@ -68,28 +75,38 @@ package final class MessageElements: MessageSink {
   package func endTable() {
     builder.endTable()
     depth -= 1
-    if depth == 0, case .table(let table) = builder.value { current = .table(table) }
+    if depth == 0, case .table(let table) = builder.value { self.table(table) }
   }
 
   /// A table that was built elsewhere.
-  package func table(_ table: Table) { current = .table(table) }
+  package func table(_ table: Table) {
+    current = .table(table)
+    holdsObjects = true
+  }
 
   /// An object by reference.
-  package func object(_ object: any AnyObject & Sendable) { current = .object(object) }
+  package func object(_ object: any AnyObject & Sendable) {
+    current = .object(object)
+    holdsObjects = true
+  }
 
   package func endMessageElement(at index: Int) {
-    while elements.count < index { elements.append(.null) }
-    elements[index - 1] = current
+    // Those that a message leaves out are null.
+    while count < index - 1 { store(.null, at: count) }
+    store(current, at: index - 1)
+  }
+
+  private func store(_ element: Element, at index: Int) {
+    if index < elements.count { elements[index] = element } else { elements.append(element) }
+    count = max(count, index + 1)
   }
 
   package func discardMessageEntry() {}
 
   // MARK: Reading
 
-  package var count: Int { elements.count }
-
   /// The element, the first being 0; null behind the last.
-  package subscript(index: Int) -> Element { index < elements.count ? elements[index] : .null }
+  package subscript(index: Int) -> Element { index < count ? elements[index] : .null }
 
   /// Gives `body` the bytes of a string element.
   package func withString<R>(
@@ -107,7 +124,7 @@ package final class MessageElements: MessageSink {
     case .boolean(let value): .boolean(value)
     case .integer(let value): .integer(value)
     case .number(let value): .number(value)
-    case .string(let offset, let count): .string(ByteString(text[offset..<offset + count]))
+    case .string(let offset, let count): withString(offset, count) { .string(ByteString($0)) }
     case .table(let table): .table(table)
     case .object: .null
     }

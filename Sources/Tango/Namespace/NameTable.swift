@@ -29,7 +29,7 @@ package struct NameTable<Entry> {
 
   package subscript(name: UnsafeRawBufferPointer) -> Entry? {
     for candidate in buckets[bucketIndex(name)] where candidate.name.count == name.count {
-      if candidate.name.elementsEqual(name) { return candidate.entry }
+      if candidate.name.withUnsafeBytes({ areEqual($0, name) }) { return candidate.entry }
     }
     return nil
   }
@@ -54,6 +54,12 @@ package struct NameTable<Entry> {
       buckets[place].append(named)
     }
   }
+}
+
+/// Whether two runs of the same length are the same.
+private func areEqual(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Bool {
+  for index in 0..<a.count where a[index] != b[index] { return false }
+  return true
 }
 
 extension NameTable: Sendable where Entry: Sendable {}

@@ -20,24 +20,34 @@ package struct CallArguments {
   ///
   /// - Throws: ``TangoArgumentError``.
   func decode<each Argument: Decodable>() throws -> (repeat each Argument) {
+    try check(repeat (each Argument).self)
+    var place = first
+    return (repeat try next((each Argument).self, &place))
+  }
+
+  /// Whether the call has as many arguments as there are parameters.
+  fileprivate func check<each Argument>(_ types: repeat (each Argument).Type) throws {
     let count = count
-    var index = 0
-    func next<T: Decodable>(_ type: T.Type) throws -> T {
-      index += 1
-      if index > count, !(type is any OptionalType.Type) {
-        throw TangoArgumentError(name, expected: signature(repeat (each Argument).self), got: count)
-      }
-      do {
-        return try elements.decode(type, at: first + index - 1)
-      } catch let error as TangoTypeError {
-        throw TangoArgumentError(name, index: index, error)
+    var parameters = 0
+    for type in repeat each types {
+      parameters += 1
+      if parameters > count, !(type is any OptionalType.Type) {
+        throw TangoArgumentError(name, expected: signature(repeat each types), got: count)
       }
     }
-    let arguments: (repeat each Argument) = (repeat try next((each Argument).self))
-    guard count <= index else {
-      throw TangoArgumentError(name, expected: signature(repeat (each Argument).self), got: count)
+    guard count <= parameters else {
+      throw TangoArgumentError(name, expected: signature(repeat each types), got: count)
     }
-    return arguments
+  }
+
+  /// The argument at `place`, which is moved on.
+  fileprivate func next<T: Decodable>(_ type: T.Type, _ place: inout Int) throws -> T {
+    defer { place += 1 }
+    do {
+      return try elements.decode(type, at: place)
+    } catch let error as TangoTypeError {
+      throw TangoArgumentError(name, index: place - first + 1, error)
+    }
   }
 
   private func signature<each Argument>(_ types: repeat (each Argument).Type) -> String {
@@ -76,7 +86,7 @@ package protocol ResultReceiver: AnyObject {
 package typealias ResultsSender = @Sendable (any ResultReceiver) throws -> Void
 
 /// A Swift function as peers call it.
-package struct RemoteFunction: Sendable {
+package final class RemoteFunction: Sendable {
   package enum Body: Sendable {
     /// Runs on the event loop, and hands its results over at once.
     case direct(@Sendable (CallArguments, any ResultReceiver) throws -> Void)
@@ -88,6 +98,11 @@ package struct RemoteFunction: Sendable {
 
   package let path: String
   package let body: Body
+
+  init(path: String, body: Body) {
+    self.path = path
+    self.body = body
+  }
 }
 
 extension RemoteFunction.Body {
@@ -95,9 +110,12 @@ extension RemoteFunction.Body {
     _ body: @escaping @Sendable (repeat each Argument) throws -> (repeat each Result)
   ) -> Self {
     .direct { (call: CallArguments, receiver: any ResultReceiver) in
-      let arguments: (repeat each Argument) = try call.decode()
-      let results: (repeat each Result) = try body(repeat each arguments)
-      try send(repeat each results, to: receiver)
+      // Straight from place to place: a tuple of arguments would mean one more copy of each.
+      try call.check(repeat (each Argument).self)
+      var place = call.first
+      let results: (repeat each Result) =
+        try body(repeat try call.next((each Argument).self, &place))
+      _ = (repeat try receiver.result(each results))
     }
   }
 
@@ -108,16 +126,10 @@ extension RemoteFunction.Body {
       let arguments: (repeat each Argument) = try call.decode()
       return {
         let results: (repeat each Result) = try await body(repeat each arguments)
-        return { receiver in try send(repeat each results, to: receiver) }
+        return { receiver in _ = (repeat try receiver.result(each results)) }
       }
     }
   }
-}
-
-private func send<each Result: Encodable>(
-  _ results: repeat each Result, to receiver: any ResultReceiver
-) throws {
-  for result in repeat each results { try receiver.result(result) }
 }
 
 /// A result that the protocol has no form for.

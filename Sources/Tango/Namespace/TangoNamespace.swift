@@ -30,6 +30,8 @@ public struct TangoNamespace: Sendable {
 
   /// A table.
   package private(set) var root = Node.table(NameTable())
+  /// The functions once more, by their whole paths: most calls need no walk.
+  package private(set) var functions = NameTable<RemoteFunction>()
 
   public init() {}
 
@@ -136,10 +138,13 @@ public struct TangoNamespace: Sendable {
       .variable(
         Variable(
           read: { receiver in try receiver.result(try get()) }, write: write)))
+    functions[path] = nil
   }
 
   private mutating func add(_ path: String, _ body: RemoteFunction.Body) {
-    add(path, .function(RemoteFunction(path: path, body: body)))
+    let function = RemoteFunction(path: path, body: body)
+    add(path, .function(function))
+    functions[path] = function
   }
 
   /// - Precondition: the names are letters, digits and underscores (ASCII), as the protocol has them; tables and

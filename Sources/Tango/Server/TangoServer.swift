@@ -1,3 +1,4 @@
+import NIOConcurrencyHelpers
 import NIOConnection
 import NIOCore
 public import ServiceLifecycle
@@ -19,6 +20,7 @@ public final class TangoServer: Service {
   public let configuration: Configuration
   let observer = CallObserver("tango")
   private let listener: Listener<TangoServerHandler>
+  private let workspaces = NIOLockedValueBox<[ObjectIdentifier: ServerWorkspace]>([:])
 
   public init(_ namespace: TangoNamespace, configuration: Configuration = .init()) {
     self.namespace = namespace
@@ -46,4 +48,15 @@ public final class TangoServer: Service {
   /// Takes no more connections and calls, waits until the calls that run have been answered, at most
   /// ``Configuration/shutdownGrace``, and closes all connections.
   public func shutDown() async { await listener.shutDown() }
+
+  /// What the connections of an event loop share.
+  func workspace(of eventLoop: any EventLoop) -> ServerWorkspace {
+    workspaces.withLockedValue { workspaces in
+      let key = ObjectIdentifier(eventLoop)
+      if let known = workspaces[key] { return known }
+      let new = ServerWorkspace()
+      workspaces[key] = new
+      return new
+    }
+  }
 }

@@ -6,9 +6,8 @@ import NIOTLS
 import RPC
 
 /// A connection of a server: takes calls, carries them out one after the other, answers them.
-final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
+final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
   typealias InboundIn = ByteBuffer
-  typealias OutboundIn = ByteBuffer
 
   private enum State {
     /// The handshake, or the program's permission, is to come.
@@ -20,14 +19,14 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
 
   private let server: TangoServer
   private let configuration: TangoServer.Configuration
+  private let observer: CallObserver
+  private let workspace: ServerWorkspace
+  private let elements: MessageElements
   private var state = State.opening
   private var context: ChannelHandlerContext?
-  private var allocator = ByteBufferAllocator()
-  private var output = ByteBuffer()
   private let executor: EventLoopExecutor
   private var reader: FrameReader
   private var writer = TangoTextWriter()
-  private let elements = MessageElements()
   private var references: References<any TangoObject>
   /// Where the next result of the answer goes.
   private var nextElement = 2
@@ -35,11 +34,10 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
   private var running: Task<Void, Never>?
   private var handshakeTimer: Scheduled<Void>?
   /// The channel was told not to read on while the peer's calls wait.
-  private var owesRead = false
+  private var isPaused = false
   private var isReading = false
   /// The last answers are on their way.
   private var closesWhenSent = false
-  private var observer: CallObserver { server.observer }
 
   /// Bytes of answers that may wait for the peer to read them before its next call is taken.
   private static let mostUnsent = 64 << 10
@@ -48,6 +46,9 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
     self.server = server
     executor = EventLoopExecutor(eventLoop)
     configuration = server.configuration
+    observer = server.observer
+    workspace = server.workspace(of: eventLoop)
+    elements = workspace.elements
     reader = FrameReader(maxBytes: configuration.limits.frameBytes)
     references = References(limit: configuration.limits.references)
   }
@@ -57,10 +58,7 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
 
   // MARK: Opening
 
-  func handlerAdded(context: ChannelHandlerContext) {
-    self.context = context
-    allocator = context.channel.allocator
-  }
+  func handlerAdded(context: ChannelHandlerContext) { self.context = context }
   func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
 
   func channelActive(context: ChannelHandlerContext) {
@@ -123,17 +121,19 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
   func channelReadComplete(context: ChannelHandlerContext) {
     isReading = false
     flush()
-    context.fireChannelReadComplete()
+    pauseOrGoOn()
+    // No handler comes behind this one to be told.
   }
 
-  /// The peer is not read while its calls wait.
-  func read(context: ChannelHandlerContext) {
-    if isHeld { owesRead = true } else { context.read() }
-  }
-
-  private var isHeld: Bool {
-    reader.count > 64 << 10
+  /// A peer whose calls wait is not read.
+  private func pauseOrGoOn() {
+    let isToPause =
+      reader.count > 64 << 10
       && (running != nil || state != .serving || context?.channel.isWritable == false)
+    guard isToPause != isPaused, let context else { return }
+    isPaused = isToPause
+    context.channel.setOption(.autoRead, value: !isToPause)
+      .whenFailure { [weak self] in self?.refuse("cannot stop reading: \($0)") }
   }
 
   func channelWritabilityChanged(context: ChannelHandlerContext) {
@@ -145,10 +145,7 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
   private func proceed() {
     process()
     if !isReading { flush() }
-    if owesRead, !isHeld {
-      owesRead = false
-      context?.read()
-    }
+    pauseOrGoOn()
   }
 
   func channelInactive(context: ChannelHandlerContext) {
@@ -188,13 +185,7 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
     guard let context, !closesWhenSent else { return }
     let isLast = state == .ending && running == nil
     guard isLast || !writer.buffer.isEmpty else { return }
-    // The same memory again, unless the system has not taken yet what is in it.
-    output.clear(minimumCapacity: writer.buffer.count)
-    writer.buffer.withUnsafeBytes { _ = output.writeBytes($0) }
-    let buffer = output
-    if output.capacity > Self.mostUnsent { output = allocator.buffer(capacity: 0) }
-    writer.buffer.removeFirst(writer.buffer.count)
-    writer.buffer.shrink(keeping: Self.mostUnsent)
+    let buffer = takeAnswers()
     var sent: EventLoopPromise<Void>?
     if isLast {
       // Closing at once would lose what the system has not yet taken, of this and of what was written before.
@@ -203,6 +194,17 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
       sent!.futureResult.whenComplete { [weak self] _ in self?.context?.close(promise: nil) }
     }
     context.writeAndFlush(NIOAny(buffer), promise: sent)
+  }
+
+  private func takeAnswers() -> ByteBuffer {
+    // The same memory again, unless the system has not taken yet what is in it.
+    workspace.output.clear(minimumCapacity: writer.buffer.count)
+    writer.buffer.withUnsafeBytes { _ = workspace.output.writeBytes($0) }
+    writer.buffer.removeFirst(writer.buffer.count)
+    workspace.spare.giveBack(&writer.buffer)
+    let answers = workspace.output
+    if answers.capacity > Self.mostUnsent { workspace.output = ByteBuffer() }
+    return answers
   }
 
   // MARK: Calls
@@ -215,13 +217,18 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
         guard context?.channel.isWritable == true else { return }
       }
       do {
-        guard try reader.next(take) != nil else { return }
+        let isWaiting = try reader.takeFrames { body in
+          take(body)
+          return state == .serving && running == nil && writer.buffer.count <= Self.mostUnsent
+        }
+        if isWaiting { return }
       } catch {
         disconnect("\(error)")
       }
     }
   }
 
+  @inline(__always)
   private func take(_ body: UnsafeRawBufferPointer) {
     elements.removeAll()
     var sink = elements
@@ -238,6 +245,9 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
     guard case .string(let offset, let count) = elements[place] else {
       return respond(
         error: "tango server error: the request does not begin with the name of a function")
+    }
+    if let function = elements.withString(offset, count, { server.namespace.functions[$0] }) {
+      return perform(function, place, makesReference: makesReference)
     }
     var walk = NamespaceWalk(server.namespace)
     let hasNewValue = if case .null = elements[place + 1] { false } else { true }
@@ -271,8 +281,7 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
     case .table:
       respond(error: "tango server error: a table of functions cannot be sent")
     case .function(let function):
-      let arguments = CallArguments(name: function.path, elements: elements, first: place + 1)
-      perform(function.body, function.path, arguments, makesReference: makesReference)
+      perform(function, place, makesReference: makesReference)
     case .variable(let variable):
       let name = elements.value(at: place).description
       if makesReference { return respond(error: notAnObject) }
@@ -292,6 +301,11 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
     }
   }
 
+  private func perform(_ function: RemoteFunction, _ place: Int, makesReference: Bool) {
+    let arguments = CallArguments(name: function.path, elements: elements, first: place + 1)
+    perform(function.body, function.path, arguments, makesReference: makesReference)
+  }
+
   private var notAnObject: String {
     "tango.ref proxy did not create table nor userdata (but a value)"
   }
@@ -304,7 +318,11 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
       switch body {
       case .direct(let function):
         if makesReference { return respond(error: notAnObject) }
-        try observer.withSpan(path) { try write(true) { try function(arguments, self) } }
+        if observer.isTracing {
+          try observer.withSpan(path) { try write(true) { try function(arguments, self) } }
+        } else {
+          try write(true) { try function(arguments, self) }
+        }
         observer.record(path, since: begin, succeeded: true)
       case .async(let function):
         if makesReference { return respond(error: notAnObject) }
@@ -418,9 +436,9 @@ final class TangoServerHandler: ChannelDuplexHandler, @unchecked Sendable {
   }
 
   /// - Throws: when the results cannot be sent; then nothing was written.
-  private func write(
-    _ status: Bool, _ body: () throws -> Void
-  ) throws {
+  @inline(__always)
+  private func write(_ status: Bool, _ body: () throws -> Void) throws {
+    workspace.spare.lend(to: &writer.buffer)
     let waiting = writer.buffer.count
     let frame = LengthLineFraming.open(in: &writer.buffer)
     do {
@@ -468,7 +486,7 @@ extension TangoServerHandler: AcceptedConnection {
 extension TangoServerHandler: ResultReceiver {
   func result<Result: Encodable>(_ result: Result) throws {
     do {
-      writer.element(nextElement, try EncodedValue(result))
+      try writer.element(nextElement, encoding: result)
     } catch let error as EncodingError {
       throw UnsendableResult(index: nextElement - 1, error: error)
     }
