@@ -23,7 +23,7 @@ local server = processes.server('', [[
 
 local function connect()
   local peer = assert(socket.connect('localhost', server.port))
-  peer:settimeout(20)
+  peer:settimeout(60)
   return peer
 end
 
