@@ -540,6 +540,20 @@ test('calls that go on when their server has stopped', function()
   T.equal(own:url(), '')
 end)
 
+test('connections that end on both sides at once', function()
+  -- libzmq's thread must not be left waiting for somebody to tell of it: all would end.
+  for i = 1, 300 do
+    local own = tango.server.zmq.new{url = 'tcp://127.0.0.1:*', functab = {echo = function(...) return ... end}}
+    local con = connect{url = own:url(), timeout = 60}
+    T.equal(con.echo(i), i)
+    own:stop()
+    -- So that the server's end is told before, while or after the client closes.
+    local finish = socket.gettime() + i % 30 / 1e5
+    repeat until socket.gettime() >= finish
+    tango.close(con)
+  end
+end)
+
 T.test('without the library', function()
   local script = os.tmpname()
   local file = io.open(script, 'w')
