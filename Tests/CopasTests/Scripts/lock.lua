@@ -34,8 +34,10 @@ check.run(function()
   local l = lock.new()
   check.equal("a free lock takes no time", l:get(), 0)
   check.equal("re-entrance", l:get(), 0)
+  local waiting = 0
   for i = 1, 5 do
     copas.addthread(function()
+      waiting = waiting + 1
       waits[i] = l:get()
       order[#order + 1] = i
       if i == 3 then copas.pause(0.01) end
@@ -43,6 +45,8 @@ check.run(function()
       assert(l:release())
     end)
   end
+  -- What they wait counts from their turns on, which may come late.
+  check.await(function() return waiting == 5 end)
   copas.pause(0.02)
   l:release()
   check.equal("released once of twice", #order, 0)
@@ -70,6 +74,7 @@ check.run(function()
   check.ok("a negative one", not ok and text:find("value must be greater than or equal to 0, got: -1", 1, true) ~= nil, text)
   check.ok("nobody is left in the line", l:release() and l:get(0) == 0)
   copas.addthread(function() order = {l:get(math.huge)} end)
+  copas.pause()
   copas.pause(0.03)
   l:release()
   copas.pause()
