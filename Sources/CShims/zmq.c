@@ -13,6 +13,7 @@ enum {
   ZMQ_EVENTS = 15,
   ZMQ_LINGER = 17,
   ZMQ_MAXMSGSIZE = 22,
+  ZMQ_RCVHWM = 24,
   ZMQ_LAST_ENDPOINT = 32,
   ZMQ_IMMEDIATE = 39,
   ZMQ_IPV6 = 42,
@@ -131,14 +132,23 @@ int milonga_zmq_connect(void *socket, const char *url) {
 void *milonga_zmq_monitor(void *context, void *socket, const char *url) {
   if (zmq.socket_monitor(socket, url, ZMQ_EVENT_DISCONNECTED) != 0) return NULL;
   void *monitor = zmq.socket(context, ZMQ_PAIR);
-  if (!monitor) return NULL;
-  int linger = 0;
-  zmq.setsockopt(monitor, ZMQ_LINGER, &linger, sizeof linger);
-  if (zmq.connect(monitor, url) == 0) return monitor;
+  int none = 0;
+  if (monitor) {
+    zmq.setsockopt(monitor, ZMQ_LINGER, &none, sizeof none);
+    // No limit: nobody may look for long.
+    zmq.setsockopt(monitor, ZMQ_RCVHWM, &none, sizeof none);
+    if (zmq.connect(monitor, url) == 0) return monitor;
+  }
   int code = errno;
-  zmq.close(monitor);
+  milonga_zmq_end_monitor(socket, monitor);
   errno = code;
   return NULL;
+}
+
+// libzmq's thread waits until it can tell, for ever if there is nobody: so it has to be told first that it need not.
+void milonga_zmq_end_monitor(void *socket, void *monitor) {
+  zmq.socket_monitor(socket, NULL, 0);
+  if (monitor) zmq.close(monitor);
 }
 
 int milonga_zmq_lost(void *monitor) {

@@ -103,13 +103,16 @@ extension SocketLibrary {
     var start: Int64?
     while true {
       // A read that found less than it had room for emptied the socket: the next one begins with
-      // the wait. That saves a call of the system in each round of question and answer.
-      var isDrained = socket.pointee.isDrained && !socket.pointee.timeouts.isZero
+      // the wait. That saves a call of the system in each round of question and answer. Without a
+      // wait it asks again, and finds the end, if that is all there is: whoever waits by other means
+      // may not be told of it once more.
+      let waits = !socket.pointee.timeouts.isZero
+      var isDrained = socket.pointee.isDrained && waits
       let progress = socket.pointee.receive(
         pattern, pool: pool, mayRead: !isDrained,
         wasShort: {
           isDrained = true
-          return false
+          return !waits
         })
       socket.pointee.isDrained = isDrained
       switch progress {

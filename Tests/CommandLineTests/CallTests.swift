@@ -18,7 +18,7 @@ struct CallTests {
       kill(server, SIGTERM)
       #expect((try? waitForEnd(of: server)) == 0)
     }
-    let deadline = Date(timeIntervalSinceNow: 20)
+    let deadline = Date(timeIntervalSinceNow: 60)
     while try !home.read("stdout").hasSuffix("\n"), Date() < deadline { usleep(2000) }
     let line = try home.read("stdout")
     let port = try #require(line.firstMatch(of: /^listening on 127\.0\.0\.1:(\d+)\n/)?.1)

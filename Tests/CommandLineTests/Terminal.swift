@@ -34,7 +34,7 @@ final class Terminal {
   }
 
   /// Waits until the program has written `text`, and consumes all up to its end.
-  func expect(_ text: String, seconds: Double = 20) throws {
+  func expect(_ text: String, seconds: Double = 60) throws {
     let deadline = Date(timeIntervalSinceNow: seconds)
     while true {
       if let range = unread.range(of: text) {
@@ -59,7 +59,7 @@ final class Terminal {
 
   private func readSome() -> Bool {
     var descriptors = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-    guard poll(&descriptors, 1, 10_000) > 0 else { return false }
+    guard poll(&descriptors, 1, 60_000) > 0 else { return false }
     var bytes = [UInt8](repeating: 0, count: 4096)
     let count = read(descriptor, &bytes, bytes.count)
     guard count > 0 else { return false }

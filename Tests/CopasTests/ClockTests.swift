@@ -52,7 +52,7 @@ struct ClockTests {
         "LD_PRELOAD": place.path + "/clock.so", "MILONGA_READINESS": backend,
         // AddressSanitizer wants to be the first library.
         "ASAN_OPTIONS": "verify_asan_link_order=0",
-      ], seconds: 60)
+      ])
     #expect(outcome.status == 0, "\(outcome)")
     #expect(outcome.output == "backwards\nall in time\n", "\(outcome)")
   }
@@ -70,7 +70,7 @@ struct ClockTests {
       local start = monotonic()
       local results = table.pack(body(...))
       local taken = monotonic() - start
-      assert(taken >= seconds - 0.002 and taken < seconds + 10, taken)
+      assert(taken >= seconds - 0.002 and taken < seconds + 60, taken)
       waits = waits + 1
       return table.unpack(results, 1, results.n)
     end
@@ -82,17 +82,17 @@ struct ClockTests {
 
     copas.loop(function()
       local slept = takes(0.03, copas.pause, 0.03)
-      assert(slept >= 0.028 and slept < 10, slept)
+      assert(slept >= 0.028 and slept < 60, slept)
       local me = coroutine.running()
       copas.timeout(0.03, copas.wakeup)
       slept = takes(0.03, copas.pauseforever)
-      assert(slept >= 0.028 and slept < 10, slept)
+      assert(slept >= 0.028 and slept < 60, slept)
       client:settimeout(0.03)
       assert(select(2, takes(0.03, client.receive, client)) == 'timeout')
       lock:get()
       copas.addthread(function()
         local got, problem, waited = takes(0.03, lock.get, lock, 0.03)
-        assert(not got and problem == 'timeout' and waited >= 0.028 and waited < 10, waited)
+        assert(not got and problem == 'timeout' and waited >= 0.028 and waited < 60, waited)
         assert(select(2, takes(0.03, semaphore.take, semaphore, 1, 0.03)) == 'timeout')
         assert(select(2, takes(0.03, queue.pop, queue, 0.03)) == 'timeout')
         copas.wakeup(me)

@@ -253,8 +253,9 @@ struct SocketTests {
     // As the original tango sends its calls: each would take some 40 ms.
     let rounds = 60
     try Peers.with(.tcp(host)) { peers in
-      let elapsed = seconds {
-        for _ in 0..<rounds {
+      // Others may take the processor in some of them.
+      var times = (0..<rounds).map { _ in
+        seconds {
           _ = peers.near.send([1])
           _ = peers.near.send([2])
           var bytes = 0
@@ -267,7 +268,8 @@ struct SocketTests {
           #expect(peers.near.receive(atLeast: 1) == Received(bytes: [3]))
         }
       }
-      #expect(elapsed < Double(rounds) * 0.04 / 2)
+      times.sort()
+      #expect(times[rounds / 2] < 0.04 / 2)
     }
   }
 

@@ -14,7 +14,7 @@ let loopbackHosts: [String] = ["127.0.0.1", "::1"].filter { host in
 }
 
 /// How long a test waits for what has to come, in milliseconds.
-let patience: Int32 = 10_000
+let patience: Int32 = 60_000
 
 /// Two connected sockets, closed at the end of ``with(_:_:)``.
 final class Peers {

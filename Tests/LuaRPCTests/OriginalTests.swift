@@ -20,6 +20,6 @@ struct OriginalTests {
     environment["MILONGA_RPC_ORIGINAL"] = folder
     checkReport(
       try LuaHost.milonga.run(
-        [script.path, side], in: Workplace(), environment: environment, seconds: 60))
+        [script.path, side], in: Workplace(), environment: environment))
   }
 }

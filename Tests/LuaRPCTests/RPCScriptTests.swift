@@ -32,7 +32,7 @@ struct ScriptRun: Sendable, CustomTestStringConvertible {
     var environment = script.environment
     environment["MILONGA_READINESS"] = readiness
     var outcome = try host.run(
-      [script.path], in: Workplace(), environment: environment, seconds: 100)
+      [script.path], in: Workplace(), environment: environment)
     if ["bad_input", "tls"].contains(script.name) {
       // Its own peers tell of those that break the rules.
       outcome.errors = outcome.errors.split(separator: "\n")

@@ -34,7 +34,7 @@ struct ConnectAttemptTests {
       case .failed(let failure): return (failure, socket.pointee)
       case .wait:
         var polled = pollfd(fd: socket.pointee.descriptor, events: Int16(POLLOUT), revents: 0)
-        poll(&polled, 1, 5000)
+        poll(&polled, 1, 60_000)
       }
     }
   }

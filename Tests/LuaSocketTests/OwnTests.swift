@@ -11,7 +11,7 @@ struct OwnTests {
   func script(_ script: Script) throws {
     let seed = UInt32.random(in: 0...UInt32.max)
     let outcome = try Workplace().run(
-      .milonga, [script.path, String(seed)], environment: script.environment, seconds: 60)
+      .milonga, [script.path, String(seed)], environment: script.environment)
     #expect(outcome.status == 0, "seed \(seed): \(outcome)")
     #expect(outcome.errors == "")
     let path = script.path.replacingOccurrences(of: ".lua", with: ".txt")

@@ -41,7 +41,7 @@ struct ScriptRun: Sendable, CustomTestStringConvertible {
     var environment = script.environment
     environment["TANGO_SERVER"] = server
     let outcome = try host.run(
-      [script.path], in: Workplace(), environment: environment, seconds: 100)
+      [script.path], in: Workplace(), environment: environment)
     let report = ScriptReport(outcome.output)
     for failure in report.failures { Issue.record("\(failure)") }
     #expect(

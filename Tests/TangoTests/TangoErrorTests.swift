@@ -170,7 +170,7 @@ import Testing
     namespace.register("wait") { () async throws -> String in
       isRunning.continuation.yield()
       defer { wasCancelled.continuation.yield(Task.isCancelled) }
-      try await Task.sleep(for: .seconds(60))
+      try await Task.sleep(for: .seconds(600))
       return "never"
     }
     var configuration = TangoServer.Configuration.forTests

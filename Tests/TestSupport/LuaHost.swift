@@ -32,7 +32,7 @@ public enum LuaHost: String, Sendable, CustomStringConvertible {
   /// Runs a command line in a session of its own, so that no server stays behind.
   public func run(
     _ arguments: [String], in place: Workplace, folder: String = ".",
-    environment: [String: String] = [:], seconds: Double = 90
+    environment: [String: String] = [:], seconds: Double = 300
   ) throws -> Outcome {
     let variables = environment.merging(["MILONGA": Program.milonga.path]) { $1 }
     let shell = ["-c", "cd \"$0\" && exec \"$@\"", folder]

@@ -72,7 +72,7 @@ public enum Program: String, Sendable {
 }
 
 /// Waits for a process to end: its exit status, or minus the signal that killed it.
-public func waitForEnd(of process: pid_t, seconds: Double = 90) throws -> Int32 {
+public func waitForEnd(of process: pid_t, seconds: Double = 300) throws -> Int32 {
   let deadline = Date(timeIntervalSinceNow: seconds)
   while true {
     var status: Int32 = 0
@@ -167,7 +167,7 @@ public final class Workplace {
   ///   and left behind.
   public func run(
     _ program: Program, _ arguments: [String], input: String = "",
-    environment: [String: String] = [:], seconds: Double = 90, session: Bool = false
+    environment: [String: String] = [:], seconds: Double = 300, session: Bool = false
   ) throws -> Outcome {
     let process = try start(
       program, arguments, input: input, environment: environment, session: session)

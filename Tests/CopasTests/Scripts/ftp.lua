@@ -26,7 +26,7 @@ end
 local function transfer(c, session, move)
   c:send "150 opening\r\n"
   local data = opendata(session)
-  data:settimeout(10)
+  data:settimeout(60)
   move(data)
   data:close()
   session.accepted, session.where, session.over = nil, nil, true
@@ -78,8 +78,8 @@ end)
 local function at(path) return ("ftp://localhost:%d/%s"):format(port, path) end
 
 check.equal("a module and a field of copas", require "copas.ftp", ftp)
-ftp.TIMEOUT, ftp.USER = 10, "tester"
-check.ok("settings are the same", original.TIMEOUT == 10 and original.USER == "tester")
+ftp.TIMEOUT, ftp.USER = 60, "tester"
+check.ok("settings are the same", original.TIMEOUT == 60 and original.USER == "tester")
 
 check.run(function()
   check.equal("get", ftp.get(at "small.txt;type=i"), "one\r\ntwo\r\n")

@@ -9,8 +9,7 @@ local SECONDS = 0.3
 
 local ends, open = {}, 0
 local block = ("flood "):rep(10000)
-local server, port = check.listener()
-copas.addserver(server, copas.handler(function(c)
+local handler = copas.handler(function(c)
   open = open + 1
   c:setoption("send-buffer-size", 16 * 1024)
   local line, why, partial
@@ -24,14 +23,19 @@ copas.addserver(server, copas.handler(function(c)
   until why
   ends[#ends + 1] = why .. ":" .. partial
   open = open - 1
-end), SECONDS)
+end)
+local server, port = check.listener()
+copas.addserver(server, handler, SECONDS)
+-- Serves those who must not be given up when the machine is slow.
+local patient, patientPort = check.listener()
+copas.addserver(patient, handler, 100)
 
-local function connect(first)
+local function connect(first, other)
   local c = copas.wrap(socket.tcp4())
   -- So that buffers are soon full.
   c:setoption("recv-buffer-size", 16 * 1024)
-  c:settimeout(30)
-  assert(c:connect("127.0.0.1", port))
+  c:settimeout(100)
+  assert(c:connect("127.0.0.1", other or port))
   if first then c:send(first) end
   return c
 end
@@ -66,14 +70,14 @@ local function visit(what, client)
       left = left - 1
     end)
   end
-  local good, rounds, most = connect(), 0, 0
+  local good, rounds, most = connect(nil, patientPort), 0, 0
   repeat
     good:send("round\n")
     assert(good:receive() == "round", what)
     rounds = rounds + 1
     if rounds % 5 == 0 then most = math.max(most, resident()) end
     copas.pause(0.001)
-  until left == 0 and open == 1
+  until left == 0 and open == 1 and rounds >= 5
   good:close()
   while open > 0 do copas.pause(0.001) end
   collectgarbage()
@@ -110,12 +114,12 @@ check.run(function()
 
   local started = copas.gettime()
   visit("ones that reset in a line", function(i)
-    local c = connect("half a li")
+    local c = connect("half a li", patientPort)
     copas.pause(i * 0.004)
     check.reset(c)
   end)
   check.equal("they end at once, with what they said", ended "^closed:half a li$", EACH)
-  check.ok("not by a timeout", copas.gettime() - started < EACH * 0.004 + 5)
+  check.ok("not by a timeout", copas.gettime() - started < 50)
 
   visit("ones that never read", function()
     local c = connect "flood\n"
@@ -139,5 +143,6 @@ check.run(function()
   check.equal("and gives up", ended "^timeout:%d+", EACH)
 
   copas.removeserver(server)
+  copas.removeserver(patient)
 end)
 check.ok("nothing is left", copas.finished())

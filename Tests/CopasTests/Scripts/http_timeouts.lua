@@ -16,7 +16,7 @@ end
 
 local function timesout(what, request, least)
   local ok, err, seconds = timed(request)
-  check.ok(what, ok == nil and err == "timeout" and seconds >= least - 0.002 and seconds < 5, ok, err, seconds)
+  check.ok(what, ok == nil and err == "timeout" and seconds >= least - 0.002 and seconds < 60, ok, err, seconds)
 end
 
 local silent = web.listen(function(c) c:receive "*a" end)
@@ -42,9 +42,10 @@ local slowchunks = web.serve(function(c)
     copas.pause(0.02)
   end
 end)
+local isOver = false
 local deaf = web.listen(function(c)
   c:receive(1)
-  copas.pause(0.5)
+  while not isOver do copas.pause(0.02) end
 end)
 
 -- A server that accepts nobody, whose queue is full.
@@ -77,14 +78,14 @@ check.run(function()
   timesout("half a body", {url = at(halfway), timeout = 0.05}, 0.05)
   timesout("half of the chunks", {url = at(inchunks), timeout = 0.05}, 0.05)
   timesout("sending", {url = at(deaf), method = "PUT", source = endless, timeout = 0.05}, 0.05)
-  check.ok("others go on", ticks > 10, ticks)
+  check.ok("others go on", ticks >= 5, ticks)
 
   ---------------------------------------------------------------- a number for each phase
   timesout("connect, alone", {url = at(fullport), timeout = {connect = 0.05}}, 0.05)
   timesout("receive, alone", {url = at(silent), timeout = {receive = 0.05}}, 0.05)
   timesout("send, alone", {url = at(deaf), method = "PUT", source = endless, timeout = {send = 0.05}}, 0.05)
   http.TIMEOUT = 0.1
-  timesout("the others have TIMEOUT", {url = at(silent), timeout = {connect = 5, send = 5}}, 0.1)
+  timesout("the others have TIMEOUT", {url = at(silent), timeout = {connect = 60, send = 60}}, 0.1)
   timesout("and all without any", {url = at(silent)}, 0.1)
   timesout("of the simple form, too", at(silent), 0.1)
   http.TIMEOUT = 60
@@ -97,7 +98,7 @@ check.run(function()
   ---------------------------------------------------------------- a byte at a time
   timesout("a head that trickles in", {url = at(trickling), timeout = 0.2}, 0.2)
   timesout("the head of a chunk, too", {url = at(slowchunks), timeout = 0.2}, 0.2)
-  check.equal("in time", timed {url = at(trickling), timeout = {receive = 5}}, 1)
+  check.equal("in time", timed {url = at(trickling), timeout = {receive = 60}}, 1)
 
   ---------------------------------------------------------------- what is left
   local slept = false
@@ -119,16 +120,22 @@ check.run(function()
   while not slept do copas.pause(0.005) end
   -- Sources and sinks may take their time.
   local fast = web.serve(function(c, request) web.text(c, request.body) end)
-  local left = 3
-  check.equal("the program's own time does not count", select(2, http.request {
-    url = at(fast), method = "PUT", timeout = 0.05,
-    source = function()
-      left = left - 1
-      copas.pause(0.07)
-      return left > 0 and "x" or nil
-    end,
-    sink = ltn12.sink.null(),
-  }), 200)
+  -- The server and the system may take too much.
+  local start, status = socket.gettime(), nil
+  repeat
+    local left = 3
+    status = select(2, http.request {
+      url = at(fast), method = "PUT", timeout = 0.05,
+      source = function()
+        left = left - 1
+        copas.pause(0.07)
+        return left > 0 and "x" or nil
+      end,
+      sink = ltn12.sink.null(),
+    })
+  until status ~= "timeout" or socket.gettime() > start + 60
+  check.equal("the program's own time does not count", status, 200)
+  isOver = true
   copas.removethread(ticker)
   web.stop()
 end)

@@ -96,7 +96,7 @@ check.run(function()
   check.ok("a server without TLS", result(at(plain)):find "^TLS/SSL handshake failed: ")
   local start = socket.gettime()
   check.equal("a handshake that takes too long", result {url = at(silent), timeout = 0.05}, "timeout")
-  check.ok("ends in time", socket.gettime() - start < 5)
+  check.ok("ends in time", socket.gettime() - start < 50)
   check.equal("refused", result(at(check.freePort())), "connection refused")
   check.equal("proxy", result {url = at(port), proxy = "http://localhost:" .. plain}, "proxy not supported")
 

@@ -85,10 +85,11 @@ check.run(function()
   copas.addserver(server, function(skt) kept = skt end)
   local c = socket.connect("127.0.0.1", port)
   copas.receive(c)
-  local closed = kept:getfd() == -1
+  local closed, first = kept:getfd() == -1, kept
   c:close()
   copas.autoclose = false
   c = socket.connect("127.0.0.1", port)
+  check.await(function() return kept ~= first end)
   copas.settimeout(c, 0.02)
   local _, why = copas.receive(c)
   check.ok("autoclose", closed and why == "timeout" and kept:getfd() >= 0, closed, why)

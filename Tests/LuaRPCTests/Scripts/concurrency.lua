@@ -1,6 +1,7 @@
 -- Many calls at a time, in both directions.
 
 local copas = require 'copas'
+local gate = require 'gate'
 local rpc = require 'rpc'
 local socket = require 'socket'
 local T = require 'testing'
@@ -8,6 +9,7 @@ local test = T.test
 
 function later(seconds, ...) copas.pause(seconds) return ... end
 function echo(...) return ... end
+hold = gate.hold
 
 local server = assert(rpc.newserveronly('localhost', 0))
 local port = select(2, server:getsockname())
@@ -56,9 +58,16 @@ local function run()
   test('answers come in any order', function()
     local client = assert(rpc.newclient('localhost', port))
     local order = {}
-    all(5, function(i)
-      local answer = client:call('later', (6 - i) * 0.02, i)
-      order[#order + 1] = answer
+    all(6, function(i)
+      if i < 6 then
+        local answer = client:call('hold', i)
+        order[#order + 1] = answer
+        return
+      end
+      for key = 5, 1, -1 do
+        gate.release(1, key)
+        while #order < 6 - key do copas.pause(0.001) end
+      end
     end)
     T.equal(order, {5, 4, 3, 2, 1})
     client:close()
@@ -68,19 +77,22 @@ local function run()
     local client = assert(rpc.newclient('localhost', port))
     local finished = {}
     for i = 1, 256 do
-      copas.addthread(function() client:call('later', i == 100 and 0.05 or 0.3) finished[i] = true end)
+      copas.addthread(function() client:call('hold', i == 100 and 'first' or 'others') finished[i] = true end)
     end
     local answered
     copas.addthread(function() answered = client:call('echo', 'late') end)
+    gate.holding(255, 'others')
     copas.pause(0.02)
     T.equal(answered, nil)
+    gate.release(1, 'first')
     while not answered do copas.pause(0.005) end
     T.equal({answered, finished[100], finished[99]}, {'late', true, nil})
+    gate.release(255, 'others')
     -- Those that wait for a number hear of the end, too.
     local ends = 0
     for _ = 1, 300 do
       copas.addthread(function()
-        local _, reason = client:call('later', 10)
+        local _, reason = client:call('later', 100)
         if reason == 'closed' then ends = ends + 1 end
       end)
     end
@@ -93,10 +105,12 @@ local function run()
     local client = assert(rpc.newclient('localhost', port))
     local threads = {}
     for i = 1, 300 do
-      threads[i] = copas.addthread(function() client:call('later', 0.05, i) end)
+      threads[i] = copas.addthread(function() client:call('hold', 'removed', i) end)
     end
     copas.pause(0.01)
     for i = 1, 300, 2 do copas.removethread(threads[i]) end
+    gate.release(256, 'removed')
+    copas.addthread(function() gate.release(22, 'removed') end)
     all(300, function(i) T.equal(client:call('echo', i), i) end)
     client:close()
   end)
@@ -128,11 +142,12 @@ local function run()
   end)
 
   test('a call with a timeout', function()
-    local client = assert(rpc.newclient('localhost', port, {timeout = 0.05}))
-    T.equal(T.list(client:call('later', 0.2, 'x')), T.list(nil, 'timeout'))
-    all(300, function(i) T.equal(client:call('echo', i), i) end)
-    copas.pause(0.2)
-    T.equal(client:call('echo', 'again'), 'again')
+    local client = T.patiently(function() return assert(rpc.newclient('localhost', port, {timeout = 0.1})) end)
+    T.equal(T.list(client:call('hold', 'timeout')), T.list(nil, 'timeout'))
+    local function answers(i) T.patiently(function(j) T.equal({client:call('echo', i, j)}, {i, j}) end) end
+    all(300, answers)
+    gate.release(1, 'timeout')
+    answers 'again'
     client:close()
   end)
 
@@ -147,12 +162,13 @@ local function run()
 
   test('a function that starts threads which wait does not hold up the connection', function()
     local a, b = pair()
-    function starts() copas.addthread(function() copas.pause(0.2) end) copas.pause(0.2) return 'started' end
+    function starts() copas.addthread(function() hold 'thread' end) return hold 'started' end
     local result
     copas.addthread(function() result = a:call 'starts' end)
-    local start = socket.gettime()
     for i = 1, 50 do T.equal(a:call('echo', i), i) end
-    assert(socket.gettime() - start < 0.15, 'held up')
+    T.equal(result, nil)
+    gate.release(1, 'thread')
+    gate.release(1, 'started')
     while not result do copas.pause(0.005) end
     a:close()
     b:close()
@@ -161,8 +177,10 @@ local function run()
   test('someone else wakes a caller', function()
     local client = assert(rpc.newclient('localhost', port))
     local result
-    local thread = copas.addthread(function() result = client:call('later', 0.05, 'right') end)
+    local thread = copas.addthread(function() result = client:call('hold', 'right') end)
     for _ = 1, 5 do copas.pause(0.002) copas.wakeup(thread) end
+    T.equal(result, nil)
+    gate.release(1, 'right')
     while not result do copas.pause(0.005) end
     T.equal(result, 'right')
     client:close()

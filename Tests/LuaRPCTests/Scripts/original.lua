@@ -78,7 +78,7 @@ if arg[1] == 'server' then
       test('a call takes no longer than it must', function()
         -- 84 ms each, if nobody acknowledged at once.
         local seconds = peer:call('measure', 200)
-        assert(seconds < 1, seconds .. ' s')
+        assert(seconds < 0.04, seconds .. ' s')
       end)
       peer:close()
       copas.removeserver(l)
@@ -96,13 +96,18 @@ else
     peer = assert(rpc.newclient('127.0.0.1', port))
     calls 'the original is the server, in a Copas thread'
     test('a call takes no longer than it must', function()
-      local start = socket.gettime()
-      for i = 1, 200 do T.equal(peer:call('add', i, 1), i + 1) end
-      assert(socket.gettime() - start < 1, socket.gettime() - start .. ' s')
+      local times = {}
+      for i = 1, 200 do
+        local start = socket.gettime()
+        T.equal(peer:call('add', i, 1), i + 1)
+        times[i] = socket.gettime() - start
+      end
+      table.sort(times)
+      assert(times[50] < 0.04, times[50] .. ' s')
     end)
     test('the end in the middle of a call', function()
       local results
-      local thread = copas.addthread(function() results = T.list(peer:call('later', 10)) end)
+      local thread = copas.addthread(function() results = T.list(peer:call('later', 100)) end)
       copas.pause(0.05)
       process:stop()
       while not results do copas.pause(0.005) end

@@ -7,7 +7,7 @@ local smtp = require "socket.smtp"
 local ltn12 = require "ltn12"
 
 local MEMORY = 8192 -- KB that one exchange may take
-local SECONDS = 10  -- and how long
+local SECONDS = 60  -- and how long
 local TIMEOUT = 0.3 -- where it is the timeout that ends it
 
 ---------------------------------------------------------------- the servers

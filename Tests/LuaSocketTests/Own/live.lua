@@ -124,7 +124,7 @@ copas.addthread(function()
     copas.sleep(0)
   end
 end)
-copas.loop(30)
+copas.loop(100)
 
 for _, name in ipairs { "http", "ftp", "smtp", "finalizer", "source" } do assert(done[name], name) end
 assert(waits > 20, waits)

@@ -1,7 +1,11 @@
+local socket = require "socket"
 local t = require "show"
 
 local client, peer = t.pair()
-local function sent(bytes) assert(peer:send(bytes)) end
+local function sent(bytes)
+  assert(peer:send(bytes))
+  socket.select({client}, nil, 30)
+end
 
 -- counts
 sent "0123456789"
@@ -83,7 +87,7 @@ end
 -- to the end
 local large = ("0123456789abcdef"):rep(4096)
 sent(large:sub(1, 50000))
-client:settimeout(5)
+client:settimeout(60)
 t.show("large count", client:receive(50000))
 sent(large:sub(1, 30000) .. "\n" .. large:sub(1, 100))
 t.show("large line", client:receive())

@@ -49,7 +49,7 @@ local _, port = receiver:getsockname()
 t.show("join", receiver:setoption("ip-add-membership", membership))
 t.show("if", sender:setoption("ip-multicast-if", "127.0.0.1"), sender:getoption("ip-multicast-if"))
 t.show("loop", sender:setoption("ip-multicast-loop", true), sender:setoption("ip-multicast-ttl", 1))
-receiver:settimeout(2)
+receiver:settimeout(60)
 t.show("to the group", sender:sendto("all", group4, port), (receiver:receivefrom()))
 t.show("leave", receiver:setoption("ip-drop-membership", membership))
 -- Without the option a broadcast is refused.

@@ -87,8 +87,8 @@ show("afterwards", bound:getfd())
 
 -- datagrams
 local a, b = unix.dgram(), unix.dgram()
-a:settimeout(5)
-b:settimeout(5)
+a:settimeout(60)
+b:settimeout(60)
 show("unnamed", a:getsockname(), a.class)
 show("bind", a:bind(path "a"), a:getsockname(), a.class)
 show("sendto", b:sendto("from nowhere", path "a"))
@@ -118,6 +118,20 @@ local c = unix.dgram()
 c:close()
 show("closed", c:sendto("x", path "a"))
 show("timeout", select(2, a:settimeout(0), a:receive()))
+
+-- What was sent and the end, without waiting for either.
+for _, pattern in ipairs {"*a", "*l", 5, 3} do
+  local listening, near = unix.stream(), unix.stream()
+  listening:bind(path("ending " .. pattern))
+  listening:listen()
+  near:connect(path("ending " .. pattern))
+  local far = listening:accept()
+  near:send("abc")
+  near:close()
+  far:settimeout(0)
+  show("the end with the last bytes", far:receive(pattern))
+  show("the end", far:receive(pattern))
+end
 
 -- readiness
 show("select", #socket.select({server, a}, nil, 0))

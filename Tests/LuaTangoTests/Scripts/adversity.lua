@@ -85,12 +85,12 @@ for _, back in ipairs(back) do
     small:stop()
     -- A client that takes less than its server sends.
     for _, size in ipairs{2000, 3000000} do
-      con = connect{max_frame_bytes = 1000, timeout = 10, reconnect = true}
+      con = connect{max_frame_bytes = 1000, timeout = 60, reconnect = true}
       local start = socket.gettime()
       local reason = T.fails(nil, con.string.rep, 'x', size)
       assert(reason:find 'longer than' or reason:find 'closed', reason)
       T.equal(con.add(1, 2), 3)
-      assert(socket.gettime() - start < 5)
+      assert(socket.gettime() - start < 30)
     end
   end)
 
@@ -114,7 +114,7 @@ for _, back in ipairs(back) do
     for i = 1, 20 do tango.ref(con.make) end
     collectgarbage()
     collectgarbage()
-    local deadline = socket.gettime() + 10
+    local deadline = socket.gettime() + 60
     while witness.living() > before and socket.gettime() < deadline do copas.pause(0.002) end
     T.equal(witness.living(), before)
     T.equal(con.add(1, 2), 3)
@@ -144,13 +144,13 @@ for _, back in ipairs(back) do
     end
     collectgarbage()
     collectgarbage()
-    local deadline = socket.gettime() + 10
+    local deadline = socket.gettime() + 60
     while witness.living() > before and socket.gettime() < deadline do pause(0.002) end
     T.equal(witness.living(), before)
   end)
 
   test('a call where nothing can wait', function()
-    local con = connect{timeout = 10}
+    local con, witness = connect{timeout = 60}, connect()
     local others = 0
     copas.addthread(function()
       for i = 1, 30 do
@@ -166,7 +166,8 @@ for _, back in ipairs(back) do
     -- What need not wait works.
     local futures = {}
     ;('abc'):gsub('.', function(c) futures[#futures + 1] = con.async.echo(c) end)
-    T.fails('attempt to yield', string.gsub, 'x', 'x', function() return con.async.later(0.05):get() end)
+    T.fails('attempt to yield', string.gsub, 'x', 'x', function() return con.async.hold():get() end)
+    witness.release(1)
     for i, c in ipairs{'a', 'b', 'c'} do T.equal(futures[i]:get(), c) end
     T.equal(('abc'):gsub('.', function(c) return futures[1]:get() end), 'aaa')
     while others < 30 do copas.pause(0.001) end
@@ -175,8 +176,8 @@ for _, back in ipairs(back) do
   end)
 
   test('a deadline that passes for two who wait for one future', function()
-    local con = connect{timeout = 0.1}
-    local future, told = con.async.later(0.3), 0
+    local con, witness = T.patiently(function() return connect{timeout = 0.1} end), connect()
+    local future, told = con.async.hold(), 0
     for _ = 1, 2 do
       copas.addthread(function()
         T.fails('timeout', future.get, future)
@@ -185,8 +186,8 @@ for _, back in ipairs(back) do
     end
     T.fails('timeout', future.get, future)
     while told < 2 do copas.pause(0.001) end
-    copas.pause(0.3)
-    T.equal(con.echo 'then', 'then')
+    witness.release(1)
+    T.patiently(function(i) T.equal(con.echo(i), i) end)
   end)
 
   test('no deadline, and those who wait are known to nobody else', function()
@@ -219,9 +220,12 @@ for _, back in ipairs(back) do
       for i = 1, 5 do copas.removethread(victims[i]) end
       T.equal(con.echo 'x', 'x')
     end
-    copas.pause(0.01)
+    -- Over ZeroMQ this may be answered before those are whose caller has gone.
     T.equal(con.echo 'x', 'x')
-    T.equal(kept(), before)
+    processes.waitFor('the answers that are nobody\'s', function()
+      copas.pause(0.001)
+      return kept() == before
+    end)
   end)
 
   both('calls and futures leave nothing behind', function()
@@ -257,7 +261,7 @@ for _, back in ipairs(back) do
         collectgarbage()
         n = descriptors()
         return n <= limit
-      end, 5)
+      end)
       return n
     end
     for _ = 1, 5 do visit() end
@@ -269,17 +273,17 @@ for _, back in ipairs(back) do
   end)
 
   test('a function ends its own thread', function()
-    local con = connect{timeout = 10, reconnect = true}
+    local con = connect{timeout = 60, reconnect = true}
     local start = socket.gettime()
     local reason = T.fails(nil, con.leave)
     assert(reason:find 'closed' or reason:find 'the call was ended', reason)
-    assert(socket.gettime() - start < 5)
+    assert(socket.gettime() - start < 30)
     T.equal(con.add(1, 2), 3)
   end)
 
   both('an answer that cannot be serialized, and not even the error', function()
     local broken = back.start "serialize = function() error 'never' end"
-    local con = back.connect(broken, {timeout = 10})
+    local con = back.connect(broken, {timeout = 60})
     local reason = T.fails(nil, con.add, 1, 2)
     T.contains(reason, 'its answer could not be serialized')
     broken:stop()
@@ -292,7 +296,7 @@ local socketBack = back[1]
 
 threads.test('a reader has its answer while others wait for room', function()
   local server = socketBack.start()
-  local con = socketBack.connect(server, {timeout = 20})
+  local con = socketBack.connect(server, {timeout = 60})
   local text, left, futures = ('x'):rep(1000000), 40, {}
   local first
   copas.addthread(function() first = con.later(0.1, 'first') end)
@@ -304,7 +308,7 @@ threads.test('a reader has its answer while others wait for room', function()
     end)
   end
   local start = socket.gettime()
-  while left > 0 and socket.gettime() < start + 10 do copas.pause(0.005) end
+  while (left > 0 or not first) and socket.gettime() < start + 60 do copas.pause(0.005) end
   T.equal(left, 0, 'threads that wait')
   T.equal(first, 'first')
   for i = 1, 80 do assert(futures[i]:get() == text) end
@@ -314,7 +318,7 @@ end)
 threads.test('who waits for room gives up in time', function()
   local deaf = assert(socket.bind('127.0.0.1', 0))
   local _, port = deaf:getsockname()
-  local con = tango.client.socket.connect{port = port, timeout = 0.2}
+  local con = T.patiently(function() return tango.client.socket.connect{port = port, timeout = 0.2} end)
   local text, told = ('x'):rep(8000000), 0
   for i = 1, 4 do
     copas.addthread(function()
@@ -330,13 +334,13 @@ end)
 
 T.test('idle_timeout, and a client that does not read', function()
   local server = socketBack.start 'idle_timeout = 0.1'
+  local before = server:descriptors()
   local raw = assert(socket.connect('127.0.0.1', server.port))
   raw:send(('26\n{"string.rep","x",9000000}'):rep(3))
   local lines = server:errorLines(1)
   T.contains(lines[1], 'nothing came for 0.1 seconds')
-  local before = server:descriptors()
-  -- It was not closed in the middle of an answer, but does not stay either.
-  processes.waitFor('the end of the connection', function() return server:descriptors() < before end)
+  -- It is not closed in the middle of an answer, but does not stay either.
+  processes.waitFor('the end of the connection', function() return server:descriptors() <= before end)
   T.equal(#server:errorLines(1), 1)
   raw:close()
   server:stop()

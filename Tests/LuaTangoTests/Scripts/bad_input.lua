@@ -11,12 +11,12 @@ local server = processes.server('max_frame_bytes = 4000000, max_depth = 50', [[
   evaluated = false
   function evaluate() evaluated = true return 'evaluated' end
 ]])
-local witness = tango.client.socket.connect{port = server.port, timeout = 20}
+local witness = tango.client.socket.connect{port = server.port, timeout = 60}
 local logged = 0
 
 local function raw()
   local peer = assert(socket.connect('127.0.0.1', server.port))
-  peer:settimeout(20)
+  peer:settimeout(60)
   return peer
 end
 
@@ -236,7 +236,7 @@ local function expectMemory(before, kilobytes)
   local ok = pcall(processes.waitFor, '', function()
     memory, lua = settledMemory()
     return memory < 1.5 * before + (24 << 20) and lua < kilobytes + 100
-  end, 5)
+  end)
   if not ok then
     error(('%d bytes became %d, and those of Lua %g KB became %g'):format(
       before, memory, kilobytes, lua))

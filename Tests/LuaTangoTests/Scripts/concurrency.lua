@@ -48,43 +48,40 @@ test('300 connections at once', function()
 end)
 
 test('a slow call holds up no other connection', function()
-  local slow, quick, order = connect(), connect(), {}
+  local slow, quick, order = connect(), connect(60), {}
   together(2, function(i)
     if i == 1 then
-      slow.later(1)
+      slow.hold()
       order[#order + 1] = 'slow'
     else
-      copas.pause(0.02)
+      quick.holding(1)
       for j = 1, 20 do quick.add(1, j) end
       order[#order + 1] = 'quick'
+      quick.release(1)
     end
   end)
   T.equal(order, {'quick', 'slow'})
 end)
 
 test('calls that pause on the server overlap', function()
-  local started, finished, most = 0, 0, 0
-  together(20, function()
-    local con = connect()
-    started = started + 1
-    con.later(0.3)
-    finished = finished + 1
-    most = math.max(most, started - finished)
+  -- None is answered before all have been called.
+  together(21, function(i)
+    local con = connect(60)
+    if i == 21 then con.release(20) else con.hold() end
   end)
-  assert(most > 10, 'the calls came one after the other')
 end)
 
 test('a call suspends only its own thread', function()
-  local con, turns, done = connect(), 0, false
+  local con, turns, done = connect(60), 0, false
   copas.addthread(function()
     while not done do
       turns = turns + 1
+      if turns == 10 then connect().release(1) end
       copas.pause(0.001)
     end
   end)
-  con.later(0.3)
+  con.hold()
   done = true
-  assert(turns >= 10, 'the other thread had only ' .. turns .. ' turns')
 end)
 
 test('a server handler is a client of another server', function()
@@ -146,12 +143,12 @@ test('requests sent at once are answered in their order', function()
 end)
 
 test('a removed thread takes nobody elses answer', function()
-  local con, got = connect(), {}
+  local con, witness, got = connect(), connect(), {}
   local victim = copas.addthread(function()
-    con.later(0.5, 'for nobody')
+    con.hold 'for nobody'
     got.victim = true
   end)
-  copas.pause(0.02)
+  witness.holding(1, 'for nobody')
   local calls = 0
   for i = 1, 3 do
     copas.addthread(function()
@@ -161,37 +158,39 @@ test('a removed thread takes nobody elses answer', function()
   end
   copas.pause(0.01)
   copas.removethread(victim)
+  witness.release(1, 'for nobody')
   while calls < 3 do copas.pause(0.001) end
   T.equal(got, {1, 2, 3})
   T.equal(con.echo 'afterwards', 'afterwards')
 end)
 
 test('a removed thread that had to wait behind another', function()
-  local con, got = connect(), {}
-  copas.addthread(function() got[1] = con.later(0.5, 1) end)
+  local con, witness, got = connect(), connect(), {}
+  copas.addthread(function() got[1] = con.hold(1) end)
   local victim = copas.addthread(function() got.victim = con.echo 'x' end)
   copas.addthread(function() got[2] = con.echo(2) end)
-  copas.pause(0.02)
+  witness.holding(1, 1)
   copas.removethread(victim)
+  witness.release(1, 1)
   while not got[2] do copas.pause(0.001) end
   T.equal(got, {1, 2})
 end)
 
 test('timeouts of some callers harm no other', function()
-  local con = connect(0.5)
+  local con, witness = T.patiently(function() return connect(0.5) end), connect()
   local results = {}
   together(6, function(i)
-    copas.pause(i / 1000)
     if i == 1 then
-      T.fails('timeout', con.later, 1.5, 'late')
+      T.fails('timeout', con.hold, 'late')
     else
+      witness.holding(1, 'late')
       results[i] = {pcall(con.echo, i)}
       T.equal(results[i][1], false)
       T.contains(results[i][2], 'timeout')
     end
   end)
-  copas.pause(1.5)
-  together(6, function(i) T.equal(con.echo(i), i) end)
+  witness.release(1, 'late')
+  together(6, function(i) T.patiently(function(j) T.equal({con.echo(i, j)}, {i, j}) end) end)
 end)
 
 test('the connection breaks: every caller is told', function()
@@ -203,7 +202,7 @@ test('the connection breaks: every caller is told', function()
       copas.pause(0.05)
       mortal:stop()
     else
-      T.fails(('localhost:%d: closed'):format(mortal.port), con.later, 10)
+      T.fails(('localhost:%d: closed'):format(mortal.port), con.later, 100)
       told = told + 1
     end
   end)
@@ -223,11 +222,12 @@ test('a blocking call while threads wait on the same connection', function()
 end)
 
 T.test('a thread has begun a call when the loop ends its step, then a blocking call', function()
-  local con = connect()
+  local con, witness = connect(), connect()
   local result
-  copas.addthread(function() result = con.later(0.5, 'the thread') end)
+  copas.addthread(function() result = con.hold 'the thread' end)
   for _ = 1, 5 do copas.step(0.001) end
   T.fails('call from a thread, too', con.echo, 'blocking')
+  witness.release(1, 'the thread')
   copas.loop()
   T.equal(result, 'the thread')
   T.equal(con.echo 'blocking', 'blocking')

@@ -68,7 +68,7 @@ local answered, failures = 0, 0
 -- Sends a few messages, and the end; reads all there is.
 local function attack()
   local peer = assert(socket.connect('127.0.0.1', server.port))
-  peer:settimeout(20)
+  peer:settimeout(60)
   for _ = 1, perConnection do
     if not peer:send(message()) then break end
   end

@@ -23,7 +23,7 @@ local server = processes.server('', [[
 
 local function connect()
   local peer = assert(socket.connect('localhost', server.port))
-  peer:settimeout(20)
+  peer:settimeout(60)
   return peer
 end
 
@@ -131,17 +131,19 @@ test('1,000 calls in two writes take no longer than they must', function()
     together:send(#text .. '\n' .. text)
     assert(wire.receive(together)[2] == number)
   end
-  -- In turns, so that whatever else the machine does slows down both.
-  local spent, reference = 0, 0
+  -- In turns, so that whatever else the machine does slows down both; and it does not slow down half of them.
+  local spent, reference = {}, {}
   for i = 1, 1000 do
     local start = socket.gettime()
     echo(i)
     local middle = socket.gettime()
     echoTogether(i)
-    spent, reference = spent + middle - start, reference + socket.gettime() - middle
+    spent[i], reference[i] = middle - start, socket.gettime() - middle
   end
-  local ratio = spent / reference
-  assert(ratio <= 5, ('%.3f ms a call, %.1f times as long as in one write'):format(spent, ratio))
+  table.sort(spent)
+  table.sort(reference)
+  local ratio = spent[500] / reference[500]
+  assert(ratio <= 5, ('%.3f ms a call, %.1f times as long as in one write'):format(spent[500] * 1000, ratio))
 end)
 
 server:stop()

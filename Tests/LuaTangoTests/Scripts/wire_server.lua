@@ -11,7 +11,7 @@ server.port = tonumber(server:waitForOutput 'listening (%d+)\n')
 
 local function run(how)
   local function test(name, f) T.test(name .. ', ' .. how, f) end
-  local con = tango.client.socket.connect{port = server.port, timeout = 20}
+  local con = tango.client.socket.connect{port = server.port, timeout = 60}
   local function returns(...) T.equal(T.list(con.echo(...)), T.list(...)) end
 
   test('calls, variables, errors', function()

@@ -89,9 +89,10 @@ local function run(how)
     T.equal(results[300], 300)
     local bad = con.async.strerror()
     T.fails('testmessage', bad.get, bad)
-    local slow, quick = con.async.later(0.1, 'slow'), con.async.echo 'quick'
+    local slow, quick = con.async.hold 'slow', con.async.echo 'quick'
     T.equal(quick:get(), 'quick')
     T.equal(slow:ready(), false)
+    con.release(1, 'slow')
     T.equal(slow:get(), 'slow')
     T.equal(slow:get(), 'slow')
   end)
@@ -104,9 +105,12 @@ local function run(how)
 
   test('limits', function()
     local con = connect{max_calls_in_flight = 2, max_frame_bytes = 1000}
-    local futures = {con.async.later(0.05), con.async.later(0.05)}
+    -- Otherwise they are sent when somebody asks for them.
+    T.equal(con.echo 'connected', 'connected')
+    local futures = {con.async.hold 'limits', con.async.hold 'limits'}
     T.fails('2 calls await their answers', con.echo, 1)
     T.fails('2 calls await their answers', con.async.echo, 1)
+    connect().release(2, 'limits')
     for _, future in ipairs(futures) do future:get() end
     T.fails('larger than the limit of 1000 bytes', con.echo, ('x'):rep(2000))
     T.fails('longer than 1000 bytes', con.string.rep, 'x', 2000)
@@ -115,19 +119,22 @@ local function run(how)
 
   test('a deadline; the answer comes late', function()
     local con = connect{timeout = 0.1}
-    T.fails('timeout', con.later, 0.25, 'late')
-    local future = con.async.later(0.25, 'late')
+    T.fails('timeout', con.hold, 'late')
+    local future = con.async.hold 'late'
     T.fails('timeout', future.get, future)
-    pause(0.3)
-    T.equal(con.echo 'then', 'then')
+    -- They may have failed before they were sent.
+    connect().release(0, 'late')
+    T.patiently(function(i) T.equal(con.echo(i), i) end)
   end)
 
   test('many deadlines that pass', function()
-    local con = connect{timeout = 0.02}
+    local con, other = connect{timeout = 0.02}, connect()
     for _ = 1, 3 do
       local futures = {}
-      for i = 1, 400 do futures[i] = con.async.later(0.3) end
+      for i = 1, 400 do futures[i] = con.async.hold 'many' end
       for i = 1, 400 do T.fails('timeout', futures[i].get, futures[i]) end
+      -- A server carries out so many at a time, and no more.
+      other.release(0, 'many')
     end
     con = connect()
     T.equal(con.echo 'x', 'x')
@@ -147,21 +154,21 @@ local function run(how)
     local late = processes.server(("url = '%s'"):format(url(port)),
       'calls = 0 function countCall() calls = calls + 1 return calls end')
     con = nil
-    local other = connect{url = url(port), timeout = 10}
+    local other = connect{url = url(port), timeout = 60}
     T.equal(other.countCall(), 1)
     late:stop()
   end)
 
   test('a server that dies with calls in flight', function()
     local mortal = processes.server "url = 'tcp://127.0.0.1:*'"
-    local con = connect{url = url(mortal.port), timeout = 20}
+    local con = connect{url = url(mortal.port), timeout = 60}
     T.equal(con.add(1, 2), 3)
-    local future = con.async.later(10)
+    local future = con.async.later(100)
     os.execute('(sleep 0.05; kill -9 ' .. mortal.pid .. ') &')
     local start = socket.gettime()
-    T.fails('closed', con.later, 10)
+    T.fails('closed', con.later, 100)
     T.fails('closed', future.get, future)
-    assert(socket.gettime() - start < 5)
+    assert(socket.gettime() - start < 30)
     mortal:stop()
   end)
 
@@ -220,9 +227,14 @@ copas.loop()
 local test = threads.test
 
 test('inproc, and a call suspends one coroutine only', function()
+  local turns, done = 0, 0
   local own = tango.server.zmq.new{url = 'inproc://tango', functab = {
-    later = function(x) copas.pause(0.1) return x end, add = function(a, b) return a + b end}}
-  local con, turns, done = connect{url = 'inproc://tango'}, 0, 0
+    later = function(x)
+      while turns < 10 do copas.pause(0.001) end
+      return x
+    end,
+    add = function(a, b) return a + b end}}
+  local con = connect{url = 'inproc://tango', timeout = 60}
   for i = 1, 10 do
     copas.addthread(function()
       T.equal(con.later(i), i)
@@ -233,7 +245,6 @@ test('inproc, and a call suspends one coroutine only', function()
     turns = turns + 1
     copas.pause(0.005)
   end
-  assert(turns > 5 and turns < 200, turns)
   T.equal(con.add(1, 2), 3)
   own:stop()
   T.equal(own:url(), '')
@@ -241,9 +252,10 @@ end)
 
 test('threads on one connection, one of which is removed', function()
   local con, got, left = connect(), {}, 99
+  T.equal(con.echo 'connected', 'connected')
   for i = 1, 100 do
     local thread = copas.addthread(function()
-      got[i] = con.later(0.02, i)
+      got[i] = i == 1 and con.hold 'removed' or con.later(0.02, i)
       left = left - 1
     end)
     if i == 1 then
@@ -252,6 +264,9 @@ test('threads on one connection, one of which is removed', function()
     end
   end
   while left > 0 do copas.pause(0.001) end
+  con.release(1, 'removed')
+  T.equal(con.echo 'afterwards', 'afterwards')
+  T.equal(got[1], nil)
   for i = 2, 100 do T.equal(got[i], i) end
   T.equal(con.echo 'x', 'x')
 end)
@@ -259,7 +274,7 @@ end)
 -- A peer that speaks ZeroMQ's protocol (ZMTP 3.0) by hand.
 local function join(kind, identity)
   local raw = assert(socket.connect('127.0.0.1', server.port))
-  raw:settimeout(10)
+  raw:settimeout(60)
   raw:send('\xff\0\0\0\0\0\0\0\1\x7f\3\0NULL' .. ('\0'):rep(48))
   assert(raw:receive(64))
   local ready = '\5READY' .. '\11Socket-Type' .. ('>s4'):pack(kind) .. '\8Identity' .. ('>s4'):pack(identity or '')
@@ -322,7 +337,7 @@ T.test('random parts', function()
     raw:send(table.concat(parts))
   end
   raw:send(frame('', true) .. frame '{"add",40,2}')
-  raw:settimeout(10)
+  raw:settimeout(60)
   local received = ''
   while not received:find('{true,42}', 1, true) do received = received:sub(-20) .. assert(raw:receive(1)) end
   raw:close()
@@ -347,7 +362,7 @@ local function serveByHand(answers)
   local _, port = listener:getsockname()
   local count = 0
   copas.addserver(listener, function(raw)
-    copas.settimeout(raw, 20)
+    copas.settimeout(raw, 60)
     copas.send(raw, '\xff\0\0\0\0\0\0\0\1\x7f\3\0NULL' .. ('\0'):rep(48))
     if not copas.receive(raw, 64) then return end
     local ready = '\5READY' .. '\11Socket-Type' .. ('>s4'):pack 'ROUTER'
@@ -379,7 +394,7 @@ test('answers that are garbage', function()
   local answers = {rest = good}
   for i, text in ipairs(garbage) do answers[i] = text .. good end
   local port, stop = serveByHand(answers)
-  local con = connect{url = url(port), timeout = 20}
+  local con = connect{url = url(port), timeout = 60}
   for _ = 1, #garbage do T.equal(con.add(40, 2), 42) end
   local n = #garbage
   for _, body in ipairs{'', 'no table', '{', '{true', '\27Lua', '{os.exit()}'} do
@@ -404,11 +419,17 @@ test('answers that are garbage', function()
   -- Never answered, and nobody asks: others have their place.
   con = connect{url = url(port), timeout = 0.05, max_calls_in_flight = 3}
   answers.rest = ''
-  for _ = 1, 3 do con.async.add(1, 2) end
-  T.fails('3 calls await their answers', con.async.add, 1, 2)
-  copas.pause(0.06)
+  repeat
+    local start = socket.gettime()
+    for _ = 1, 3 do con.async.add(1, 2) end
+    local ok, reason = pcall(con.async.add, 1, 2)
+    -- Their time may be over already.
+    local isLate = socket.gettime() - start > 0.04
+    if not isLate then T.equal(ok, false) T.contains(reason, '3 calls await their answers') end
+    copas.pause(0.06)
+  until not isLate
   answers.rest = good
-  T.equal(con.add(40, 2), 42)
+  T.patiently(function() T.equal(con.add(40, 2), 42) end)
   stop()
 end)
 
@@ -426,20 +447,25 @@ test('a server that speaks something else', function()
 end)
 
 test('connecting takes no longer than it must', function()
-  local start = socket.gettime()
-  for i = 1, 30 do T.equal(connect().echo(i), i) end
-  local seconds = socket.gettime() - start
-  assert(seconds < 3, seconds)
+  -- Others may take the processor for longer than this, but not every time.
+  local deadline, i = socket.gettime() + 60, 0
+  repeat
+    local start = socket.gettime()
+    i = i + 1
+    T.equal(connect().echo(i), i)
+    assert(start < deadline, 'it takes 0.1 s or more')
+  until socket.gettime() - start < 0.1 and i >= 30
 end)
 
 test('a server makes way for another one', function()
   for _, address in ipairs{url(processes.freePort()), 'inproc://successor'} do
+    local called = 0
     local function start(name)
       return tango.server.zmq.new{url = address, functab = {
-        name = function() return name end, later = function() copas.pause(10) end}}
+        name = function() return name end, later = function() called = called + 1 copas.pauseforever() end}}
     end
     local first = start 'first'
-    local con = connect{url = address, timeout = 10}
+    local con = connect{url = address, timeout = 60}
     T.equal(con.name(), 'first')
     local told = 0
     for _ = 1, 3 do
@@ -449,14 +475,14 @@ test('a server makes way for another one', function()
       end)
     end
     local future = con.async.later()
-    copas.pause(0.02)
+    while called < 4 do copas.pause(0.001) end
     local begin = socket.gettime()
     first:stop()
     T.fails('closed', future.get, future)
     while told < 3 do copas.pause(0.001) end
     local second = start 'second'
     T.equal(con.name(), 'second')
-    assert(socket.gettime() - begin < 5)
+    assert(socket.gettime() - begin < 30)
     second:stop()
     -- While nobody calls.
     second = start 'third'
@@ -479,12 +505,12 @@ test('authorize is called once about each client', function()
       end
       return verdict
     end}
-  local con = connect{url = own:url(), timeout = 10}
+  local con = connect{url = own:url(), timeout = 60}
   T.equal(con.pipeline(function(p) for i = 1, 50 do p.add(i, i) end end)[50], 100)
   T.equal(asked, 1)
   local futures = {}
   -- Those who wait for the answer do not wait for ever when it does not come.
-  verdict, con = 'removed', connect{url = own:url(), timeout = 10}
+  verdict, con = 'removed', connect{url = own:url(), timeout = 60}
   for i = 1, 5 do futures[i] = con.async.add(i, i) end
   T.fails('the call was ended', futures[1].get, futures[1])
   for i = 2, 5 do T.equal(futures[i]:get(), 2 * i) end
@@ -493,19 +519,39 @@ test('authorize is called once about each client', function()
 end)
 
 test('calls that go on when their server has stopped', function()
+  local state
   local own = tango.server.zmq.new{url = 'tcp://127.0.0.1:*', functab = {
-    make = function() copas.pause(0.05) return {} end}}
-  local con = connect{url = own:url(), timeout = 10}
-  local start = socket.gettime()
+    make = function()
+      state = 'called'
+      while state ~= 'stopped' do copas.pause(0.001) end
+      copas.addthread(function() state = 'returned' end)
+      return {}
+    end}}
+  local con = connect{url = own:url(), timeout = 60}
   copas.addthread(function()
-    copas.pause(0.02)
+    while state ~= 'called' do copas.pause(0.001) end
     own:stop()
+    state = 'stopped'
   end)
   T.fails('closed', tango.ref, con.make)
-  copas.pause(0.1)
+  while state ~= 'returned' do copas.pause(0.001) end
   own:stop()
   own:start()
   T.equal(own:url(), '')
+end)
+
+test('connections that end on both sides at once', function()
+  -- libzmq's thread must not be left waiting for somebody to tell of it: all would end.
+  for i = 1, 300 do
+    local own = tango.server.zmq.new{url = 'tcp://127.0.0.1:*', functab = {echo = function(...) return ... end}}
+    local con = connect{url = own:url(), timeout = 60}
+    T.equal(con.echo(i), i)
+    own:stop()
+    -- So that the server's end is told before, while or after the client closes.
+    local finish = socket.gettime() + i % 30 / 1e5
+    repeat until socket.gettime() >= finish
+    tango.close(con)
+  end
 end)
 
 T.test('without the library', function()

@@ -78,9 +78,9 @@ function Process:isRunning()
   return status ~= '' and not status:find('%) Z ')
 end
 
--- Waits until f returns something true, and returns that.
+-- Waits until f returns something true, and returns that. On a loaded machine others may have the processor for long.
 function processes.waitFor(what, f, seconds)
-  local deadline = socket.gettime() + (seconds or 20)
+  local deadline = socket.gettime() + (seconds or 60)
   while true do
     local result = f()
     if result then return result end
@@ -104,14 +104,14 @@ function Process:waitForEnd()
   processes.waitFor('the end of a process', function() return not self:isRunning() end)
 end
 
--- The lines on standard error, of which there have to be `count` before long.
+-- The lines on standard error, of which there have to be `count`.
 function Process:errorLines(count)
   local lines
   pcall(processes.waitFor, 'lines', function()
     lines = {}
     for line in self:errorText():gmatch('[^\n]+') do lines[#lines + 1] = line end
     return #lines >= count
-  end, 2)
+  end)
   return lines
 end
 
@@ -134,11 +134,16 @@ function Process:descriptors()
   return count
 end
 
--- A port that nobody listens on.
+local holders = {}
+
+-- A port that nobody listens on, and that the system gives nobody else: a socket that does not listen holds it.
+-- Servers, which all allow their address to be used again, may listen on it.
 function processes.freePort()
-  local server = assert(socket.bind('127.0.0.1', 0))
-  local _, port = server:getsockname()
-  server:close()
+  local holder = assert(socket.tcp4())
+  assert(holder:setoption('reuseaddr', true))
+  assert(holder:bind('127.0.0.1', 0))
+  holders[#holders + 1] = holder
+  local _, port = holder:getsockname()
   return tonumber(port)
 end
 

@@ -59,7 +59,12 @@ copas.addthread(function()
   client:close()
 
   local before = ticks
-  local process = assert(xpio.spawn({"sh", "-c", "sleep 0.05; exit 4"}, xpio.env, {}))
+  local input, held = xpio.pipe()
+  local process = assert(xpio.spawn({"sh", "-c", "read line; exit 4"}, xpio.env, {[0] = input}))
+  copas.addthread(function()
+    while ticks <= before + 5 do copas.pause(0.001) end
+    held:close()
+  end)
   check.results("wait for a process", pack(process:wait()), "exit", 4)
   ok("while others run", ticks > before + 5, ticks - before)
 

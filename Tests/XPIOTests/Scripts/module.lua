@@ -37,7 +37,7 @@ check.ok("all of it", same and check.count(xpio.env) >= check.count(listed) - 4)
 local start = xpio.gettime()
 xpio.tqueue():wait(0.02)
 local passed = xpio.gettime() - start
-check.ok("gettime counts seconds, in a format that fits the timeout", passed >= 0.02 and passed < 5, passed)
+check.ok("gettime counts seconds, in a format that fits the timeout", passed >= 0.02 and passed < 60, passed)
 
 check.results("at first there is no current task", table.pack(xpio.getCurrentTask()), nil)
 local task = {}

@@ -38,7 +38,7 @@ local function wait(queue)
     end
   end
   local some = next(expected) ~= nil
-  local tasks = queue:wait(some and 5 or 0)
+  local tasks = queue:wait(some and 60 or 0)
   if tasks == nil then tasks = {} end
   if some and #tasks == 0 then missed = missed + 1 end
   local seen = {}

@@ -8,7 +8,7 @@ local queue = xpio.tqueue()
 
 -- Waits until there are so many children.
 local function settle(count)
-  for _ = 1, 2000 do
+  for _ = 1, 12000 do
     if #check.children() == count then return count end
     queue:wait(0.005)
   end
@@ -28,7 +28,7 @@ ok("their descriptors are closed", check.count(check.descriptors()) <= before - 
 local ours = assert(xpio.spawn({"sh", "-c", "exit 3"}, xpio.env, {}))
 local theirs = io.popen("exit 5")
 ours:when_wait {_queue = queue}
-equal("ours", #queue:wait(5), 1)
+equal("ours", #queue:wait(60), 1)
 local how, status = ours:try_wait()
 equal("its status", how .. status, "exit3")
 equal("theirs", select(3, theirs:close()), 5)

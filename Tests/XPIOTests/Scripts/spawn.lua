@@ -168,7 +168,7 @@ check.await(process, "wait", "wait")
 for _ = 1, 3 do check.results("as often as it is asked", pack(process:try_wait()), "exit", 42) end
 local queue = xpio.tqueue()
 process:when_wait {_queue = queue}
-equal("who waits for it is ready at once", #queue:wait(5), 1)
+equal("who waits for it is ready at once", #queue:wait(60), 1)
 check.results("nobody to kill", pack(process:kill()), nil, "process not running")
 for _, signal in ipairs {"TERM", "SIGINT", 1} do
   process = assert(xpio.spawn({"sleep", "60"}, xpio.env, {}))

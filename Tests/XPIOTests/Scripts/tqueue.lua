@@ -31,7 +31,7 @@ ok("and is still scheduled", reader._dequeue and not queue:isEmpty())
 raises("once only", "xpio: task scheduled twice", read.when_read, read, reader)
 raises("nor elsewhere", "xpio: task scheduled twice", write.when_write, write, reader)
 write:try_write("x")
-local ready = queue:wait(5)
+local ready = queue:wait(60)
 ok("it becomes ready", #ready == 1 and ready[1] == reader)
 ok("and has left the queue", reader._dequeue == nil and queue:isEmpty())
 equal("its other fields are its own", reader.name, "reader")
@@ -39,7 +39,7 @@ equal("its other fields are its own", reader.name, "reader")
 -- What is there is there, however often one asks.
 for round = 1, 3 do
   read:when_read(reader)
-  ready = queue:wait(5)
+  ready = queue:wait(60)
   ok("ready as long as nobody reads, " .. round, #ready == 1 and ready[1] == reader)
 end
 read:try_read(1)
@@ -50,16 +50,16 @@ ok("taken out again", reader._dequeue == nil and queue:isEmpty())
 write:try_write("y")
 equal("it is not returned", #queue:wait(0.01), 0)
 read:when_read(reader)
-equal("until it waits again", #queue:wait(5), 1)
+equal("until it waits again", #queue:wait(60), 1)
 read:try_read(10)
 
 -- Part of what is there.
 write:try_write("abc")
 read:when_read(reader)
-queue:wait(5)
+queue:wait(60)
 read:try_read(1)
 read:when_read(reader)
-equal("what was left is ready", #queue:wait(5), 1)
+equal("what was left is ready", #queue:wait(60), 1)
 read:try_read(10)
 
 -- Both directions.
@@ -67,12 +67,12 @@ local near, far = check.pair()
 local r, w = task "r", task "w"
 near:when_read(r)
 near:when_write(w)
-ready = queue:wait(5)
+ready = queue:wait(60)
 ok("writable, and not readable", #ready == 1 and ready[1] == w)
 far:try_write("hello")
 near:when_write(w)
-ready = queue:wait(5)
-if #ready == 1 then table.move(queue:wait(5), 1, 1, 2, ready) end
+ready = queue:wait(60)
+if #ready == 1 then table.move(queue:wait(60), 1, 1, 2, ready) end
 ok("both", #ready == 2 and ready[1] ~= ready[2] and (ready[1] == r or ready[2] == r))
 near:try_read(10)
 
@@ -85,14 +85,14 @@ end
 waiting[2]:_dequeue()
 far:try_write("12345")
 for _, i in ipairs {1, 3, 4} do
-  ready = queue:wait(5)
+  ready = queue:wait(60)
   ok("one at a time: " .. i, #ready == 1 and ready[1] == waiting[i], #ready)
   near:try_read(1)
 end
 near:try_read(10)
 equal("who finds nothing waits on", #queue:wait(0.01), 0)
 far:try_write("x")
-ready = queue:wait(5)
+ready = queue:wait(60)
 ok("until there is something", #ready == 1 and ready[1] == waiting[5])
 near:try_read(10)
 
@@ -101,16 +101,16 @@ for i = 1, 3 do near:when_read(waiting[i]) end
 near:when_write(w)
 w:_dequeue()
 far:close()
-ready = queue:wait(5)
+ready = queue:wait(60)
 ok("a peer's end is an event", #ready == 1 and ready[1] == waiting[1])
-ready = queue:wait(5)
+ready = queue:wait(60)
 ok("for everybody", #ready == 1 and ready[1] == waiting[2])
 near:when_read(w)
 near:close()
-ready = queue:wait(5)
+ready = queue:wait(60)
 ok("closing makes all ready", #ready == 2 and ready[1] == waiting[3] and ready[2] == w)
 near:when_read(r)
-ready = queue:wait(5)
+ready = queue:wait(60)
 ok("a closed socket is ready", #ready == 1 and ready[1] == r)
 near:when_write(r)
 ok("not empty while nobody has taken it", not queue:isEmpty())
@@ -130,7 +130,7 @@ again:when_read(r)
 other:try_write("x")
 equal("what happened to the former is none of its business", #queue:wait(0.01), 0)
 peer:try_write("x")
-equal("its own events are", #queue:wait(5), 1)
+equal("its own events are", #queue:wait(60), 1)
 
 -- Several queues.
 local second = xpio.tqueue()
@@ -140,11 +140,11 @@ again:when_read(r)
 again:when_read(inSecond)
 equal("a queue of its own", #second:wait(0), 0)
 peer:try_write("x")
-ok("both queues know", queue:wait(5)[1] == r and second:wait(5)[1] == inSecond)
+ok("both queues know", queue:wait(60)[1] == r and second:wait(5)[1] == inSecond)
 again:when_read(r)
 again:when_read(inSecond)
 again:close()
-ok("both are told of its closing", queue:wait(5)[1] == r and second:wait(5)[1] == inSecond)
+ok("both are told of its closing", queue:wait(60)[1] == r and second:wait(5)[1] == inSecond)
 
 -- Regular files are always ready.
 local file <close> = io.open("/proc/self/exe")
@@ -155,7 +155,7 @@ for name in io.popen("exec ls -l /proc/$PPID/fd"):lines() do
 end
 local regular = xpio.fdopen(names[1])
 regular:when_read(r)
-equal("a regular file is ready", #queue:wait(5), 1)
+equal("a regular file is ready", #queue:wait(60), 1)
 equal("and can be read", #regular:try_read(4), 4)
 
 -- Errors.
@@ -168,10 +168,10 @@ class.__index = class
 local instance = setmetatable({}, class)
 read:when_read(instance)
 write:try_write("x")
-ok("a task may have its queue from its class", queue:wait(5)[1] == instance)
+ok("a task may have its queue from its class", queue:wait(60)[1] == instance)
 local strict = setmetatable({_queue = queue}, {__index = function(_, name) error("no field " .. name) end, __newindex = function(_, name) error("no new field " .. name) end})
 read:when_read(strict)
-ok("other fields are not touched", queue:wait(5)[1] == strict and rawget(strict, "_dequeue") == nil)
+ok("other fields are not touched", queue:wait(60)[1] == strict and rawget(strict, "_dequeue") == nil)
 raises("an error in a class passes through", "no field _queue", read.when_read, read, setmetatable({}, getmetatable(strict)))
 read:try_read(10)
 
@@ -188,7 +188,7 @@ collectgarbage()
 ok("queues are collected with their tasks", weak.task == nil and weak.queue == nil)
 read:when_read(r)
 write:try_write("x")
-equal("and others are not disturbed", #queue:wait(5), 1)
+equal("and others are not disturbed", #queue:wait(60), 1)
 
 -- A socket that is collected is closed.
 do
@@ -197,5 +197,5 @@ do
   lost = nil
   collectgarbage()
   collectgarbage()
-  ok("a collected socket makes its tasks ready", queue:wait(5)[1] == reader and kept:try_read(1) == nil)
+  ok("a collected socket makes its tasks ready", queue:wait(60)[1] == reader and kept:try_read(1) == nil)
 end

@@ -53,6 +53,15 @@ function M.reset(connection)
   connection:close()
 end
 
+--- Waits until the condition holds. What comes through the system may take its time on a loaded machine.
+function M.await(condition)
+  local deadline = socket.gettime() + 60
+  while not condition() and socket.gettime() < deadline do copas.pause(0.001) end
+end
+
+--- Waits until there is something to read from the plain socket, and everybody else, too.
+function M.arrived(skt) socket.select({skt}, nil, 60) end
+
 --- Runs a thread to its end, and all that it starts.
 function M.run(body, ...)
   copas.addthread(body, ...)

@@ -6,7 +6,7 @@ local raw = {}
 
 function raw.connect(port)
   local peer = assert(socket.connect('127.0.0.1', port))
-  peer:settimeout(20)
+  peer:settimeout(60)
   peer:setoption('tcp-nodelay', true)
   return peer
 end

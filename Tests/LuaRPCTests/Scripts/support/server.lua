@@ -8,6 +8,7 @@
 local copas = require 'copas'
 local rpc = require 'rpc'
 local testing = require 'testing'
+local gate = require 'gate'
 
 function add(a, b) return a + b end
 function echo(...) return ... end
@@ -20,6 +21,8 @@ function later(seconds, ...)
   copas.pause(seconds)
   return ...
 end
+-- Calls that end when the test says so.
+hold, holding, release = gate.hold, gate.holding, gate.release
 -- Has the server collect its garbage, and tells how many bytes Lua still holds.
 function kilobytes()
   collectgarbage()
@@ -35,7 +38,7 @@ local server = assert(rpc.newserveronly('localhost', 0, configuration))
 local _, port = server:getsockname()
 -- Nobody may be left to stop it.
 copas.addthread(function()
-  copas.pause(120)
+  copas.pause(600)
   os.exit(3)
 end)
 io.stdout:setvbuf 'line'

@@ -2,7 +2,7 @@
 -- connection after the other, until it is asked to quit or nobody comes; what it has to tell goes to
 -- its output. Required as a module, it starts them.
 
-local IDLE = 20 -- seconds
+local IDLE = 60 -- seconds
 
 ---------------------------------------------------------------- for the tests
 

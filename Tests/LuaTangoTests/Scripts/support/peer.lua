@@ -14,6 +14,6 @@ client:receive(1)
 client:send(arg[1])
 if arg[2] ~= 'stay' then client:shutdown 'send' end
 -- Closed with unread bytes, the connection would be reset, and the text perhaps lost.
-client:settimeout(10)
+client:settimeout(60)
 client:receive('*a')
 if arg[2] == 'stay' then socket.sleep(10) end

@@ -9,6 +9,7 @@ package.path = (arg[0]:match '^.*/' or '') .. '?.lua;' .. package.path
 local copas = require 'copas'
 local tango = require 'tango'
 local testing = require 'testing'
+local gate = require 'gate'
 
 function add(a, b) return a + b end
 function echo(...) return ... end
@@ -36,6 +37,8 @@ function later(seconds, ...)
   copas.pause(seconds)
   return ...
 end
+-- Calls that end when the test says so.
+hold, holding, release = gate.hold, gate.holding, gate.release
 -- Has the server collect its garbage, and tells how many bytes Lua still holds.
 function kilobytes()
   collectgarbage()
@@ -59,7 +62,7 @@ end
 if handler then copas.addserver(server, handler) end
 -- Nobody may be left to stop it.
 copas.addthread(function()
-  copas.pause(120)
+  copas.pause(600)
   os.exit(3)
 end)
 io.stdout:setvbuf 'line'

@@ -82,12 +82,12 @@ function M.pair()
   local queue = xpio.tqueue()
   while not client:try_connect(server:getsockname()) do
     client:when_write {_queue = queue}
-    queue:wait(5)
+    queue:wait(60)
   end
   local accepted
   repeat
     server:when_read {_queue = queue}
-    queue:wait(5)
+    queue:wait(60)
     accepted = server:try_accept()
   until accepted
   server:close()
@@ -101,7 +101,7 @@ function M.await(object, name, when, ...)
     local results = table.pack(object["try_" .. name](object, ...))
     if results[1] ~= nil or results[2] ~= "retry" then return table.unpack(results, 1, results.n) end
     object["when_" .. when](object, {_queue = queue})
-    assert(#queue:wait(10) == 1, "nothing happened")
+    assert(#queue:wait(60) == 1, "nothing happened")
   end
 end
 
