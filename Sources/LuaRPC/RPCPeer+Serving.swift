@@ -102,10 +102,10 @@ extension RPCPeer {
 
   /// Makes the string on top a number, if it spells one.
   private func makeNumber(_ call: LuaCall, _ count: Int) {
-    guard lua_stringtonumber(call.state, lua_tolstring(call.state, -1, nil)) == count + 1 else {
-      return
-    }
-    call.remove(at: -2)
+    let taken = lua_stringtonumber(call.state, lua_tolstring(call.state, -1, nil))
+    guard taken > 0 else { return }
+    // What follows a NUL byte was not looked at.
+    if taken == count + 1 { call.remove(at: -2) } else { call.pop() }
   }
 
   // MARK: Functions that every peer has

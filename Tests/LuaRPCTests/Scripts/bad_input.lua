@@ -135,6 +135,19 @@ test('names that are no names', function()
   peer:close()
 end)
 
+test('numbers with something behind them', function()
+  local peer = raw.connect(server.port)
+  for _, path in ipairs{'data.list.1\0', 'data.list.1\0.x', 'data.-1\0001', 'data.5\0.5', '1\0.2\0'} do
+    peer:send(raw.call(1, '__rpceval', path))
+    T.equal({raw.receive(peer)}, {1, 1, '\0\0'})
+    peer:send(raw.call(2, path, 1))
+    T.equal({raw.receive(peer)}, {1, 2, '\2'})
+  end
+  peer:send(raw.call(3, '__rpceval', 'data.list.1'))
+  T.equal({raw.receive(peer)}, {1, 3, '\0' .. raw.value(10)})
+  peer:close()
+end)
+
 test('answers that nobody asked for', function()
   local peer = raw.connect(server.port)
   for i = 0, 255 do peer:send(raw.message(1, i, '\0' .. raw.value 'x')) end
