@@ -602,14 +602,13 @@ final class TangoClientConnection: TangoCaller, ThreadObserver, RoundEndObserver
   private final class Sender: EventHandler {
     private var client: TangoClientConnection?
     private let connection: TangoConnection
-    private(set) var state = EventHandlerState.atRest
 
     init(_ client: TangoClientConnection) {
       self.client = client
       connection = client.connection
     }
 
-    func run(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
+    override func run(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
       call.count = 0
       if connection.isOpen {
         switch connection.flush() {
@@ -631,7 +630,7 @@ final class TangoClientConnection: TangoCaller, ThreadObserver, RoundEndObserver
       if let client, client.connection === connection { client.end(reason) }
     }
 
-    func ended() {
+    override func ended() {
       client?.senderEnded(self)
       client = nil
     }

@@ -98,7 +98,6 @@ private final class EventSession: EventHandler {
   private let configuration: ServerConfiguration
   /// The socket in the registry; the dispatcher keeps it there.
   private let socketReference: Int32
-  private(set) var state = EventHandlerState.atRest
 
   init(
     _ session: TangoSession, _ configuration: ServerConfiguration, socketReference: Int32
@@ -108,7 +107,7 @@ private final class EventSession: EventHandler {
     self.socketReference = socketReference
   }
 
-  func run(_ call: LuaCall) -> LuaOutcome {
+  override func run(_ call: LuaCall) -> LuaOutcome {
     if case .atRest = state {
       prepare(call)
       state = .busy
@@ -133,5 +132,5 @@ private final class EventSession: EventHandler {
     call.pushRetained(configuration.namespace)
   }
 
-  func ended() { session.close() }
+  override func ended() { session.close() }
 }

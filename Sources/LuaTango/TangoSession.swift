@@ -4,6 +4,7 @@ import Copas
 import IO
 import Lua
 import LuaCodec
+import LuaConnection
 import LuaSocket
 import RPC
 import Scheduler
@@ -20,6 +21,7 @@ final class TangoSession {
 
   private let configuration: ServerConfiguration
   private let connection: TangoConnection
+  private let stream: StreamConnection
   private let responder: Responder
   private let loop: CopasLoop
   private let socket: UnsafeMutablePointer<SocketObject>
@@ -50,6 +52,7 @@ final class TangoSession {
     self.connection = connection
     loop = connection.loop
     socket = connection.socket
+    stream = connection.stream
     peer = connection.stream.remoteAddress.map(\.description) ?? "unknown peer"
     responder = Responder(configuration, main: connection.loop.main)
     opening =
@@ -91,7 +94,7 @@ final class TangoSession {
 
   /// Handles requests until one has to call a Lua function, or nothing more is there.
   private func serve(_ call: LuaCall) -> LuaOutcome {
-    call.count = Slot.namespace
+    if call.count != Slot.namespace { call.count = Slot.namespace }
     isAtRest = false
     if configuration.idleTimeout != .infinity, call.phase == .resumed, loop.hasTimedOut {
       // It does not even read why.
@@ -114,7 +117,7 @@ final class TangoSession {
       case .incomplete(let needed):
         if let outcome = flush(call) { return outcome }
         if isEnding { continue }
-        let mayRead = connection.stream.mayRead
+        let mayRead = stream.mayRead
         if !mayRead, socket.pointee.buffer.isEmpty {
           isAtRest = true
           return wait(call, for: .read)
@@ -155,7 +158,7 @@ final class TangoSession {
         after: configuration.idleTimeout, from: MonotonicTime.now())
     }
     do throws(Errno) {
-      return try connection.stream.wait(for: direction, until: deadline)
+      return try stream.wait(for: direction, until: deadline)
     } catch {
       configuration.log.disconnected(peer, "its socket cannot be watched: \(error)")
       return finish(call)
@@ -203,7 +206,7 @@ final class TangoSession {
         return refuse(call, "the server has \(configuration.maxConnections) connections already")
       }
       guard let context = configuration.tls else { return authorize(call) }
-      guard connection.stream.startTLS(call, socket: Slot.socket, context) else {
+      guard stream.startTLS(call, socket: Slot.socket, context) else {
         let reason = call.stringIfString(at: -1) ?? "?"
         configuration.log.disconnected(peer, "TLS failed: \(reason)")
         return finish(call)
@@ -220,7 +223,7 @@ final class TangoSession {
 
   private func shake(_ call: LuaCall, until deadline: Int64) -> LuaOutcome {
     let failure: String
-    switch connection.stream.handshake(until: deadline, suspends: true) {
+    switch stream.handshake(until: deadline, suspends: true) {
     case .done: return authorize(call)
     case .unfinished(let outcome): return outcome
     case .timedOut: failure = "no TLS handshake within \(configuration.handshakeTimeout) seconds"
@@ -240,7 +243,7 @@ final class TangoSession {
     }
     opening = .authorization
     call.pushRetained(authorize)
-    connection.stream.pushPeer(onto: call)
+    stream.pushPeer(onto: call)
     return .protectedCall(arguments: 1, results: 2, state: Step.authorize.rawValue)
   }
 

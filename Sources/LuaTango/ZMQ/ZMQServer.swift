@@ -21,7 +21,6 @@ final class ZMQServer: EventHandler {
   fileprivate let responder: Responder
   fileprivate let spare: SpareBuffer
   private var isWatched = false
-  private(set) var state = EventHandlerState.atRest
   /// Requests that are being carried out.
   private var running = 0
   /// No more are taken until some are done.
@@ -69,7 +68,7 @@ final class ZMQServer: EventHandler {
 
   // MARK: Receiving
 
-  func run(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
+  override func run(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
     call.count = 0
     while socket.isOpen {
       if running >= mostRunning {
@@ -94,7 +93,7 @@ final class ZMQServer: EventHandler {
     return .results(0)
   }
 
-  func ended() {
+  override func ended() {
     isReceiving = false
     // It was ended, as by `copas.cancelall`: other servers are closed then.
     if state != .finished { stop() }
@@ -191,7 +190,6 @@ private final class ZMQRequest: EventHandler {
   private var output: MessageOutput
   /// Who is being asked about.
   private var client: ZMQServer.Client?
-  private(set) var state = EventHandlerState.atRest
 
   init(_ server: ZMQServer, _ envelope: [[UInt8]], _ body: ZMQPart) {
     self.server = server
@@ -201,7 +199,7 @@ private final class ZMQRequest: EventHandler {
       limits: server.configuration.limits, isFramed: false, spare: server.spare)
   }
 
-  func run(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
+  override func run(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
     if case .atRest = state {
       state = .busy
       call.count = 0
@@ -288,7 +286,7 @@ private final class ZMQRequest: EventHandler {
     }
   }
 
-  func ended() {
+  override func ended() {
     if state != .finished {
       // Its coroutine was removed, and nobody else would tell the client.
       output.collect(
