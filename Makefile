@@ -32,7 +32,8 @@ build: packages
 	swiftc -emit-library -lto=llvm-full -static-stdlib -o build/milonga.so -L$(STATIC_LIBRARIES) \
 		-Xclang-linker -static-libgcc -Xlinker --gc-sections \
 		@.build/release/MilongaModule.product/Objects.LinkFileList & link=$$!; \
-	swift build $(RELEASE) --product milonga && wait $$link
+	swift build $(RELEASE) --product milonga; status=$$?; \
+	wait $$link && exit $$status
 	@cp .build/release/milonga build/milonga
 	@ln -sf milonga build/copas
 

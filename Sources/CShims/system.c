@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "CShims.h"
 
+#include <pthread.h>
 #include <fcntl.h>
 #include <stddef.h>
 #include <unistd.h>
@@ -41,3 +42,5 @@ int milonga_set_nonblocking(int fd, int on) {
 int milonga_set_cloexec(int fd) {
   return fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
+
+void milonga_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }

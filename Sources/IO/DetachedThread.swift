@@ -1,3 +1,4 @@
+import CShims
 import Glibc
 
 private final class ThreadBody: Sendable {
@@ -7,9 +8,14 @@ private final class ThreadBody: Sendable {
 
 /// Runs `body` on a thread of its own, which gets no signals: they are for the program's.
 ///
+/// - Parameter name: what tools that list threads show, at most 15 bytes.
 /// - Returns: false when the process may have no more threads; `body` does not run then.
-func startDetachedThread(_ body: @escaping @Sendable () -> Void) -> Bool {
-  let context = Unmanaged.passRetained(ThreadBody(body))
+func startDetachedThread(named name: String, _ body: @escaping @Sendable () -> Void) -> Bool {
+  let context = Unmanaged.passRetained(
+    ThreadBody {
+      milonga_name_thread(name)
+      body()
+    })
   var thread = pthread_t()
   var all = sigset_t()
   var before = sigset_t()

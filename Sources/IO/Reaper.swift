@@ -20,7 +20,7 @@ enum Reaper {
       return !state.isRunning
     }
     // Without a thread the caller waits: what was killed ends soon.
-    if startThread, !startDetachedThread({ run() }) { run() }
+    if startThread, !startDetachedThread(named: "reaper", { run() }) { run() }
   }
 
   private static func run() {

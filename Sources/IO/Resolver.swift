@@ -82,7 +82,7 @@ public enum Resolver {
       pool.threads += 1
       return true
     }
-    if startThread, !startDetachedThread({ runJobs() }) {
+    if startThread, !startDetachedThread(named: "resolver", { runJobs() }) {
       // Without a thread (the process is at its limit) the caller waits, but gets its answer.
       runJobs()
     }

@@ -304,6 +304,35 @@ import Testing
     _ = try? channel.finish(acceptAlreadyClosed: true)
   }
 
+  /// Writing may come back with more to read, as SwiftNIO does when it fails: what was carried out is not carried out again.
+  @Test func callsThatArriveWhileAnswersAreSent() throws {
+    let ran = NIOLockedValueBox<[String]>([])
+    var namespace = TangoNamespace()
+    namespace.register("sync") { (name: String) in ran.withLockedValue { $0.append(name) } }
+    namespace.register("async") { (name: String) async in
+      ran.withLockedValue { $0.append(name) }
+    }
+    let server = TangoServer(namespace, configuration: .forTests)
+    let channel = EmbeddedChannel()
+    try channel.pipeline.syncOperations.addHandlers([
+      ReadingWhenItWrites(frame(#"{[1]="sync",[2]="3"}"#)),
+      TangoServerHandler(server, channel.eventLoop),
+    ])
+    try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
+    var calls = frame(#"{[1]="sync",[2]="1"}"#)
+    calls.writeImmutableBuffer(frame(#"{[1]="async",[2]="2"}"#))
+    calls.writeImmutableBuffer(frame(#"{[1]="sync",[2]="4"}"#))
+    try channel.writeInbound(calls)
+    channel.embeddedEventLoop.run()
+    var answers = ""
+    while let answer = try channel.readOutbound(as: ByteBuffer.self) {
+      answers += String(buffer: answer)
+    }
+    #expect(answers.filter { $0 == "\n" }.count == 4)
+    #expect(ran.withLockedValue { $0 } == ["1", "2", "4", "3"])
+    _ = try? channel.finish(acceptAlreadyClosed: true)
+  }
+
   /// What a peer sends while its call waits stays with the peer, but for a little.
   @Test func thePeerWaitsWithItsCalls() async throws {
     var namespace = TangoNamespace()
@@ -391,6 +420,23 @@ import Testing
       await #expect(throws: TangoError.self) { try await plain.greet("Horst") }
       #expect(try await con.greet("Ina") == "Hello, Ina")
     }
+  }
+}
+
+/// Hands on something to read with the first write.
+private final class ReadingWhenItWrites: ChannelDuplexHandler {
+  typealias InboundIn = ByteBuffer
+  typealias OutboundIn = ByteBuffer
+  private var next: ByteBuffer?
+
+  init(_ next: ByteBuffer) { self.next = next }
+
+  func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+    context.write(data, promise: promise)
+    guard let next else { return }
+    self.next = nil
+    context.fireChannelRead(NIOAny(next))
+    context.fireChannelReadComplete()
   }
 }
 

@@ -27,4 +27,7 @@ int milonga_is_nonblocking(int fd);
 int milonga_set_nonblocking(int fd, int on);
 int milonga_set_cloexec(int fd);
 
+// Names the calling thread, for tools that list threads: 15 bytes at most.
+void milonga_name_thread(const char *name);
+
 #endif

@@ -36,9 +36,12 @@ package final class MessageElements: MessageSink {
     count = 0
     current = .null
     text.truncate(to: 0)
-    text.shrink(keeping: 64 << 10)
+    text.shrink(keeping: mostKept)
     depth = 0
   }
+
+  /// Lets go of what is worth it, when the message has been dealt with.
+  package func letGo() { if holdsObjects || text.capacity > mostKept { removeAll() } }
 
   package func null() { if depth == 0 { current = .null } else { builder.null() } }
 
@@ -75,7 +78,10 @@ package final class MessageElements: MessageSink {
   package func endTable() {
     builder.endTable()
     depth -= 1
-    if depth == 0, case .table(let table) = builder.value { self.table(table) }
+    if depth == 0, case .table(let table) = builder.value {
+      self.table(table)
+      builder = ValueBuilder()
+    }
   }
 
   /// A table that was built elsewhere.
@@ -130,3 +136,6 @@ package final class MessageElements: MessageSink {
     }
   }
 }
+
+/// Bytes of text for which the memory is kept from one message to the next.
+private let mostKept = 64 << 10

@@ -7,7 +7,7 @@ final class ServerWorkspace: @unchecked Sendable {
   /// The call that is looked at.
   let elements = MessageElements()
   /// Memory for answers that are collected.
-  let spare = SpareBuffer()
+  let spare = SpareBuffer(keeping: 64 << 10)
   /// Answers on their way to the channel.
   var output = ByteBuffer()
 }

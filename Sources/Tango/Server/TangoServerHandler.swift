@@ -211,6 +211,7 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
 
   /// Carries out calls until one has to wait, or there are no more.
   private func process() {
+    defer { elements.letGo() }
     while state == .serving, running == nil {
       if writer.buffer.count > Self.mostUnsent {
         flush()
@@ -226,6 +227,8 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
         disconnect("\(error)")
       }
     }
+    // Answers do not wait for the function. They leave out here, because writing may come back with more to read.
+    if running != nil { flush() }
   }
 
   @inline(__always)
@@ -347,7 +350,6 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
     _ function: @escaping @Sendable () async throws -> Results,
     _ finish: @escaping @Sendable (TangoServerHandler, Results) -> Void
   ) {
-    flush()
     running = Task(executorPreference: executor) {
       let outcome: Result<Results, any Error>
       do {
