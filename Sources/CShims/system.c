@@ -2,8 +2,8 @@
 #define _GNU_SOURCE
 #include "CShims.h"
 
-#include <pthread.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <unistd.h>
 

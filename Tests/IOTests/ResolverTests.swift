@@ -175,31 +175,14 @@ struct ResolverTests {
   }
 }
 
-/// The threads of this process that look names up.
+/// The threads of this process that look names up; -1 when nobody can tell.
 private func resolverThreads() -> Int {
-  guard let directory = opendir("/proc/self/task") else { return -1 }
-  defer { closedir(directory) }
-  var count = 0
-  while let entry = readdir(directory) {
-    let id = withUnsafeBytes(of: entry.pointee.d_name) {
-      String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
-    }
-    let file = open("/proc/self/task/\(id)/comm", O_RDONLY | O_CLOEXEC)
-    guard file >= 0 else { continue }
-    var name = [UInt8](repeating: 0, count: 16)
-    let length = read(file, &name, name.count)
-    close(file)
-    if length > 0, name.starts(with: "resolver".utf8) { count += 1 }
-  }
-  return count
+  guard let threads = entries(of: "task") else { return -1 }
+  return threads.filter { text(of: "task/\($0)/comm") == "resolver\n" }.count
 }
 
 /// Bytes of memory that this process has mapped.
 private func sizeOfAddressSpace() -> Int {
-  let file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC)
-  defer { close(file) }
-  var text = [UInt8](repeating: 0, count: 256)
-  let count = max(0, read(file, &text, text.count))
-  let pages = String(decoding: text[..<count].prefix { $0 != 32 }, as: UTF8.self)
+  let pages = text(of: "statm").prefix { $0 != " " }
   return Int(pages)! * Int(getpagesize())
 }

@@ -192,13 +192,31 @@ func seconds(_ body: () throws -> Void) rethrows -> Double {
   return Double(MonotonicTime.now() - start) / 1e9
 }
 
-/// The entries of a folder of /proc/self.
-func countOfEntries(_ folder: String) -> Int {
-  guard let directory = opendir("/proc/self/\(folder)") else { return -1 }
+/// How many entries a folder of /proc/self has; -1 when it cannot be read.
+func countOfEntries(_ folder: String) -> Int { entries(of: folder)?.count ?? -1 }
+
+/// The entries of a folder of /proc/self; nil when it cannot be read.
+func entries(of folder: String) -> [String]? {
+  guard let directory = opendir("/proc/self/\(folder)") else { return nil }
   defer { closedir(directory) }
-  var count = 0
-  while readdir(directory) != nil { count += 1 }
-  return count
+  var names: [String] = []
+  while let entry = readdir(directory) {
+    names.append(
+      withUnsafeBytes(of: entry.pointee.d_name) {
+        String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+      })
+  }
+  return names
+}
+
+/// The text of a small file of /proc/self; empty when it cannot be read.
+func text(of file: String) -> String {
+  let descriptor = open("/proc/self/\(file)", O_RDONLY | O_CLOEXEC)
+  guard descriptor >= 0 else { return "" }
+  defer { close(descriptor) }
+  var bytes = [UInt8](repeating: 0, count: 256)
+  let count = max(0, read(descriptor, &bytes, bytes.count))
+  return String(decoding: bytes[..<count], as: UTF8.self)
 }
 
 /// Runs `body` while signals interrupt the system calls of this thread, again and again.
