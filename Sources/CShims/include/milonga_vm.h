@@ -29,10 +29,4 @@ void milonga_close(lua_State *L);
 // The VM of a state made by milonga_newstate, NULL for any other state.
 milonga_vm *milonga_vm_of(lua_State *L);
 
-// From now on the VM runs at most `count` instructions (in all coroutines); negative: no limit.
-void milonga_set_instruction_limit(lua_State *L, int64_t count);
-
-// Makes the running Lua code raise "interrupted!". Safe in a signal handler.
-void milonga_interrupt(lua_State *L);
-
 #endif
