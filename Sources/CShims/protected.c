@@ -1,6 +1,6 @@
 // Protected calls from Swift. Inside them no Swift frame is between an error and its catcher, so the
 // memory limit is enforced again.
-#include "CShims.h"
+#include "limits.h"
 
 #include <lauxlib.h>
 #include <lualib.h>
@@ -33,7 +33,8 @@ int milonga_resume(lua_State *co, lua_State *from, milonga_vm *vm, int arguments
 int milonga_load(lua_State *L, const char *bytes, size_t count, const char *name, const char *mode) {
   milonga_vm *vm = milonga_vm_of(L);
   int frames = hide_swift_frames(vm);
-  int status = luaL_loadbufferx(L, bytes, count, name, mode);
+  int status = current_limits == NULL ? luaL_loadbufferx(L, bytes, count, name, mode)
+                                      : limits_load(L, bytes, count, name, mode, 0);
   restore_swift_frames(vm, frames);
   return status;
 }
@@ -106,6 +107,7 @@ void milonga_generational(lua_State *L) {
 
 int milonga_closecoroutine(lua_State *co, lua_State *from) {
   (void)from; // Lua 5.4.6 wants it; 5.4.4 has only lua_resetthread
+  if (milonga_is_stopped(co)) return lua_status(co);
   milonga_vm *vm = milonga_vm_of(co);
   int frames = hide_swift_frames(vm);
   int status = lua_resetthread(co);

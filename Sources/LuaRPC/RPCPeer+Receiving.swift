@@ -99,6 +99,7 @@ extension RPCPeer {
       count += 1
     }
     if let refusal = sink.refusal { throw .refused(refusal) }
+    if sink.hasFunctions { hasReadFunctions = true }
     return count
   }
 

@@ -1,4 +1,4 @@
-// A Lua state with a memory limit and an instruction limit.
+// A Lua state with a memory limit.
 //
 // The allocator enforces the memory limit only while no Swift frame would be crossed by the error
 // that follows: the trampoline counts Swift frames, calls made through milonga_protected.h hide
@@ -14,9 +14,6 @@ typedef struct milonga_vm {
   size_t used;           // bytes now
   size_t limit;          // bytes, 0 for none
   int32_t swift_frames;  // Swift frames that a longjmp would cross
-  int32_t hook_interval; // instructions between two runs of the count hook
-  int64_t instructions;  // left, when instruction_limited
-  int32_t instruction_limited;
   volatile int32_t interrupted; // set from a signal handler or another thread
 } milonga_vm;
 
