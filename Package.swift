@@ -87,7 +87,9 @@ let package = Package(
       name: "LuaRPCTests", dependencies: ["milonga", "TestSupport"], exclude: ["Scripts"]),
     .testTarget(
       name: "LuaTangoTests", dependencies: ["milonga", "TestSupport"], exclude: ["Scripts"]),
-    .testTarget(name: "LuaTests", dependencies: ["Lua", "TestSupport"]),
+    .testTarget(
+      name: "LuaTests", dependencies: ["Lua", "TestSupport"],
+      exclude: ["Adversarial", "Differential"]),
     .testTarget(name: "RPCTests", dependencies: ["RPC", "TestSupport"]),
     .testTarget(name: "SchedulerTests", dependencies: ["Scheduler", "TestSupport"]),
     .testTarget(name: "SourceTests"),

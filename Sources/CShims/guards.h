@@ -5,7 +5,7 @@
 #ifndef GUARDS_H
 #define GUARDS_H
 
-#include "limits.h"
+#include "spending.h"
 
 typedef struct guard {
   const char *library, *name; // the library "_G" is the table of globals

@@ -100,7 +100,12 @@ enum { CHUNK = 1, NAME, MODE, ENVIRONMENT, PIECE };
 typedef struct pieces {
   const char *bytes;
   size_t left;
+  int has_begun;
 } pieces;
+
+static int is_bytecode(const char *bytes, size_t count) {
+  return count > 0 && bytes[0] == LUA_SIGNATURE[0];
+}
 
 static const char *read_from_function(lua_State *L, void *ud, size_t *size) {
   enum { MOST = 64 };
@@ -114,6 +119,9 @@ static const char *read_from_function(lua_State *L, void *ud, size_t *size) {
     lua_replace(L, PIECE);
     text->bytes = lua_tolstring(L, PIECE, &text->left);
     if (text->bytes == NULL) text->left = 0;
+    if (!text->has_begun && is_bytecode(text->bytes, text->left))
+      luaL_error(L, "attempt to load a binary chunk (mode is 't')");
+    text->has_begun = 1;
   }
   const char *piece = text->bytes;
   *size = text->left < MOST ? text->left : MOST;
@@ -123,10 +131,10 @@ static const char *read_from_function(lua_State *L, void *ud, size_t *size) {
   return *size == 0 ? NULL : piece;
 }
 
-// The mode without bytecode.
+// The mode without bytecode, unless nothing else would be left.
 static const char *text_mode(lua_State *L, int index) {
   const char *mode = luaL_optstring(L, index, "bt");
-  return strchr(mode, 't') != NULL ? "t" : mode[0] == 0 ? "" : "-";
+  return strchr(mode, 't') != NULL ? "t" : mode;
 }
 
 int guarded_load_text(lua_State *L) {
@@ -136,12 +144,13 @@ int guarded_load_text(lua_State *L) {
   size_t count;
   const char *bytes = lua_tolstring(L, CHUNK, &count);
   if (bytes != NULL) {
+    if (is_bytecode(bytes, count)) mode = "t";
     status = limits_load(L, bytes, count, luaL_optstring(L, NAME, bytes), mode, 1);
   } else {
     const char *name = luaL_optstring(L, NAME, "=(load)");
     luaL_checktype(L, CHUNK, LUA_TFUNCTION);
     lua_settop(L, PIECE);
-    pieces text = {NULL, 0};
+    pieces text = {NULL, 0, 0};
     status = lua_load(L, read_from_function, &text, name, mode);
   }
   if (status != LUA_OK) {
@@ -164,6 +173,7 @@ static int load(lua_State *L) {
 static int loadfile(lua_State *L) {
   if (current_limits != NULL) {
     const char *mode = text_mode(L, 2);
+    if (strchr(mode, 'b') != NULL) return luaL_error(L, "bytecode is refused within limits");
     if (lua_gettop(L) < 2) lua_settop(L, 2);
     lua_pushstring(L, mode);
     lua_replace(L, 2);

@@ -157,7 +157,8 @@ static int is_less(lua_State *L) {
 }
 
 static int sort(lua_State *L) {
-  if (current_limits != NULL && (lua_isnoneornil(L, 2) || lua_isfunction(L, 2))) {
+  int is_ordered = lua_gettop(L) > 0 && (lua_isnoneornil(L, 2) || lua_isfunction(L, 2));
+  if (current_limits != NULL && is_ordered) {
     lua_settop(L, 2);
     lua_pushcclosure(L, is_less, 1);
   }

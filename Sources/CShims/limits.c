@@ -1,5 +1,5 @@
 // The count hooks: where the limits live that are not about memory.
-#include "limits.h"
+#include "spending.h"
 
 #include <lauxlib.h>
 #include <stdatomic.h>

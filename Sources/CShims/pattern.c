@@ -1,6 +1,6 @@
 #include "pattern.h"
 
-#include "limits.h"
+#include "spending.h"
 
 #include <ctype.h>
 #include <lauxlib.h>

@@ -1,6 +1,6 @@
 // Protected calls from Swift. Inside them no Swift frame is between an error and its catcher, so the
 // memory limit is enforced again.
-#include "limits.h"
+#include "spending.h"
 
 #include <lauxlib.h>
 #include <lualib.h>

@@ -1,6 +1,6 @@
 #include "traversal.h"
 
-#include "limits.h"
+#include "spending.h"
 
 #include <lauxlib.h>
 #include <string.h>

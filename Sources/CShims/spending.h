@@ -1,6 +1,6 @@
 // For the guarded functions: what they use counts as instructions.
-#ifndef LIMITS_H
-#define LIMITS_H
+#ifndef SPENDING_H
+#define SPENDING_H
 
 #include "CShims.h"
 
