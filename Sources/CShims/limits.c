@@ -62,10 +62,14 @@ static void raise_at(lua_State *L, int level, const char *message) {
   lua_error(L);
 }
 
-static void raise_stop(lua_State *L, int level, milonga_stop stop) {
+const char *milonga_stop_message(milonga_stop stop) {
   static const char *const messages[] = {
       "", "instruction limit reached", "time limit reached", "interrupted!"};
-  raise_at(L, level, messages[stop]);
+  return messages[stop];
+}
+
+static void raise_stop(lua_State *L, int level, milonga_stop stop) {
+  raise_at(L, level, milonga_stop_message(stop));
 }
 
 // True when the code may not go on.
@@ -221,8 +225,15 @@ static void end(lua_State *L, const milonga_limits *limits, saved before) {
 int milonga_limited_pcall(lua_State *L, int arguments, int results, int64_t instructions,
                           int64_t nanoseconds, size_t memory) {
   milonga_limits limits = grant(instructions, nanoseconds, current_limits);
+  int base = lua_gettop(L) - arguments - 1;
   saved before = begin(L, &limits, memory);
   int status = milonga_pcall(L, arguments, results, 0);
+  if (status == LUA_OK && limits.stopped != MILONGA_GOES_ON) {
+    // The last thing that ran was a pcall.
+    lua_settop(L, base);
+    lua_pushstring(L, milonga_stop_message((milonga_stop)limits.stopped));
+    status = LUA_ERRRUN;
+  }
   end(L, &limits, before);
   return status;
 }

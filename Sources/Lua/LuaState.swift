@@ -97,7 +97,7 @@ public final class LuaState {
   /// ``LuaError/Kind/limit``.
   ///
   /// It comes a few milliseconds late, and later when a single instruction takes long. A function of the
-  /// program, or one that waits, is not ended; the code that called it is when it returns.
+  /// program, or one that waits, is not ended; the code that called it is soon after it has returned.
   public func timeLimit(_ seconds: Double?) {
     limits.limitTime(seconds)
     guardLibraries()
@@ -196,6 +196,11 @@ public final class LuaState {
     let status = milonga_pcall(call.state, Int32(arguments), Int32(results), Int32(function))
     call.remove(at: function)
     try check(status)
+    // The last thing that ran was a pcall.
+    if let stop = limits.stop {
+      call.pop(results)
+      throw stop
+    }
   }
 
   func invoke<each Argument: LuaConvertible, Result: LuaConvertible>(
@@ -250,7 +255,7 @@ public final class LuaState {
   /// Turns a status and the error value on top of the stack into a Swift error.
   private func check(_ status: Int32) throws(LuaError) {
     guard status != LUA_OK else { return }
-    let kind = limits.stop ?? LuaError.Kind(status: status)
+    let kind = limits.stop?.kind ?? LuaError.Kind(status: status)
     _ = milonga_tostring(call.state, -1)
     let text = call.stringIfString(at: -1) ?? "(no message)"
     call.pop(2)

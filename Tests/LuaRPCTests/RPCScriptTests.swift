@@ -22,7 +22,7 @@ struct ScriptRun: Sendable, CustomTestStringConvertible {
     if ["behaviours", "concurrency", "serving"].contains(script.name) {
       runs.append(ScriptRun(script: script, host: .milonga, readiness: "poll"))
     }
-    if ["behaviours", "values"].contains(script.name) {
+    if ["behaviours", "limits", "values"].contains(script.name) {
       runs.append(ScriptRun(script: script, host: .module, readiness: "epoll"))
     }
     return runs.filter { _ in script.name != "original" }
