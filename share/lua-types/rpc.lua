@@ -12,8 +12,10 @@ local rpc = {}
 ---@field allow? string[]|table<string, boolean>
 ---the globals of code that arrives; `functab` unless given
 ---@field env? table
----virtual machine instructions of each run of such code
+---virtual machine instructions of each run of such code; functions of Lua's libraries count what they do
 ---@field instruction_limit? integer
+---seconds that each run of such code may take
+---@field time_limit? number
 ---bytes that each run of such code may take
 ---@field memory_limit? integer
 ---loads bytecode, which can do anything to the process
