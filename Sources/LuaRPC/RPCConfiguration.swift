@@ -102,10 +102,10 @@ final class RPCConfiguration {
         environment = call.retainTop()
         kept.append(environment)
       }
-      authorize = try table.function("authorize") ?? 0
       if instructionLimit >= 0 || timeLimit < .infinity || memoryLimit > 0 {
         try Self.guardLibraries(call, environment)
       }
+      authorize = try table.function("authorize") ?? 0
     } catch {
       for reference in kept { main.release(reference) }
       throw error
