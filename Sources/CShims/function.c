@@ -9,12 +9,16 @@ typedef struct function_box {
   milonga_invoke invoke;
   milonga_release release;
   void *context;  // NULL once released
-  milonga_vm *vm; // of the state, NULL when it is not ours
+  milonga_memory *memory; // of the state, NULL when its allocator is not ours
 } function_box;
 
 static int run(lua_State *L, milonga_resumption why);
 
-// lua_KContext carries what must survive a yield: the action that ended the last run and the state.
+// lua_KContext carries what must survive a yield: the action that ended the last run and the state. A yield
+// of an exhausted state has another action, for the error is raised when the coroutine goes on: whoever
+// waits for something must not be told by an error that comes before it.
+enum { YIELD_EXHAUSTED = 100 };
+
 static lua_KContext pack(int32_t action, int32_t state) {
   return (lua_KContext)(((uint64_t)(uint32_t)action << 32) | (uint32_t)state);
 }
@@ -22,33 +26,48 @@ static lua_KContext pack(int32_t action, int32_t state) {
 static int proceed(lua_State *L, int status, lua_KContext context) {
   milonga_resumption why;
   why.state = (int32_t)(uint32_t)((uint64_t)context & 0xffffffffu);
-  if ((int32_t)((uint64_t)context >> 32) == MILONGA_YIELD)
+  int32_t action = (int32_t)((uint64_t)context >> 32);
+  if (action == YIELD_EXHAUSTED) milonga_raise_memory_error(L);
+  if (action == MILONGA_YIELD)
     why.phase = MILONGA_RESUMED;
   else
     why.phase = status == LUA_OK || status == LUA_YIELD ? MILONGA_RETURNED : MILONGA_FAILED;
   return run(L, why);
 }
 
-// Swift may have allocated beyond the memory limit, which is not enforced under a Swift frame. An
-// allocation made now meets the limit: Lua collects, and raises its memory error if that is in vain.
-static void report_memory_limit(lua_State *L, milonga_vm *vm) {
-  if (vm->limit != 0 && vm->used > vm->limit && vm->swift_frames == 0 && lua_checkstack(L, 1)) {
-    lua_newuserdatauv(L, 0, 0);
-    lua_settop(L, -2);
+// The Swift function has left something in the state that is not what it should be: it fails, or what it
+// wants to call does, with Lua's memory error. Returns whether the Swift function is to run again.
+static int report_exhaustion(lua_State *L, milonga_outcome outcome, milonga_resumption *why) {
+  switch (outcome.action) {
+  case MILONGA_YIELD:
+    lua_yieldk(L, outcome.count, pack(YIELD_EXHAUSTED, outcome.state), proceed);
+    return 0;
+  case MILONGA_PCALL:
+  case MILONGA_TRACED_PCALL:
+    lua_settop(L, -outcome.count - 2);
+    lua_pushliteral(L, "not enough memory");
+    *why = (milonga_resumption){MILONGA_FAILED, outcome.state};
+    return 1;
+  default:
+    milonga_raise_memory_error(L);
+    return 0;
   }
 }
 
 static int run(lua_State *L, milonga_resumption why) {
   function_box *box = lua_touserdata(L, lua_upvalueindex(1));
-  milonga_vm *vm = box->vm;
+  milonga_memory *memory = box->memory;
   for (;;) {
     if (box->context == NULL)
       return luaL_error(L, "function called after its Lua state began to close");
-    if (vm) vm->swift_frames++;
+    if (memory) memory->swift_frames++;
     milonga_outcome outcome = box->invoke(L, box->context, why);
-    if (vm) {
-      vm->swift_frames--;
-      report_memory_limit(L, vm);
+    if (memory) {
+      memory->swift_frames--;
+      if (__builtin_expect(memory->exhausted | memory->reserve_spent, 0) &&
+          memory->swift_frames == 0 && milonga_take_exhaustion(L) &&
+          report_exhaustion(L, outcome, &why))
+        continue;
     }
     switch (outcome.action) {
     case MILONGA_RETURN:
@@ -111,7 +130,7 @@ void milonga_pushfunction(lua_State *L, void *context, milonga_invoke invoke,
   box->invoke = invoke;
   box->release = release;
   box->context = context;
-  box->vm = milonga_vm_of(L);
+  box->memory = milonga_memory_of(L);
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable_key) != LUA_TTABLE) {
     lua_pop(L, 1);
     lua_createtable(L, 0, 1);

@@ -24,6 +24,7 @@ public final class CopasLoop {
   public let main: LuaCall
   /// Where its limits are; nil when the state is another program's.
   private let vm: UnsafeMutablePointer<milonga_vm>?
+  private let memory: UnsafeMutablePointer<milonga_memory>?
   /// The module's table in the registry: it holds settings (`autoclose`) and state (`running`).
   var moduleReference: Int32 = 0
   /// The function `copas.connect`, in the registry.
@@ -125,6 +126,7 @@ public final class CopasLoop {
     lua_rawgeti(call.state, milonga_registryindex(), lua_Integer(LUA_RIDX_MAINTHREAD))
     main = LuaCall(lua_tothread(call.state, -1))
     vm = milonga_vm_of(main.state)
+    memory = milonga_memory_of(main.state)
     call.pop()
     sentinels = LuaClass(
       call, name: "copas sentinel", finalize: { [unowned self] in collected($0) })
@@ -297,7 +299,7 @@ public final class CopasLoop {
     currentReason = reason
     if let monitor { monitor.turnBegins(self, task, reason) }
     var results: Int32 = 0
-    let status = milonga_resume(coroutine, main.state, vm, arguments, &results)
+    let status = milonga_resume(coroutine, main.state, memory, arguments, &results)
     if let monitor { monitor.turnEnded(self, task, status: status) }
     let last = current!
     let lastIndex = Int(last.index)

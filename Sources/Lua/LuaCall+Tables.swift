@@ -5,8 +5,7 @@ extension LuaCall {
   /// Pushes a new table with room for `elements` array elements and `fields` other keys.
   @inlinable
   public func pushTable(elements: Int = 0, fields: Int = 0) {
-    lua_createtable(
-      state, Int32(truncatingIfNeeded: elements), Int32(truncatingIfNeeded: fields))
+    milonga_createtable(state, Int32(clamping: elements), Int32(clamping: fields))
   }
 
   /// Pushes `table[name]` without metamethods. The value at `index` must be a table.
@@ -86,7 +85,12 @@ extension LuaCall {
 
   /// Pops the topmost value and keeps it in the registry until ``release(_:)``.
   @inlinable
-  public func retainTop() -> Int32 { luaL_ref(state, milonga_registryindex()) }
+  public func retainTop() -> Int32 {
+    let reference = luaL_ref(state, milonga_registryindex())
+    // The registry grows to twice its size, which is asked for before it becomes large.
+    if reference & 0xFFFF == 0 { _ = hasRoom(for: Int(reference) * 32) }
+    return reference
+  }
 
   /// Pushes a value kept by ``retainTop()``.
   @inlinable
@@ -121,8 +125,16 @@ extension LuaCall {
   public func setMetatable(of index: Int) { lua_setmetatable(state, Int32(index)) }
 
   /// Replaces the `count` topmost values, all strings or numbers, with one string.
-  @inlinable
-  public func concatenate(_ count: Int) { lua_concat(state, Int32(count)) }
+  public func concatenate(_ count: Int) {
+    var bytes = 0
+    for index in -count..<0 { bytes += Int(lua_rawlen(state, Int32(index))) }
+    if bytes > MILONGA_SMALL_BYTES, !hasRoom(for: bytes) {
+      pop(count)
+      push("")
+    } else {
+      lua_concat(state, Int32(count))
+    }
+  }
 }
 
 extension LuaCall {

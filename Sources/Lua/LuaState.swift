@@ -34,6 +34,7 @@ public final class LuaState {
     call = LuaCall(state)
     lua_pushlightuserdata(state, Unmanaged.passUnretained(self).toOpaque())
     call.setRegistry(Self.ownerKey)
+    try checkMemory()
     if libraries { try check(milonga_openlibs(state)) }
     if let instructionLimit { self.instructionLimit(instructionLimit) }
   }
@@ -50,7 +51,13 @@ public final class LuaState {
   }
 
   /// Bytes that Lua holds now.
-  public var memoryInUse: Int { Int(milonga_vm_of(call.state).pointee.used) }
+  public var memoryInUse: Int { Int(milonga_memory_of(call.state).pointee.used) }
+
+  /// Sets how many bytes Lua may hold, nil for no limit. What it holds already it keeps, also beyond the
+  /// limit.
+  public func memoryLimit(_ bytes: Int?) {
+    milonga_set_memory_limit(milonga_memory_of(call.state), bytes ?? 0)
+  }
 
   /// Sets how many instructions the state may run from now on, nil for no limit. When they are used
   /// up, everything that runs fails with `instruction limit reached`, also inside `pcall`.
@@ -86,29 +93,73 @@ public final class LuaState {
 
   /// A global variable. Reading and writing ignore metamethods of the table of globals; a value of
   /// another type reads as nil.
+  ///
+  /// When the state has no memory for the name or the value, reading gives nil and writing does
+  /// nothing; ``global(_:as:)`` and ``setGlobal(_:to:)`` throw then.
   public subscript<Value: LuaConvertible>(global name: String) -> Value? {
-    get {
-      milonga_pushglobaltable(call.state)
-      call.push(name)
-      lua_rawget(call.state, -2)
-      defer { call.pop(2) }
-      return call.isNoneOrNil(at: -1) ? nil : Value(call, at: -1)
-    }
-    set {
-      milonga_pushglobaltable(call.state)
-      newValue.push(onto: call)
-      call.setField(name, of: -2)
-      call.pop()
-    }
+    get { try? global(name) }
+    set { try? setGlobal(name, to: newValue) }
+  }
+
+  /// The global variable `name`, nil when it has no value or one of another type. Metamethods of the
+  /// table of globals are ignored.
+  ///
+  /// - Throws: ``LuaError/Kind/memory`` when the state has no memory for the name.
+  public func global<Value: LuaConvertible>(
+    _ name: String, as type: Value.Type = Value.self
+  ) throws(LuaError) -> Value? {
+    milonga_pushglobaltable(call.state)
+    call.push(name)
+    lua_rawget(call.state, -2)
+    defer { call.pop(2) }
+    try checkMemory()
+    return call.isNoneOrNil(at: -1) ? nil : Value(call, at: -1)
+  }
+
+  /// Sets the global variable `name`. Metamethods of the table of globals are ignored.
+  ///
+  /// - Throws: ``LuaError/Kind/memory`` when the state has no memory for the value; the variable is
+  ///   as it was.
+  public func setGlobal(_ name: String, to value: some LuaConvertible) throws(LuaError) {
+    value.push(onto: call)
+    call.push(name)
+    try popIntoGlobal()
   }
 
   /// Makes the Swift function `body` a global Lua function. Arguments are converted to its parameter
   /// types; what does not convert is an argument error in Lua. What it throws is raised in Lua.
+  ///
+  /// When the state has no memory for the function nothing is registered; ``setGlobal(_:function:)``
+  /// throws then.
   public func register<each Argument: LuaConvertible, each Result: LuaConvertible>(
     _ name: String, _ body: @escaping (repeat each Argument) throws -> (repeat each Result)
   ) {
+    try? setGlobal(name, function: body)
+  }
+
+  /// As ``register(_:_:)``.
+  ///
+  /// - Throws: ``LuaError/Kind/memory`` when the state has no memory for the function; the variable is
+  ///   as it was.
+  public func setGlobal<each Argument: LuaConvertible, each Result: LuaConvertible>(
+    _ name: String,
+    function body: @escaping (repeat each Argument) throws -> (repeat each Result)
+  ) throws(LuaError) {
     call.push(typed: body)
-    call.popGlobal(name)
+    call.push(name)
+    try popIntoGlobal()
+  }
+
+  /// Pops a name and the value below it into the table of globals, if both are what they should be.
+  private func popIntoGlobal() throws(LuaError) {
+    defer { call.pop(2) }
+    try checkMemory()
+    milonga_pushglobaltable(call.state)
+    call.pushValue(at: -2)
+    call.pushValue(at: -4)
+    call.setTableField(of: -3)
+    call.pop()
+    try checkMemory()
   }
 
   // MARK: Protected operations
@@ -167,9 +218,16 @@ public final class LuaState {
     try check(status)
   }
 
+  /// What was pushed since the last call is there, or memory was lacking for it.
+  private func checkMemory() throws(LuaError) {
+    if call.takeExhaustion() { throw LuaError(.memory, "not enough memory") }
+  }
+
   private func popResult<Result: LuaConvertible>() throws(LuaError) -> Result {
     defer { call.pop() }
-    guard let result = Result(call, at: -1) else {
+    let result = Result(call, at: -1)
+    try checkMemory()
+    guard let result else {
       throw LuaError(
         .conversion, "\(Result.luaTypeName) expected, got \(call.typeName(at: -1))")
     }
@@ -186,10 +244,10 @@ public final class LuaState {
       case LUA_ERRERR: .handler
       default: .runtime
       }
-    _ = milonga_tostring(call.state, -1)
-    let text = call.stringIfString(at: -1) ?? "(no message)"
+    let isText = milonga_tostring(call.state, -1) == LUA_OK
+    let text = isText ? call.stringIfString(at: -1) : nil
     call.pop(2)
-    throw LuaError(kind, traced: text)
+    throw LuaError(kind, traced: text ?? "(no message)")
   }
 }
 

@@ -62,11 +62,6 @@ final class RPCConfiguration {
     isServer = interface != nil
     instructionLimit = try table.integer("instruction_limit", default: -1, in: -1...(1 << 60))
     memoryLimit = try table.integer("memory_limit", default: 0, in: 0...(1 << 40))
-    if memoryLimit > 0, milonga_vm_of(call.state) == nil {
-      throw call.failure(
-        "rpc: 'memory_limit' needs the program milonga: under a stock lua5.4 the memory is not ours"
-      )
-    }
     tls = try TLSContext.make(table, mode: isServer ? "server" : "client", main: main)
     handshakeTimeout = try table.seconds("ssl_timeout", default: 10)
     isTrusting =

@@ -7,6 +7,7 @@
 
 #include "milonga_function.h"
 #include "milonga_macros.h"
+#include "milonga_memory.h"
 #include "milonga_protected.h"
 #include "milonga_signals.h"
 #include "milonga_spawn.h"
