@@ -37,7 +37,7 @@ let package = Package(
     .target(
       name: "LuaSocket", dependencies: ["CLua", "CMemory", "CShims", "IO", "Lua", "LuaFiles"]),
     .target(name: "LuaFiles", exclude: ["lua"]),
-    .target(name: "Copas", dependencies: ["IO", "Lua", "LuaSocket", "Scheduler"]),
+    .target(name: "Copas", dependencies: ["CMemory", "IO", "Lua", "LuaSocket", "Scheduler"]),
     .target(
       name: "XPIO",
       dependencies: [

@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #ifndef MAP_ANONYMOUS
 #define MAP_ANONYMOUS MAP_ANON
@@ -27,6 +30,17 @@ int milonga_is_available(size_t bytes) {
   munmap(memory, bytes);
   return 1;
 }
+
+#ifdef __GLIBC__
+// Less is not worth the system calls, and is soon needed again.
+enum { MOST_FREE = 16 * 1024 * 1024 };
+
+void milonga_trim_memory(void) {
+  if (mallinfo2().fordblks > MOST_FREE) malloc_trim(MOST_FREE / 4);
+}
+#else
+void milonga_trim_memory(void) {}
+#endif
 
 // The reserve's address; NULL while it is spent.
 static _Atomic(void *) reserve;

@@ -211,8 +211,9 @@ public final class CopasLoop {
     if scheduler.readyCount > 0 {
       idleCollection.isDue = true
       scheduler.runTurns(run)
+      idleCollection.turnsEnded(memory, pool) { milonga_collect(main.state) }
     } else if !handled {
-      idleCollection.run { milonga_collect(main.state) }
+      idleCollection.run(memory) { milonga_collect(main.state) }
     }
     return handled
   }

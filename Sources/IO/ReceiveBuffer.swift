@@ -14,6 +14,8 @@ public final class BufferPool {
   private var freeCount = 0
   /// Blocks handed out and not yet back.
   public private(set) var blocksInUse = 0
+  /// Bytes of larger memory that buffers have freed, until the dispatcher sets it to 0.
+  public var bytesFreed = 0
 
   public init() {}
 
@@ -167,7 +169,9 @@ public struct ReceiveBuffer {
   }
 
   private static func free(_ base: UnsafeMutableRawPointer, _ capacity: Int, _ pool: BufferPool) {
-    if capacity == BufferPool.blockSize { pool.give(base) } else { Glibc.free(base) }
+    if capacity == BufferPool.blockSize { return pool.give(base) }
+    Glibc.free(base)
+    pool.bytesFreed += capacity
   }
 }
 

@@ -42,7 +42,10 @@ struct ObjectNumbers: ~Copyable {
   /// An object has no number, because there was no memory for it.
   @usableFromInline private(set) var lacksMemory = false
 
-  deinit { free(entries) }
+  @inlinable deinit { Self.release(entries) }
+
+  @usableFromInline
+  static func release(_ entries: UnsafeMutablePointer<Entry>?) { free(entries) }
 
   /// Begins with another value.
   @inlinable

@@ -15,6 +15,9 @@ void *milonga_reallocate(void *block, size_t bytes);
 // Whether so much memory could be had now.
 int milonga_is_available(size_t bytes);
 
+// Gives memory that malloc keeps free back to the system, if it is much.
+void milonga_trim_memory(void);
+
 // The reserve: address space of the process that is given back to the system when an allocation that
 // must not fail has failed. It has no physical memory behind it.
 enum { MILONGA_RESERVE_BYTES = 8 * 1024 * 1024 };
