@@ -82,6 +82,10 @@ lua_State *milonga_newstate(size_t memory_limit) {
   }
   owned->vm.limit = memory_limit;
   *milonga_extraspace(L) = 0; // every coroutine begins with a copy
+  if (milonga_makestore(L) != LUA_OK) {
+    milonga_close(L);
+    return NULL;
+  }
   lua_atpanic(L, panic);
   lua_setwarnf(L, warn, &owned->warnings);
   return L;

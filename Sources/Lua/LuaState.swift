@@ -12,8 +12,12 @@ import CShims
 /// A state belongs to one thread at a time. When it goes, every value, function and userdata in it
 /// is finalised and freed.
 public final class LuaState {
-  /// The raw stack of the main thread, for module authors.
-  public let call: LuaCall
+  /// The raw stack, for module authors: that of the coroutine that has called the Swift function which runs,
+  /// or of the main thread. So what Swift calls in Lua belongs to the coroutine, and counts among its nested
+  /// calls.
+  public var call: LuaCall { LuaCall(vm.pointee.running ?? main) }
+  private let main: OpaquePointer
+  private let vm: UnsafeMutablePointer<milonga_vm>
   private static let ownerKey = LuaRegistryKey()
 
   /// Makes a state.
@@ -31,14 +35,15 @@ public final class LuaState {
     guard let state = milonga_newstate(memoryLimit ?? 0) else {
       throw LuaError(.memory, "no memory for a Lua state")
     }
-    call = LuaCall(state)
+    main = state
+    vm = milonga_vm_of(state)
     lua_pushlightuserdata(state, Unmanaged.passUnretained(self).toOpaque())
     call.setRegistry(Self.ownerKey)
     if libraries { try check(milonga_openlibs(state)) }
     if let instructionLimit { self.instructionLimit(instructionLimit) }
   }
 
-  deinit { milonga_close(call.state) }
+  deinit { milonga_close(main) }
 
   /// The state that owns a raw stack, nil for stacks made elsewhere (as under stock `lua5.4`).
   static func owner(of call: LuaCall) -> LuaState? {
@@ -50,7 +55,7 @@ public final class LuaState {
   }
 
   /// Bytes that Lua holds now.
-  public var memoryInUse: Int { Int(milonga_vm_of(call.state).pointee.used) }
+  public var memoryInUse: Int { Int(vm.pointee.used) }
 
   /// Sets how many instructions the state may run from now on, nil for no limit. When they are used
   /// up, everything that runs fails with `instruction limit reached`, also inside `pcall`.
@@ -90,7 +95,7 @@ public final class LuaState {
     get {
       milonga_pushglobaltable(call.state)
       call.push(name)
-      lua_rawget(call.state, -2)
+      milonga_rawget(call.state, -2)
       defer { call.pop(2) }
       return call.isNoneOrNil(at: -1) ? nil : Value(call, at: -1)
     }

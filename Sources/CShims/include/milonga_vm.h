@@ -18,6 +18,9 @@ typedef struct milonga_vm {
   int64_t instructions;  // left, when instruction_limited
   int32_t instruction_limited;
   volatile int32_t interrupted; // set from a signal handler or another thread
+  lua_State *main;              // the main thread
+  lua_State *running;           // whose Swift function runs, NULL for none
+  lua_State *keeper;            // holds the store; see store.c
 } milonga_vm;
 
 // A new state, or NULL when there is no memory for it. `memory_limit` in bytes, 0 for none.
