@@ -126,10 +126,10 @@ milonga_memory *milonga_memory_of(lua_State *L) {
   return allocate == milonga_owned_allocate || allocate == wrapped_allocate ? ud : NULL;
 }
 
-void milonga_wrap_memory(lua_State *L) {
-  if (milonga_memory_of(L) != NULL) return;
+int milonga_wrap_memory(lua_State *L) {
+  if (milonga_memory_of(L) != NULL) return 1;
   wrapped_state *wrapped = calloc(1, sizeof(wrapped_state));
-  if (wrapped == NULL) return;
+  if (wrapped == NULL) return 0;
   wrapped->allocate = lua_getallocf(L, &wrapped->ud);
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
   // The main thread lies in the state's own block, behind the space in front of it.
@@ -139,6 +139,7 @@ void milonga_wrap_memory(lua_State *L) {
   milonga_fill_reserve();
   milonga_reset_threshold(&wrapped->memory);
   lua_setallocf(L, wrapped_allocate, wrapped);
+  return 1;
 }
 
 void milonga_set_memory_limit(milonga_memory *memory, size_t limit) {

@@ -4,6 +4,7 @@
 
 #include <lauxlib.h>
 #include <lualib.h>
+#include <string.h>
 
 static int hide_swift_frames(milonga_memory *memory) {
   int frames = memory ? memory->swift_frames : 0;
@@ -113,6 +114,12 @@ void milonga_collect(lua_State *L) {
 
 void milonga_generational(lua_State *L) {
   lua_gc(L, LUA_GCGEN, 0, 0);
+}
+
+int milonga_iscollecting(lua_State *L) {
+  lua_Debug frame;
+  return lua_getstack(L, 0, &frame) && lua_getinfo(L, "n", &frame) && frame.name != NULL &&
+         strcmp(frame.namewhat, "metamethod") == 0 && strcmp(frame.name, "__gc") == 0;
 }
 
 int milonga_closecoroutine(lua_State *co, lua_State *from) {

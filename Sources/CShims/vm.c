@@ -60,8 +60,12 @@ lua_State *milonga_newstate(size_t memory_limit) {
     return NULL;
   }
   milonga_set_memory_limit(memory, memory_limit);
-  memory->swift_frames = 1;
   *milonga_extraspace(L) = 0; // every coroutine begins with a copy
+  if (milonga_makestore(L) != LUA_OK) {
+    milonga_close(L);
+    return NULL;
+  }
+  memory->swift_frames = 1;
   lua_atpanic(L, panic);
   lua_setwarnf(L, warn, &new->warnings);
   return L;

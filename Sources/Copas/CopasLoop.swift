@@ -122,12 +122,10 @@ public final class CopasLoop {
     foreignTimeouts = LuaClass(call, name: "copas timeouts")
     readiness = try ReadinessQueue(kind)
     lookups = Errands(waker: readiness.waker)
-    // The registry's main thread: `call` may be a coroutine that will be gone.
-    lua_rawgeti(call.state, milonga_registryindex(), lua_Integer(LUA_RIDX_MAINTHREAD))
-    main = LuaCall(lua_tothread(call.state, -1))
+    // `call` may be a coroutine that will be gone.
+    main = LuaCall(milonga_mainthread(call.state))
     vm = milonga_vm_of(main.state)
     memory = milonga_memory_of(main.state)
-    call.pop()
     sentinels = LuaClass(
       call, name: "copas sentinel", finalize: { [unowned self] in collected($0) })
     sockets.willClose = { [unowned self] descriptor in forget(descriptor) }
@@ -351,6 +349,11 @@ public final class CopasLoop {
     } else {
       milonga_extraspace(coroutine).pointee = task.map { ~$0.bits } ?? 0
     }
+  }
+
+  /// The coroutine is gone, and another one may have its address.
+  func forget(_ coroutine: OpaquePointer?, of task: TaskID) {
+    if let coroutine, tasksByCoroutine[coroutine] == task { tasksByCoroutine[coroutine] = nil }
   }
 
   // MARK: Observed coroutines

@@ -12,8 +12,12 @@ import CShims
 /// A state belongs to one thread at a time. When it goes, every value, function and userdata in it
 /// is finalised and freed.
 public final class LuaState {
-  /// The raw stack of the main thread, for module authors.
-  public let call: LuaCall
+  /// The raw stack, for module authors: that of the coroutine that has called the Swift function which runs,
+  /// or of the main thread. So what Swift calls in Lua belongs to the coroutine, and counts among its nested
+  /// calls.
+  public var call: LuaCall { LuaCall(vm.pointee.memory.running ?? main) }
+  private let main: OpaquePointer
+  private let vm: UnsafeMutablePointer<milonga_vm>
   private static let ownerKey = LuaRegistryKey()
 
   /// Makes a state.
@@ -31,7 +35,8 @@ public final class LuaState {
     guard let state = milonga_newstate(memoryLimit ?? 0) else {
       throw LuaError(.memory, "no memory for a Lua state")
     }
-    call = LuaCall(state)
+    main = state
+    vm = milonga_vm_of(state)
     lua_pushlightuserdata(state, Unmanaged.passUnretained(self).toOpaque())
     call.setRegistry(Self.ownerKey)
     try checkMemory()
@@ -39,7 +44,7 @@ public final class LuaState {
     if let instructionLimit { self.instructionLimit(instructionLimit) }
   }
 
-  deinit { milonga_close(call.state) }
+  deinit { milonga_close(main) }
 
   /// The state that owns a raw stack, nil for stacks made elsewhere (as under stock `lua5.4`).
   static func owner(of call: LuaCall) -> LuaState? {
@@ -51,13 +56,11 @@ public final class LuaState {
   }
 
   /// Bytes that Lua holds now.
-  public var memoryInUse: Int { Int(milonga_memory_of(call.state).pointee.used) }
+  public var memoryInUse: Int { Int(vm.pointee.memory.used) }
 
   /// Sets how many bytes Lua may hold, nil for no limit. What it holds already it keeps, also beyond the
   /// limit.
-  public func memoryLimit(_ bytes: Int?) {
-    milonga_set_memory_limit(milonga_memory_of(call.state), bytes ?? 0)
-  }
+  public func memoryLimit(_ bytes: Int?) { milonga_set_memory_limit(&vm.pointee.memory, bytes ?? 0) }
 
   /// Sets how many instructions the state may run from now on, nil for no limit. When they are used
   /// up, everything that runs fails with `instruction limit reached`, also inside `pcall`.
@@ -110,7 +113,7 @@ public final class LuaState {
   ) throws(LuaError) -> Value? {
     milonga_pushglobaltable(call.state)
     call.push(name)
-    lua_rawget(call.state, -2)
+    milonga_rawget(call.state, -2)
     defer { call.pop(2) }
     try checkMemory()
     return call.isNoneOrNil(at: -1) ? nil : Value(call, at: -1)

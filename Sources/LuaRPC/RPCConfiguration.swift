@@ -123,7 +123,7 @@ final class RPCConfiguration {
     guard call.type(at: -1) == .table else { throw table.wrong("allow", "a table") }
     var allowed: Allowed = []
     call.pushNil()
-    while lua_next(call.state, -2) != 0 {
+    while milonga_next(call.state, -2) != 0 {
       // {'call', 'eval'} or {call = true}.
       let isListed = call.type(at: -2) == .number
       let isOn = isListed || call.boolean(at: -1)

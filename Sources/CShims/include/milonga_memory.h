@@ -19,6 +19,9 @@ typedef struct milonga_memory {
   size_t used;          // bytes now
   size_t limit;         // bytes, 0 for none
   size_t threshold;     // growth beyond so many bytes is looked at: the limit, or 0 for all growth
+  lua_State *main;      // the main thread
+  lua_State *keeper;    // holds the store; see store.c
+  lua_State *running;   // the coroutine whose Swift function runs, NULL for none
   int32_t swift_frames; // Swift frames that a longjmp would cross
   uint8_t exhausted;    // an allocation under a Swift frame had to be served though it failed
   uint8_t reserve_spent;
@@ -30,9 +33,8 @@ typedef struct milonga_memory {
 // The memory of a state with an allocator of ours, NULL for any other state.
 milonga_memory *milonga_memory_of(lua_State *L);
 
-// Puts an allocator of ours around the state's, unless it has one. Lua's own errors stay as they are
-// when there is no memory for that.
-void milonga_wrap_memory(lua_State *L);
+// Puts an allocator of ours around the state's, unless it has one; 0 when there is no memory for that.
+int milonga_wrap_memory(lua_State *L);
 
 // Sets the limit in bytes, 0 for none.
 void milonga_set_memory_limit(milonga_memory *memory, size_t limit);

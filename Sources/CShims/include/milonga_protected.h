@@ -44,6 +44,9 @@ void milonga_collect(lua_State *L);
 // lua_gc(L, LUA_GCGEN): the generational mode that `lua5.4` runs scripts in.
 void milonga_generational(lua_State *L);
 
+// Whether the collector has called the running function, as a finaliser, and not a script by itself.
+int milonga_iscollecting(lua_State *L);
+
 // Pending to-be-closed variables of a coroutine that ended with an error or will not go on.
 int milonga_closecoroutine(lua_State *co, lua_State *from);
 
