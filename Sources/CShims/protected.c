@@ -1,6 +1,6 @@
 // Protected calls from Swift. Inside them no Swift frame is between an error and its catcher, so the
 // memory limit is enforced again.
-#include "CShims.h"
+#include "spending.h"
 
 #include <lauxlib.h>
 #include <lualib.h>
@@ -45,7 +45,8 @@ int milonga_resume(lua_State *co, lua_State *from, milonga_memory *memory, int a
 int milonga_load(lua_State *L, const char *bytes, size_t count, const char *name, const char *mode) {
   milonga_memory *memory = milonga_memory_of(L);
   int frames = hide_swift_frames(memory);
-  int status = luaL_loadbufferx(L, bytes, count, name, mode);
+  int status = current_limits == NULL ? luaL_loadbufferx(L, bytes, count, name, mode)
+                                      : limits_load(L, bytes, count, name, mode, 0);
   restore_swift_frames(memory, frames);
   return status;
 }
@@ -124,6 +125,7 @@ int milonga_iscollecting(lua_State *L) {
 
 int milonga_closecoroutine(lua_State *co, lua_State *from) {
   (void)from; // Lua 5.4.6 wants it; 5.4.4 has only lua_resetthread
+  if (milonga_is_stopped(co)) return lua_status(co);
   milonga_memory *memory = milonga_memory_of(co);
   int frames = hide_swift_frames(memory);
   int status = lua_resetthread(co);

@@ -20,31 +20,49 @@ public final class LuaState {
   private let vm: UnsafeMutablePointer<milonga_vm>
   private static let ownerKey = LuaRegistryKey()
 
+  private let limits: LuaLimits
+  private var hasGuards = false
+
   /// Makes a state.
   ///
+  /// Code within an instruction limit, a time limit or both cannot lift it: see ``instructionLimit(_:)``.
+  ///
   /// - Parameters:
-  ///   - libraries: open Lua's standard libraries.
+  ///   - libraries: which of Lua's standard libraries are there; ``LuaLibraries/safe`` for code that
+  ///     is not trusted.
   ///   - memoryLimit: bytes that Lua may hold, nil for no limit. Reaching it is an error of kind
   ///     ``LuaError/Kind/memory`` in the code that allocates.
   ///   - instructionLimit: virtual machine instructions that all code run in the state may use,
   ///     nil for no limit. See ``instructionLimit(_:)``.
+  ///   - timeLimit: seconds that a call from Swift may take, nil for no limit. See ``timeLimit(_:)``.
+  ///   - interruptible: ``interrupt()`` works without one of these limits, too. It costs as much as they
+  ///     do: Lua code takes two to three times as long, because each instruction is counted.
   /// - Throws: ``LuaError`` when the limit leaves no room for the libraries.
   public init(
-    libraries: Bool = true, memoryLimit: Int? = nil, instructionLimit: Int? = nil
+    libraries: LuaLibraries = .all, memoryLimit: Int? = nil, instructionLimit: Int? = nil,
+    timeLimit: Double? = nil, interruptible: Bool = false
   ) throws(LuaError) {
-    guard let state = milonga_newstate(memoryLimit ?? 0) else {
-      throw LuaError(.memory, "no memory for a Lua state")
-    }
+    guard let limits = LuaLimits(isInterruptible: interruptible),
+      let state = milonga_newstate(memoryLimit ?? 0)
+    else { throw LuaError(.memory, "no memory for a Lua state") }
+    self.limits = limits
     main = state
     vm = milonga_vm_of(state)
     lua_pushlightuserdata(state, Unmanaged.passUnretained(self).toOpaque())
     call.setRegistry(Self.ownerKey)
+    limits.limitInstructions(instructionLimit)
+    limits.limitTime(timeLimit)
+    hasGuards = limits.areNeeded
     try checkMemory()
-    if libraries { try check(milonga_openlibs(state)) }
-    if let instructionLimit { self.instructionLimit(instructionLimit) }
+    try check(milonga_openselected(state, libraries.rawValue, hasGuards ? 1 : 0))
   }
 
-  deinit { milonga_close(main) }
+  deinit {
+    // What the state finalises may run while code of another one does.
+    let outer = milonga_enter(main, nil)
+    milonga_close(main)
+    milonga_leave(nil, outer)
+  }
 
   /// The state that owns a raw stack, nil for stacks made elsewhere (as under stock `lua5.4`).
   static func owner(of call: LuaCall) -> LuaState? {
@@ -63,14 +81,57 @@ public final class LuaState {
   public func memoryLimit(_ bytes: Int?) { milonga_set_memory_limit(&vm.pointee.memory, bytes ?? 0) }
 
   /// Sets how many instructions the state may run from now on, nil for no limit. When they are used
-  /// up, everything that runs fails with `instruction limit reached`, also inside `pcall`.
-  /// Coroutines made while there was no limit are not counted.
+  /// up, everything that runs fails with `instruction limit reached`, also inside `pcall`, until
+  /// this function sets another limit. The error is of kind ``LuaError/Kind/limit``.
+  ///
+  /// Every instruction counts, in all coroutines. Functions of the standard libraries count what they
+  /// do: a step of a pattern match, an element of a table, 16 bytes of a string are an instruction. An
+  /// instruction of Lua's own that concatenates, compares or converts strings is one, however
+  /// long they are; a memory limit bounds that.
+  ///
+  /// Within limits hooks cannot be changed, and metatables with `__gc` are refused, because Lua runs
+  /// finalizers without hooks; so are `collectgarbage`, bytecode, and functions of `debug` that change
+  /// something. What a function of the program does, which the code calls, is not counted. Nor is what
+  /// `io` and `os` do: give code that is not trusted ``LuaLibraries/safe``.
+  ///
+  /// Set the first limit when the state is made: functions that code has taken out of the libraries
+  /// before do not count what they do.
   public func instructionLimit(_ count: Int?) {
-    milonga_set_instruction_limit(call.state, Int64(count ?? -1))
+    limits.limitInstructions(count)
+    guardLibraries()
   }
 
+  /// Sets how many seconds of the monotonic clock each call from Swift may take, nil for no limit. A
+  /// call inside of another one is part of that. When they have passed, everything that runs fails with
+  /// `time limit reached`, also inside `pcall`, until the outermost call returns. The error is of kind
+  /// ``LuaError/Kind/limit``.
+  ///
+  /// It comes a few milliseconds late, and later when a single instruction takes long. A function of the
+  /// program, or one that waits, is not ended; the code that called it is when it returns.
+  public func timeLimit(_ seconds: Double?) {
+    limits.limitTime(seconds)
+    guardLibraries()
+  }
+
+  private func guardLibraries() {
+    guard limits.areNeeded, !hasGuards else { return }
+    hasGuards = milonga_guard(call.state, 0) == LUA_OK
+    if !hasGuards { call.pop() }
+  }
+
+  /// Stops the code that runs, from any thread; see ``LuaInterrupter/interrupt()``. The state must have an
+  /// instruction limit or a time limit, or be `interruptible`.
+  public func interrupt() { limits.interrupter.interrupt() }
+
+  /// Does the same as ``interrupt()``; it can be given to other threads.
+  public var interrupter: LuaInterrupter { limits.interrupter }
+
   /// Collects all garbage, running the finalisers of what was found.
-  public func collectGarbage() { milonga_collect(call.state) }
+  public func collectGarbage() {
+    let run = limits.enter(call.state)
+    milonga_collect(call.state)
+    limits.leave(run)
+  }
 
   // MARK: Running code
 
@@ -79,6 +140,8 @@ public final class LuaState {
   /// - Parameter name: what error messages call it; `=name` is printed as it is, `@name` is a file.
   /// - Throws: ``LuaError`` with message and traceback.
   public func run(_ code: String, name: String = "=swift") throws(LuaError) {
+    let run = limits.enter(call.state)
+    defer { limits.leave(run) }
     try load(code, name: name)
     try runLoaded(results: 0)
   }
@@ -89,6 +152,8 @@ public final class LuaState {
   public func evaluate<Result: LuaConvertible>(
     _ code: String, as type: Result.Type = Result.self, name: String = "=swift"
   ) throws(LuaError) -> Result {
+    let run = limits.enter(call.state)
+    defer { limits.leave(run) }
     try load(code, name: name)
     try runLoaded(results: 1)
     return try popResult()
@@ -190,6 +255,8 @@ public final class LuaState {
   func invoke<each Argument: LuaConvertible, Result: LuaConvertible>(
     _ function: LuaReference, _ arguments: repeat each Argument
   ) throws(LuaError) -> Result {
+    let run = limits.enter(call.state)
+    defer { limits.leave(run) }
     var count = 0
     for _ in repeat (each Argument).self { count += 1 }
     guard call.reserve(count + 4) else { throw LuaError(.memory, "too many arguments (\(count))") }
@@ -202,6 +269,8 @@ public final class LuaState {
   func index<Result: LuaConvertible>(
     _ object: LuaReference, _ key: some LuaConvertible
   ) throws(LuaError) -> Result {
+    let run = limits.enter(call.state)
+    defer { limits.leave(run) }
     object.push(onto: call)
     key.push(onto: call)
     let status = milonga_gettable(call.state, -2)
@@ -213,6 +282,8 @@ public final class LuaState {
   func assign(
     _ object: LuaReference, _ key: some LuaConvertible, _ value: some LuaConvertible
   ) throws(LuaError) {
+    let run = limits.enter(call.state)
+    defer { limits.leave(run) }
     object.push(onto: call)
     key.push(onto: call)
     value.push(onto: call)
@@ -240,17 +311,23 @@ public final class LuaState {
   /// Turns a status and the error value on top of the stack into a Swift error.
   private func check(_ status: Int32) throws(LuaError) {
     guard status != LUA_OK else { return }
-    let kind: LuaError.Kind =
-      switch status {
-      case LUA_ERRSYNTAX: .syntax
-      case LUA_ERRMEM: .memory
-      case LUA_ERRERR: .handler
-      default: .runtime
-      }
-    let isText = milonga_tostring(call.state, -1) == LUA_OK
-    let text = isText ? call.stringIfString(at: -1) : nil
+    let kind = limits.stop ?? LuaError.Kind(status: status)
+    // If that fails, for want of memory or of C stack, the text is the reason.
+    _ = milonga_tostring(call.state, -1)
+    let text = call.stringIfString(at: -1)
     call.pop(2)
     throw LuaError(kind, traced: text ?? "(no message)")
+  }
+}
+
+extension LuaError.Kind {
+  fileprivate init(status: Int32) {
+    switch status {
+    case LUA_ERRSYNTAX: self = .syntax
+    case LUA_ERRMEM: self = .memory
+    case LUA_ERRERR: self = .handler
+    default: self = .runtime
+    }
   }
 }
 

@@ -100,6 +100,7 @@ extension RPCPeer {
     }
     if call.isExhausted, call.takeExhaustion() { throw .refused("\(CodecError.memory)") }
     if let refusal = sink.refusal { throw .refused(refusal) }
+    if sink.hasFunctions { hasReadFunctions = true }
     return count
   }
 

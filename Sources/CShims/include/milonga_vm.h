@@ -1,4 +1,4 @@
-// A Lua state with a memory limit and an instruction limit.
+// A Lua state of our own.
 #ifndef MILONGA_VM_H
 #define MILONGA_VM_H
 
@@ -10,8 +10,6 @@
 
 typedef struct milonga_vm {
   milonga_memory memory;
-  int64_t instructions;  // left, when instruction_limited
-  int32_t instruction_limited;
   volatile int32_t interrupted; // set from a signal handler or another thread
 } milonga_vm;
 
@@ -24,11 +22,5 @@ void milonga_close(lua_State *L);
 
 // The VM of a state made by milonga_newstate, NULL for any other state.
 milonga_vm *milonga_vm_of(lua_State *L);
-
-// From now on the VM runs at most `count` instructions (in all coroutines); negative: no limit.
-void milonga_set_instruction_limit(lua_State *L, int64_t count);
-
-// Makes the running Lua code raise "interrupted!". Safe in a signal handler.
-void milonga_interrupt(lua_State *L);
 
 #endif
