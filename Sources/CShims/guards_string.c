@@ -86,8 +86,8 @@ static int rep(lua_State *L) {
     lua_pushliteral(L, "");
     return 1;
   }
-  const milonga_vm *vm = milonga_vm_of(L);
-  size_t most = vm != NULL && vm->limit != 0 ? vm->limit : (size_t)LUA_MAXINTEGER;
+  const milonga_memory *held = milonga_memory_of(L);
+  size_t most = held != NULL && held->limit != 0 ? held->limit : (size_t)LUA_MAXINTEGER;
   // What cannot be had is refused before anything is copied.
   int is_possible = times <= 0 || bytes <= most / (size_t)times;
   limits_spend_bytes(L, is_possible && times > 0 ? bytes * (size_t)times : 0);

@@ -216,11 +216,11 @@ static saved begin(lua_State *L, milonga_limits *limits, size_t memory) {
   saved before = {lua_gethook(L),   lua_gethookmask(L), lua_gethookcount(L),
                   milonga_vm_of(L), 0,                  current_limits,
                   limits->instructions};
-  milonga_vm *vm = before.vm;
-  if (vm != NULL) {
-    before.memory_limit = vm->limit;
-    if (memory != 0 && (vm->limit == 0 || vm->used + memory < vm->limit))
-      vm->limit = vm->used + memory;
+  milonga_memory *held = milonga_memory_of(L);
+  if (held != NULL) {
+    before.memory_limit = held->limit;
+    if (memory != 0 && (held->limit == 0 || held->used + memory < held->limit))
+      milonga_set_memory_limit(held, held->used + memory);
   }
   current_limits = limits;
   limits_watch(L);
@@ -228,7 +228,8 @@ static saved begin(lua_State *L, milonga_limits *limits, size_t memory) {
 }
 
 static void end(lua_State *L, const milonga_limits *limits, saved before) {
-  if (before.vm != NULL) before.vm->limit = before.memory_limit;
+  milonga_memory *held = milonga_memory_of(L);
+  if (held != NULL) milonga_set_memory_limit(held, before.memory_limit);
   current_limits = before.outer;
   if (before.outer != NULL) {
     before.outer->instructions -= before.granted - limits->instructions;

@@ -1,7 +1,8 @@
-// The state's allocator, where the memory limit lives.
+// A state of our own.
 #include "CShims.h"
-#include "blocks.h"
+#include "allocator.h"
 
+#include <CMemory.h>
 #include <lauxlib.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,39 +13,14 @@ typedef struct warning_state {
   int continuing;
 } warning_state;
 
-typedef struct owned_vm {
-  milonga_vm vm;
+typedef struct state {
+  owned_vm owned;
   warning_state warnings;
-  blocks blocks;
-} owned_vm;
-
-static void *allocate(void *ud, void *block, size_t old_size, size_t new_size) {
-  owned_vm *owned = ud;
-  milonga_vm *vm = &owned->vm;
-  if (new_size == 0) {
-    if (block == NULL) return NULL;
-    vm->used -= old_size;
-    blocks_free(&owned->blocks, block, old_size);
-    return NULL;
-  }
-  size_t held = block == NULL ? 0 : old_size; // for a new block, old_size is a type tag
-  if (vm->limit != 0 && new_size > held && vm->swift_frames == 0 &&
-      vm->used - held + new_size > vm->limit)
-    return NULL;
-  void *moved = block == NULL ? blocks_allocate(&owned->blocks, new_size)
-                              : blocks_resize(&owned->blocks, block, held, new_size);
-  if (moved == NULL) {
-    // Lua would longjmp over a Swift frame; nothing sound can follow.
-    if (vm->swift_frames > 0) abort();
-    return NULL;
-  }
-  vm->used += new_size - held;
-  return moved;
-}
+} state;
 
 milonga_vm *milonga_vm_of(lua_State *L) {
   void *ud;
-  return lua_getallocf(L, &ud) == allocate ? ud : NULL;
+  return lua_getallocf(L, &ud) == milonga_owned_allocate ? ud : NULL;
 }
 
 static int panic(lua_State *L) {
@@ -70,24 +46,32 @@ static void warn(void *ud, const char *message, int to_continue) {
 }
 
 lua_State *milonga_newstate(size_t memory_limit) {
-  owned_vm *owned = calloc(1, sizeof(owned_vm));
-  if (owned == NULL) return NULL;
-  lua_State *L = lua_newstate(allocate, &owned->vm);
+  state *new = calloc(1, sizeof(state));
+  if (new == NULL) return NULL;
+  milonga_memory *memory = &new->owned.vm.memory;
+  milonga_fill_reserve();
+  milonga_reset_threshold(memory);
+  lua_State *L = lua_newstate(milonga_owned_allocate, memory);
   if (L == NULL) {
-    blocks_release(&owned->blocks);
-    free(owned);
+    blocks_release(&new->owned.blocks);
+    free(new);
     return NULL;
   }
-  owned->vm.limit = memory_limit;
+  milonga_set_memory_limit(memory, memory_limit);
   *milonga_extraspace(L) = 0; // every coroutine begins with a copy
+  if (milonga_makestore(L) != LUA_OK) {
+    milonga_close(L);
+    return NULL;
+  }
+  memory->swift_frames = 1;
   lua_atpanic(L, panic);
-  lua_setwarnf(L, warn, &owned->warnings);
+  lua_setwarnf(L, warn, &new->warnings);
   return L;
 }
 
 void milonga_close(lua_State *L) {
   milonga_vm *vm = milonga_vm_of(L);
-  if (vm) vm->limit = 0; // finalizers may allocate
+  if (vm) milonga_set_memory_limit(&vm->memory, 0); // finalizers may allocate
   lua_close(L);
   if (vm) blocks_release(&((owned_vm *)vm)->blocks);
   free(vm);

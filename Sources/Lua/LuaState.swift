@@ -12,8 +12,12 @@ import CShims
 /// A state belongs to one thread at a time. When it goes, every value, function and userdata in it
 /// is finalised and freed.
 public final class LuaState {
-  /// The raw stack of the main thread, for module authors.
-  public let call: LuaCall
+  /// The raw stack, for module authors: that of the coroutine that has called the Swift function which runs,
+  /// or of the main thread. So what Swift calls in Lua belongs to the coroutine, and counts among its nested
+  /// calls.
+  public var call: LuaCall { LuaCall(vm.pointee.memory.running ?? main) }
+  private let main: OpaquePointer
+  private let vm: UnsafeMutablePointer<milonga_vm>
   private static let ownerKey = LuaRegistryKey()
 
   private let limits: LuaLimits
@@ -32,7 +36,7 @@ public final class LuaState {
   ///     nil for no limit. See ``instructionLimit(_:)``.
   ///   - timeLimit: seconds that a call from Swift may take, nil for no limit. See ``timeLimit(_:)``.
   ///   - interruptible: ``interrupt()`` works without one of these limits, too. It costs as much as they
-  ///     do: Lua code takes two to three times as long, because each instruction is counted.
+  ///     do: Lua code takes three to four times as long, because each instruction is counted.
   /// - Throws: ``LuaError`` when the limit leaves no room for the libraries.
   public init(
     libraries: LuaLibraries = .all, memoryLimit: Int? = nil, instructionLimit: Int? = nil,
@@ -42,19 +46,21 @@ public final class LuaState {
       let state = milonga_newstate(memoryLimit ?? 0)
     else { throw LuaError(.memory, "no memory for a Lua state") }
     self.limits = limits
-    call = LuaCall(state)
+    main = state
+    vm = milonga_vm_of(state)
     lua_pushlightuserdata(state, Unmanaged.passUnretained(self).toOpaque())
     call.setRegistry(Self.ownerKey)
     limits.limitInstructions(instructionLimit)
     limits.limitTime(timeLimit)
     hasGuards = limits.areNeeded
+    try checkMemory()
     try check(milonga_openselected(state, libraries.rawValue, hasGuards ? 1 : 0))
   }
 
   deinit {
     // What the state finalises may run while code of another one does.
-    let outer = milonga_enter(call.state, nil)
-    milonga_close(call.state)
+    let outer = milonga_enter(main, nil)
+    milonga_close(main)
     milonga_leave(nil, outer)
   }
 
@@ -68,7 +74,11 @@ public final class LuaState {
   }
 
   /// Bytes that Lua holds now.
-  public var memoryInUse: Int { Int(milonga_vm_of(call.state).pointee.used) }
+  public var memoryInUse: Int { Int(vm.pointee.memory.used) }
+
+  /// Sets how many bytes Lua may hold, nil for no limit. What it holds already it keeps, also beyond the
+  /// limit.
+  public func memoryLimit(_ bytes: Int?) { milonga_set_memory_limit(&vm.pointee.memory, bytes ?? 0) }
 
   /// Sets how many instructions the state may run from now on, nil for no limit. When they are used
   /// up, everything that runs fails with `instruction limit reached`, also inside `pcall`, until
@@ -151,29 +161,73 @@ public final class LuaState {
 
   /// A global variable. Reading and writing ignore metamethods of the table of globals; a value of
   /// another type reads as nil.
+  ///
+  /// When the state has no memory for the name or the value, reading gives nil and writing does
+  /// nothing; ``global(_:as:)`` and ``setGlobal(_:to:)`` throw then.
   public subscript<Value: LuaConvertible>(global name: String) -> Value? {
-    get {
-      milonga_pushglobaltable(call.state)
-      call.push(name)
-      lua_rawget(call.state, -2)
-      defer { call.pop(2) }
-      return call.isNoneOrNil(at: -1) ? nil : Value(call, at: -1)
-    }
-    set {
-      milonga_pushglobaltable(call.state)
-      newValue.push(onto: call)
-      call.setField(name, of: -2)
-      call.pop()
-    }
+    get { try? global(name) }
+    set { try? setGlobal(name, to: newValue) }
+  }
+
+  /// The global variable `name`, nil when it has no value or one of another type. Metamethods of the
+  /// table of globals are ignored.
+  ///
+  /// - Throws: ``LuaError/Kind/memory`` when the state has no memory for the name.
+  public func global<Value: LuaConvertible>(
+    _ name: String, as type: Value.Type = Value.self
+  ) throws(LuaError) -> Value? {
+    milonga_pushglobaltable(call.state)
+    call.push(name)
+    milonga_rawget(call.state, -2)
+    defer { call.pop(2) }
+    try checkMemory()
+    return call.isNoneOrNil(at: -1) ? nil : Value(call, at: -1)
+  }
+
+  /// Sets the global variable `name`. Metamethods of the table of globals are ignored.
+  ///
+  /// - Throws: ``LuaError/Kind/memory`` when the state has no memory for the value; the variable is
+  ///   as it was.
+  public func setGlobal(_ name: String, to value: some LuaConvertible) throws(LuaError) {
+    value.push(onto: call)
+    call.push(name)
+    try popIntoGlobal()
   }
 
   /// Makes the Swift function `body` a global Lua function. Arguments are converted to its parameter
   /// types; what does not convert is an argument error in Lua. What it throws is raised in Lua.
+  ///
+  /// When the state has no memory for the function nothing is registered; ``setGlobal(_:function:)``
+  /// throws then.
   public func register<each Argument: LuaConvertible, each Result: LuaConvertible>(
     _ name: String, _ body: @escaping (repeat each Argument) throws -> (repeat each Result)
   ) {
+    try? setGlobal(name, function: body)
+  }
+
+  /// As ``register(_:_:)``.
+  ///
+  /// - Throws: ``LuaError/Kind/memory`` when the state has no memory for the function; the variable is
+  ///   as it was.
+  public func setGlobal<each Argument: LuaConvertible, each Result: LuaConvertible>(
+    _ name: String,
+    function body: @escaping (repeat each Argument) throws -> (repeat each Result)
+  ) throws(LuaError) {
     call.push(typed: body)
-    call.popGlobal(name)
+    call.push(name)
+    try popIntoGlobal()
+  }
+
+  /// Pops a name and the value below it into the table of globals, if both are what they should be.
+  private func popIntoGlobal() throws(LuaError) {
+    defer { call.pop(2) }
+    try checkMemory()
+    milonga_pushglobaltable(call.state)
+    call.pushValue(at: -2)
+    call.pushValue(at: -4)
+    call.setTableField(of: -3)
+    call.pop()
+    try checkMemory()
   }
 
   // MARK: Protected operations
@@ -243,9 +297,16 @@ public final class LuaState {
     try check(status)
   }
 
+  /// What was pushed since the last call is there, or memory was lacking for it.
+  private func checkMemory() throws(LuaError) {
+    if call.takeExhaustion() { throw LuaError(.memory, "not enough memory") }
+  }
+
   private func popResult<Result: LuaConvertible>() throws(LuaError) -> Result {
     defer { call.pop() }
-    guard let result = Result(call, at: -1) else {
+    let result = Result(call, at: -1)
+    try checkMemory()
+    guard let result else {
       throw LuaError(
         .conversion, "\(Result.luaTypeName) expected, got \(call.typeName(at: -1))")
     }
@@ -256,10 +317,11 @@ public final class LuaState {
   private func check(_ status: Int32) throws(LuaError) {
     guard status != LUA_OK else { return }
     let kind = limits.stop?.kind ?? LuaError.Kind(status: status)
+    // If that fails, for want of memory or of C stack, the text is the reason.
     _ = milonga_tostring(call.state, -1)
-    let text = call.stringIfString(at: -1) ?? "(no message)"
+    let text = call.stringIfString(at: -1)
     call.pop(2)
-    throw LuaError(kind, traced: text)
+    throw LuaError(kind, traced: text ?? "(no message)")
   }
 }
 

@@ -89,7 +89,7 @@ public struct LuaGraphSink: GraphSink {
   public mutating func keep(as number: Int) {
     if numbered == 0 { makeNumbered() }
     lua_pushvalue(state, -1)
-    lua_rawseti(state, numbered, lua_Integer(number))
+    stack.store(in: numbered, at: lua_Integer(number))
   }
 
   /// To fetch a string that came before takes less time than to have Lua find it by its bytes.
@@ -100,7 +100,7 @@ public struct LuaGraphSink: GraphSink {
       milonga_pop(state, 1)
       stack.string(bytes)
       lua_pushvalue(state, -1)
-      lua_rawseti(state, numbered, lua_Integer(-number))
+      stack.store(in: numbered, at: lua_Integer(-number))
     }
   }
 

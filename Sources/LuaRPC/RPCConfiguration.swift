@@ -63,11 +63,6 @@ final class RPCConfiguration {
       "instruction_limit", default: -1, in: -1...(1 << 60))
     let timeLimit = try table.seconds("time_limit", default: .infinity)
     memoryLimit = try table.integer("memory_limit", default: 0, in: 0...(1 << 40))
-    if memoryLimit > 0, milonga_vm_of(call.state) == nil {
-      throw call.failure(
-        "rpc: 'memory_limit' needs the program milonga: under a stock lua5.4 the memory is not ours"
-      )
-    }
     tls = try TLSContext.make(table, mode: isServer ? "server" : "client", main: main)
     handshakeTimeout = try table.seconds("ssl_timeout", default: 10)
     isTrusting =
@@ -149,7 +144,7 @@ final class RPCConfiguration {
     guard call.type(at: -1) == .table else { throw table.wrong("allow", "a table") }
     var allowed: Allowed = []
     call.pushNil()
-    while lua_next(call.state, -2) != 0 {
+    while milonga_next(call.state, -2) != 0 {
       // {'call', 'eval'} or {call = true}.
       let isListed = call.type(at: -2) == .number
       let isOn = isListed || call.boolean(at: -1)

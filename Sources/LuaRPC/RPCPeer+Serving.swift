@@ -106,7 +106,7 @@ extension RPCPeer {
         call.push(part)
         if isNumber(part) { makeNumber(call, part.count) }
       }
-      lua_rawget(call.state, -2)
+      milonga_rawget(call.state, -2)
       call.remove(at: -2)
     }
   }
