@@ -408,6 +408,7 @@ public final class CopasLoop {
   /// A descriptor is going to be closed: whoever waits for it gets a turn, and will find out.
   public func forget(_ descriptor: Int32) {
     if !hangupObservers.isEmpty { hangupObservers[descriptor] = nil }
+    if !servers.isEmpty { forgetDatagramServer(descriptor) }
     readiness.remove(descriptor)
     scheduler.unwatch(descriptor)
   }

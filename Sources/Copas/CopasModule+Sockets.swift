@@ -63,11 +63,6 @@ extension CopasLoop {
       for name: StaticString in ["send", "sendto", "setpeername", "setsockname", "connect"] {
         call.setFunction(name, CopasWrapper.forward(name))
       }
-      // The handlers of a datagram server share its socket.
-      call.setFunction("close") { (call) throws(LuaFailure) in
-        call.push(true)
-        return .results(1)
-      }
     }
   }
 
