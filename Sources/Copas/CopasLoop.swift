@@ -35,6 +35,8 @@ public final class CopasLoop {
   /// The timeouts of sockets of other libraries: a weak table in the registry, 0 for none yet.
   var foreignTimeoutsReference: Int32 = 0
   let foreignTimeouts: LuaClass<SocketObject.CopasTimeouts>
+  /// Why objects of LuaSec do not work any more: a weak table in the registry, 0 for none yet.
+  var secureFailuresReference: Int32 = 0
   /// What `copas/tls.lua` returns, in the registry; 0 before it is loaded.
   var tlsReference: Int32 = 0
   /// Names that the program gave to sockets and threads: a weak table in the registry, 0 for none yet.

@@ -91,6 +91,7 @@ extension CopasLoop {
       call.push(1.0)
       return .results(1)
     }
+    limitGoodbye(call, at: 1)
     if let descriptor = descriptorOfForeign(call, at: 1), descriptor >= 0 { forget(descriptor) }
     call.push("close")
     guard milonga_gettable(call.state, 1) == LUA_OK else { throw .raised }
