@@ -1,6 +1,6 @@
 import Scheduler
 
-/// Somebody who has to know that the other side of a connection has gone, or sends no more, even while
+/// An object that has to know that the other side of a connection has gone, or sends no more, even while
 /// nothing is read from the connection.
 public protocol HangupObserver: AnyObject {
   /// Comes between turns, once for a descriptor. What was received before may still have to be read.
@@ -34,7 +34,7 @@ extension CopasLoop {
     told.observer.hungUp()
   }
 
-  /// What a coroutine is doing, for somebody who serves a connection in it.
+  /// What a coroutine that serves a connection is doing.
   public enum Occupation: Sendable {
     /// It runs, or is gone.
     case none
@@ -54,6 +54,14 @@ extension CopasLoop {
     case .descriptor(descriptor, _): .connection
     case .descriptor, .time: .something
     }
+  }
+
+  /// Lets the coroutine end as with `copas.removethread`, but in its own turn: where it waits, or where it
+  /// waits next.
+  public func removeInItsTurn(_ task: TaskID) {
+    guard scheduler.exists(task) else { return }
+    holdAgain(task)
+    if !scheduler.cancel(task) { tasks[Int(task.index)].isRemoved = true }
   }
 
   /// Whether the coroutine has not ended.

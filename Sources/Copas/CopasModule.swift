@@ -181,8 +181,7 @@ extension CopasLoop {
     return .results(1)
   }
 
-  /// What `copas.removethread` does: the coroutine ends where it waits, and its to-be-closed variables run.
-  public func removeThread(_ task: TaskID) {
+  func removeThread(_ task: TaskID) {
     guard task != current else {
       tasks[Int(task.index)].isRemoved = true
       return

@@ -12,13 +12,20 @@ public enum OnDisconnect: String, Sendable, CaseIterable {
 
 extension ConfigurationTable {
   /// The field `on_disconnect`.
-  public func onDisconnect() throws(LuaFailure) -> OnDisconnect {
+  ///
+  /// - Parameter choices: the values that make sense.
+  public func onDisconnect(
+    _ choices: [OnDisconnect] = OnDisconnect.allCases
+  ) throws(LuaFailure) -> OnDisconnect {
     guard push("on_disconnect") else { return .finish }
     let text = call.type(at: -1) == .string ? call.stringIfString(at: -1) : nil
     let got = text.map { "'\($0.prefix(40))'" } ?? call.typeName(at: -1)
     call.pop()
-    guard let choice = text.flatMap({ OnDisconnect(rawValue: $0) }) else {
-      throw wrong("on_disconnect", "'finish', 'cancel' or 'answer', not \(got)")
+    guard let choice = text.flatMap({ OnDisconnect(rawValue: $0) }), choices.contains(choice) else {
+      var words = choices.map { "'\($0.rawValue)'" }
+      let last = words.removeLast()
+      throw wrong(
+        "on_disconnect", "\(words.joined(separator: ", ")) or \(last), not \(got)")
     }
     return choice
   }

@@ -35,6 +35,8 @@ final class RPCConfiguration {
   let tls: TLSContext?
   /// Seconds that a TLS handshake may take.
   let handshakeTimeout: Double
+  /// What becomes of a function that waits when the other side leaves.
+  let onDisconnect: OnDisconnect
   /// Offers all globals to whoever is there: the program insists, or everybody has a certificate.
   let isTrusting: Bool
   /// Seconds that connecting, and each call, may take; infinite for no limit.
@@ -69,6 +71,7 @@ final class RPCConfiguration {
     }
     tls = try TLSContext.make(table, mode: isServer ? "server" : "client", main: main)
     handshakeTimeout = try table.seconds("ssl_timeout", default: 10)
+    onDisconnect = try table.onDisconnect([.finish, .cancel])
     isTrusting =
       table.boolean("insecure", default: false)
       || isServer && tls?.requiresCertificate == true

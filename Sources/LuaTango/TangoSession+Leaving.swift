@@ -10,18 +10,18 @@ import SystemPackage
 // to do for it; from then on it looks at each wait of a function (`Stage.observed`).
 //
 // TLS ends with a message of its own, of which the system does not know. So with TLS each wait is looked at from the
-// beginning, and somebody reads beside the function (``EndWatch``).
+// beginning, and a task reads beside the function (``EndWatch``).
 extension TangoSession {
   struct Ending {
     /// The coroutine.
     var task: TaskID?
-    /// Whose hang-up is told; -1 for nobody's.
+    /// The descriptor whose hang-up is told; -1 for none.
     var descriptor: Int32 = -1
     /// The client sends no more. What it sent before may still be in the system.
     var isHungUp = false
     /// The connection is closed; what was received before is handled.
     var hasLeft = false
-    /// Another session handles it, with the references of this one.
+    /// Another session handles what is left, with the references of this one.
     var isHandedOver = false
     var watch: EndWatch?
   }
@@ -76,7 +76,7 @@ extension TangoSession {
   /// Lets the function that waits be ended in the next turn of its coroutine. Whole requests behind it are then handled
   /// in another one.
   private func cancel(_ task: TaskID) {
-    loop.removeThread(task)
+    loop.removeInItsTurn(task)
     if case .frame = connection.nextFrame, loop.main.reserve(8) { handOver() }
   }
 

@@ -169,7 +169,7 @@ final class TangoSession {
     case .done: return nil
     case .wait(let direction): return wait(call, for: direction)
     case .failed:
-      // Nobody reads the answers to what was received before the client left.
+      // What was received before the client left is handled all the same.
       if !ending.hasLeft { isEnding = true }
       connection.output.release()
       return nil

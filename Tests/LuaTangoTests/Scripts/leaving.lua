@@ -69,7 +69,7 @@ local function answer(client)
 end
 
 local function awaitFree(server)
-  processes.waitFor('the descriptors of those who have left', function()
+  processes.waitFor('free descriptors', function()
     return server:descriptors() <= server.before
   end)
 end
