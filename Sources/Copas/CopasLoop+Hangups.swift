@@ -26,6 +26,7 @@ extension CopasLoop {
   }
 
   /// - Parameter tag: that of the registration.
+  @inline(never)
   func tellHangup(_ tag: UInt64) {
     let descriptor = Int32(truncatingIfNeeded: tag)
     guard let told = hangupObservers[descriptor],
