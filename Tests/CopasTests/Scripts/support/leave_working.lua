@@ -8,17 +8,6 @@ local socket = require "socket"
 local tango = require "tango"
 local xpio = require "xpio"
 
--- Names that are looked up.
-for _ = 1, 6 do
-  copas.addthread(function() copas.connect(socket.tcp(), "localhost", 1) end)
-end
-
--- Children that are dropped, for the reaper; and one that is not.
-for _ = 1, 3 do assert(xpio.spawn({"sleep", "600"}, {}, {})) end
-Kept = assert(xpio.spawn({"sleep", "600"}, {}, {}))
-collectgarbage()
-collectgarbage()
-
 -- Threads and connections that wait.
 copas.addthread(function()
   local closed <close> = setmetatable({}, {__close = function() end})
@@ -43,6 +32,20 @@ if pcall(tango.server.zmq.new, {url = "tcp://127.0.0.1:*", functab = {}}) then
 end
 
 for _ = 1, 3 do copas.step(0) end
+
+-- Children that are dropped, for the reaper; and one that is not.
+for _ = 1, 3 do assert(xpio.spawn({"sleep", "600"}, {}, {})) end
+Kept = assert(xpio.spawn({"sleep", "600"}, {}, {}))
+collectgarbage()
+collectgarbage()
+
+-- Names that are looked up; the next step starts that.
+for _ = 1, 6 do
+  copas.addthread(function() copas.connect(socket.tcp(), "localhost", 1) end)
+end
+
+copas.step(0)
+
 local how = arg[1]
 if how == "exit" then
   Kept:kill()
