@@ -34,6 +34,8 @@ final class RPCConfiguration {
   let tls: TLSContext?
   /// Seconds that a TLS handshake may take.
   let handshakeTimeout: Double
+  /// What becomes of a function that waits when the other side leaves.
+  let onDisconnect: OnDisconnect
   /// Offers all globals to whoever is there: the program insists, or everybody has a certificate.
   let isTrusting: Bool
   /// Seconds that connecting, and each call, may take; infinite for no limit.
@@ -65,6 +67,7 @@ final class RPCConfiguration {
     memoryLimit = try table.integer("memory_limit", default: 0, in: 0...(1 << 40))
     tls = try TLSContext.make(table, mode: isServer ? "server" : "client", main: main)
     handshakeTimeout = try table.seconds("ssl_timeout", default: 10)
+    onDisconnect = try table.onDisconnect([.finish, .cancel])
     isTrusting =
       table.boolean("insecure", default: false)
       || isServer && tls?.requiresCertificate == true

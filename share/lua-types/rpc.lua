@@ -29,6 +29,8 @@ local rpc = {}
 ---@field sslparams? table|userdata parameters of LuaSec, or a context
 ---seconds that a TLS handshake may take; 10
 ---@field ssl_timeout? number
+---what becomes of functions that wait when the other side leaves; 'finish'
+---@field on_disconnect? 'finish'|'cancel'
 ---seconds that connecting, and each call, may take
 ---@field timeout? number
 ---seconds without a byte in the middle of a message after which a connection is given up; 60

@@ -13,6 +13,8 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
     /// The handshake, or the program's permission, is to come.
     case opening
     case serving
+    /// The peer has gone. What it called before runs, and is not answered.
+    case left
     /// No more calls are taken; it closes when the answers have left.
     case ending
   }
@@ -127,6 +129,7 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
 
   /// A peer whose calls wait is not read.
   private func pauseOrGoOn() {
+    guard state != .left else { return }
     let isToPause =
       reader.count > 64 << 10
       && (running != nil || state != .serving || context?.channel.isWritable == false)
@@ -149,11 +152,21 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
   }
 
   func channelInactive(context: ChannelHandlerContext) {
-    state = .ending
     handshakeTimer?.cancel()
     running?.cancel()
-    _ = references.removeAll()
+    if state == .serving {
+      state = .left
+      proceed()
+    } else if state != .left {
+      end()
+    }
     context.fireChannelInactive()
+  }
+
+  /// Nothing is to be done any more for a peer that has gone.
+  private func end() {
+    state = .ending
+    _ = references.removeAll()
   }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
@@ -182,6 +195,7 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
   }
 
   private func flush() {
+    if state == .left { return dropAnswers() }
     guard let context, !closesWhenSent else { return }
     let isLast = state == .ending && running == nil
     guard isLast || !writer.buffer.isEmpty else { return }
@@ -194,6 +208,11 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
       sent!.futureResult.whenComplete { [weak self] _ in self?.context?.close(promise: nil) }
     }
     context.writeAndFlush(NIOAny(buffer), promise: sent)
+  }
+
+  private func dropAnswers() {
+    writer.buffer.removeFirst(writer.buffer.count)
+    workspace.spare.giveBack(&writer.buffer)
   }
 
   private func takeAnswers() -> ByteBuffer {
@@ -209,20 +228,25 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
 
   // MARK: Calls
 
+  private var takesCalls: Bool { state == .serving || state == .left }
+
   /// Carries out calls until one has to wait, or there are no more.
   private func process() {
     defer { elements.letGo() }
-    while state == .serving, running == nil {
+    while takesCalls, running == nil {
       if writer.buffer.count > Self.mostUnsent {
         flush()
-        guard context?.channel.isWritable == true else { return }
+        guard state == .left || context?.channel.isWritable == true else { return }
       }
       do {
         let isWaiting = try reader.takeFrames { body in
           take(body)
-          return state == .serving && running == nil && writer.buffer.count <= Self.mostUnsent
+          return takesCalls && running == nil && writer.buffer.count <= Self.mostUnsent
         }
-        if isWaiting { return }
+        if isWaiting {
+          if state == .left { end() }
+          return
+        }
       } catch {
         disconnect("\(error)")
       }
@@ -359,6 +383,8 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
       }
       self.finished(path, begin, outcome, finish)
     }
+    // There is no peer that could wait for it.
+    if state == .left { running?.cancel() }
   }
 
   private func finished<Results: Sendable>(
@@ -477,7 +503,7 @@ extension TangoServerHandler: AcceptedConnection {
       case .serving:
         self.state = .ending
         if self.running == nil { self.flush() }
-      case .ending: break
+      case .left, .ending: break
       }
     }
   }
