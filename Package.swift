@@ -18,6 +18,7 @@ let package = Package(
   targets: [
     .systemLibrary(name: "CLua", pkgConfig: "lua5.4", providers: [.apt(["liblua5.4-dev"])]),
     .target(name: "CShims", dependencies: ["CLua"]),
+    .target(name: "CTurns"),
     .target(name: "Lua", dependencies: ["CLua", "CShims"]),
     .target(
       name: "IO",
@@ -35,7 +36,7 @@ let package = Package(
     .target(name: "RPC"),
     .target(name: "LuaSocket", dependencies: ["CLua", "CShims", "IO", "Lua", "LuaFiles"]),
     .target(name: "LuaFiles", exclude: ["lua"]),
-    .target(name: "Copas", dependencies: ["IO", "Lua", "LuaSocket", "Scheduler"]),
+    .target(name: "Copas", dependencies: ["CTurns", "IO", "Lua", "LuaSocket", "Scheduler"]),
     .target(
       name: "XPIO",
       dependencies: [

@@ -1,5 +1,6 @@
 import CLua
 import CShims
+import CTurns
 import Lua
 import LuaSocket
 import Scheduler
@@ -112,7 +113,7 @@ extension CopasLoop {
     record.origin = origin
     store(record, for: task)
     setHandler(make(socket, reference), of: task)
-    scheduler.beginTurn()
+    beginTurn()
     runEvents(task, .woken)
   }
 
@@ -227,6 +228,7 @@ extension CopasLoop {
     setTask(turn.task, of: currentCoroutine!)
     current = turn.task
     currentReason = turn.reason
+    turnBegan = milonga_ticks()
     return true
   }
 }

@@ -1,4 +1,5 @@
 import CLua
+import CTurns
 import IO
 import Lua
 import LuaSocket
@@ -92,12 +93,27 @@ extension CopasLoop {
     scheduler.markUnready(socket.pointee.descriptor, direction)
   }
 
-  /// Counts an operation of the running coroutine. When it has had its share, the outcome to return:
-  /// it runs again after the others.
+  /// Counts an operation of the running coroutine. When it has had its share, of operations or of time,
+  /// the outcome to return: it runs again after the others.
   @inlinable
   @inline(__always)
   public func turnOver(state: Int = 0) -> LuaOutcome? {
-    scheduler.mayOperate() ? nil : giveUpTurn(state)
+    scheduler.mayOperate() && !hasRunLong ? nil : giveUpTurn(state)
+  }
+
+  /// Whether the turn has lasted as long as it should.
+  @inlinable
+  @inline(__always)
+  public var hasRunLong: Bool { milonga_turn_is_over(turnBegan) != 0 }
+
+  /// After ``turnOver(state:)`` has ended the turn: whether what it leaves behind is not to wait for its next
+  /// one, because others come first, or it has waited already.
+  public var leavesOthersWaiting: Bool { scheduler.readyCount > 1 || hasRunLong || !isLooping }
+
+  /// A turn of another coroutine begins within the running one.
+  func beginTurn() {
+    scheduler.beginTurn()
+    turnBegan = milonga_ticks()
   }
 
   @usableFromInline

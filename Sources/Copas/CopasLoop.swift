@@ -1,5 +1,6 @@
 import CLua
 import CShims
+import CTurns
 import Glibc
 import IO
 import Lua
@@ -66,7 +67,11 @@ public final class CopasLoop {
   var current: TaskID?
   @usableFromInline var currentCoroutine: OpaquePointer?
   var currentReason = WakeReason.woken
+  /// When its turn began, in ticks of `CTurns`.
+  @usableFromInline var turnBegan: UInt64 = 0
 
+  /// The next step follows at once: the dispatcher runs by `copas.loop`, and not by single steps.
+  var isLooping = false
   /// Whether the dispatcher is at work: it is not entered again.
   public private(set) var isStepping = false
 
@@ -258,6 +263,7 @@ public final class CopasLoop {
     // while this one runs.
     let next = Int(scheduler.nextReadyIndex)
     if next >= 0, let coroutine = tasks[next].coroutine { milonga_prefetch_state(coroutine) }
+    turnBegan = milonga_ticks()
     switch tasks[Int(turn.task.index)].kind {
     case .server: accept(turn.task)
     case .coroutine: resume(turn.task, turn.reason)

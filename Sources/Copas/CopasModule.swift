@@ -118,10 +118,12 @@ extension CopasLoop {
     }
     exit = ExitState()
     setRunning(true)
+    isLooping = true
     catchesSignals = readiness.waker.catchTermination()
     defer {
       if catchesSignals { readiness.waker.releaseTermination() }
       catchesSignals = false
+      isLooping = false
       setRunning(false)
     }
     while !mustEnd {

@@ -87,6 +87,10 @@ extension RPCPeer {
     while isOpen {
       clear(call)
       if let outcome = pause() { return outcome }
+      if !stream.received.isEmpty, let outcome = loop.turnOver(state: Step.wait.rawValue) {
+        loop.turnEndObserver = loop.leavesOthersWaiting ? self : nil
+        return outcome
+      }
       var needed = 0
       let outcome = takeEvent { event -> LuaOutcome? in
         switch event {

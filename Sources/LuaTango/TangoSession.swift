@@ -105,6 +105,7 @@ final class TangoSession {
       if isEnding { return flush(call) ?? finish(call) }
       switch connection.nextFrame {
       case .frame(let headerBytes, let bodyBytes):
+        if let outcome = loop.turnOver() { return giveWay(outcome) }
         // A client that does not read its answers has to wait with its questions.
         if connection.output.count > mostUnsent, let outcome = flush(call) { return outcome }
         let body = connection.body(headerBytes, bodyBytes)
@@ -149,6 +150,13 @@ final class TangoSession {
       connection.output.release()
       return nil
     }
+  }
+
+  /// Others have their turns before the next request is taken. What was answered leaves before them.
+  private func giveWay(_ outcome: LuaOutcome) -> LuaOutcome {
+    isAtRest = true
+    loop.turnEndObserver = loop.leavesOthersWaiting ? connection : nil
+    return outcome
   }
 
   private func wait(_ call: LuaCall, for direction: Direction) -> LuaOutcome {
