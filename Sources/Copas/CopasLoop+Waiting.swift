@@ -116,12 +116,16 @@ extension CopasLoop {
     turnBegan = milonga_ticks()
   }
 
+  /// Ends the turn, if that is possible here.
   @usableFromInline
   func giveUpTurn(_ state: Int) -> LuaOutcome? {
     guard mayWait else { return nil }
     scheduler.yield(current!)
     return .yield(0, state: state)
   }
+
+  /// Whether the running coroutine was removed: its next wait is its end.
+  public var isRemoved: Bool { current.map { tasks[Int($0.index)].isRemoved } ?? false }
 
   /// The coroutine whose turn it is; nil outside the dispatcher.
   public var currentTask: TaskID? { current }

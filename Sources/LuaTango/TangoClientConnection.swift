@@ -416,7 +416,11 @@ final class TangoClientConnection: TangoCaller, ThreadObserver, RoundEndObserver
     case .invalid(let error): throw fail(call, "bad answer: \(error)")
     case .incomplete(let needed):
       // What the dispatcher knows of the socket counts only while it runs.
-      switch connection.receive(needed: needed, mayRead: !isInside || connection.stream.mayRead) {
+      let mayRead = !isInside || connection.stream.mayRead
+      if isInside, mayRead, let outcome = loop.turnOver(state: step.rawValue) {
+        return .suspended(outcome)
+      }
+      switch connection.receive(needed: needed, mayRead: mayRead) {
       case .done: return .again
       case .failed(let reason): throw fail(call, reason)
       case .wait(let direction):
