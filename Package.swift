@@ -114,6 +114,7 @@ if Context.environment["MILONGA_WITHOUT_NIO"] == nil {
     .target(
       name: "NIOConnection",
       dependencies: [
+        .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Metrics", package: "swift-metrics"),
         .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
@@ -127,7 +128,7 @@ if Context.environment["MILONGA_WITHOUT_NIO"] == nil {
     .target(
       name: "Tango",
       dependencies: [
-        "NIOConnection", "RPC",
+        "CTurns", "NIOConnection", "RPC",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
         .product(name: "NIOCore", package: "swift-nio"),
@@ -141,7 +142,7 @@ if Context.environment["MILONGA_WITHOUT_NIO"] == nil {
     .target(
       name: "DeviceRPC",
       dependencies: [
-        "NIOConnection", "RPC", "Tango",
+        "CTurns", "NIOConnection", "RPC", "Tango",
         .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),

@@ -1,6 +1,5 @@
 import CLua
 import CShims
-import CTurns
 import Lua
 import LuaSocket
 import Scheduler
@@ -228,7 +227,7 @@ extension CopasLoop {
     setTask(turn.task, of: currentCoroutine!)
     current = turn.task
     currentReason = turn.reason
-    turnBegan = milonga_ticks()
+    noteTurn()
     return true
   }
 }

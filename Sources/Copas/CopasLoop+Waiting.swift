@@ -1,4 +1,5 @@
 import CLua
+import CShims
 import CTurns
 import IO
 import Lua
@@ -113,7 +114,14 @@ extension CopasLoop {
   /// A turn of another coroutine begins within the running one.
   func beginTurn() {
     scheduler.beginTurn()
+    noteTurn()
+  }
+
+  /// A turn begins.
+  @inline(__always)
+  func noteTurn() {
     turnBegan = milonga_ticks()
+    if milonga_termination_signal() != 0 { limitTurn() }
   }
 
   /// Ends the turn, if that is possible here.

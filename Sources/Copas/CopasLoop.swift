@@ -1,6 +1,5 @@
 import CLua
 import CShims
-import CTurns
 import Glibc
 import IO
 import Lua
@@ -55,6 +54,8 @@ public final class CopasLoop {
   private var idleCollection = IdleCollection()
   /// The loop has taken over SIGINT and SIGTERM.
   var catchesSignals = false
+  /// Seconds that a turn may last after one of them; 0 for ever.
+  var exitTimeout = 0.0
   /// nil while nobody wants them.
   var statistics: StepStatistics?
   /// The metatables of wrapped sockets; made with the module.
@@ -151,8 +152,14 @@ public final class CopasLoop {
   /// for, unless there is somebody asleep whom its callback could wake.
   var isFinished: Bool {
     scheduler.readyCount == 0 && scheduler.waitingForDescriptor == 0
-      && scheduler.sleeping == timeouts.count && !hasErrands && roundObservers.isEmpty
-      && (timeouts.isEmpty || asleepForEver == 0)
+      && scheduler.sleeping == timeouts.count && roundObservers.isEmpty
+      && (timeouts.isEmpty || asleepForEver == 0) && !hasWantedErrands
+  }
+
+  /// Other threads work for coroutines of ours that have not been removed meanwhile.
+  private var hasWantedErrands: Bool {
+    if !lookups.isEmpty { lookups.abandonUnwanted(exists: scheduler.exists) }
+    return hasErrands
   }
 
   /// Other threads work for coroutines of ours.
@@ -263,7 +270,7 @@ public final class CopasLoop {
     // while this one runs.
     let next = Int(scheduler.nextReadyIndex)
     if next >= 0, let coroutine = tasks[next].coroutine { milonga_prefetch_state(coroutine) }
-    turnBegan = milonga_ticks()
+    noteTurn()
     switch tasks[Int(turn.task.index)].kind {
     case .server: accept(turn.task)
     case .coroutine: resume(turn.task, turn.reason)

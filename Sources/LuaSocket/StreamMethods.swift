@@ -120,7 +120,7 @@ extension SocketLibrary {
       case .failed(let failure):
         return pushReceived(call, socket, pattern, prefix: prefix, failure: failure)
       case .wait:
-        if let failure = wait(socket, .readable, &start) {
+        if let failure = try wait(call, socket, .readable, &start) {
           return pushReceived(call, socket, pattern, prefix: prefix, failure: failure)
         }
         socket.pointee.isDrained = false
@@ -169,7 +169,7 @@ extension SocketLibrary {
       switch socket.pointee.send(bytes, from: &offset) {
       case .done: break sending
       case .failed(let reason): failure = reason
-      case .wait: failure = wait(socket, .writable, &start)
+      case .wait: failure = try wait(call, socket, .writable, &start)
       }
       if failure != nil { break }
     }

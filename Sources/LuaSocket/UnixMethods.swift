@@ -30,7 +30,7 @@ extension SocketLibrary {
       guard let address = SocketAddress(unixPath: try call.bytes(at: 3)) else {
         return pathTooLong(call)
       }
-      return sendDatagram(call, socket, bytes) { $0.send($1, to: address) }
+      return try sendDatagram(call, socket, bytes) { $0.send($1, to: address) }
     }
     call.setFunction("receivefrom") { [self] (call) throws(LuaFailure) in
       let socket = try check(sockets.unconnected, call)

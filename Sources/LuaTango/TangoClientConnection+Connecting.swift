@@ -127,8 +127,8 @@ extension TangoClientConnection {
 
   private func shake(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome? {
     guard let attempt, let connection else { throw call.failure("\(peer): closed") }
-    let handshake = connection.stream.handshake(
-      until: attempt.handshakeDeadline, suspends: attempt.task != nil,
+    let handshake = try connection.stream.handshake(
+      call, until: attempt.handshakeDeadline, suspends: attempt.task != nil,
       state: Step.handshake.rawValue)
     switch handshake {
     case .done: return authorize(call)

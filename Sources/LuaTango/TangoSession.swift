@@ -231,12 +231,14 @@ final class TangoSession {
 
   private func shake(_ call: LuaCall, until deadline: Int64) -> LuaOutcome {
     let failure: String
-    switch stream.handshake(until: deadline, suspends: true) {
+    switch try? stream.handshake(call, until: deadline, suspends: true) {
     case .done: return authorize(call)
     case .unfinished(let outcome): return outcome
     case .timedOut: failure = "no TLS handshake within \(configuration.handshakeTimeout) seconds"
     case .failed(let reason): failure = "TLS handshake failed: \(reason)"
     case .unwatchable(let error): failure = "its socket cannot be watched: \(error)"
+    // Only a wait of the whole program is interrupted.
+    case nil: failure = "TLS handshake failed: interrupted"
     }
     configuration.log.disconnected(peer, failure)
     return finish(call)

@@ -6,6 +6,7 @@
 #define MILONGA_CSHIMS_H
 
 #include "milonga_function.h"
+#include "milonga_interrupt.h"
 #include "milonga_macros.h"
 #include "milonga_protected.h"
 #include "milonga_signals.h"

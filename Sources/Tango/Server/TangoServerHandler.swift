@@ -1,3 +1,4 @@
+import CTurns
 import Logging
 import NIOConnection
 import NIOCore
@@ -36,6 +37,12 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
   /// The channel was told not to read on while the peer's calls wait.
   private var isPaused = false
   private var isReading = false
+  /// When its turn on the event loop began, in ticks of `CTurns`.
+  private var turnBegan: UInt64 = 0
+  /// Its turn is over; it goes on when other connections have had theirs.
+  private var isGivingWay = false
+  /// The peer has gone, but the calls that it has made are carried out.
+  private var isGone = false
   /// The last answers are on their way.
   private var closesWhenSent = false
 
@@ -75,7 +82,7 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
   func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
     switch event {
     case TLSUserEvent.handshakeCompleted: authorize()
-    case is IdleStateHandler.IdleStateEvent where running == nil:
+    case is IdleStateHandler.IdleStateEvent where running == nil && !isGivingWay:
       // One that does not read its last answers is silent, too.
       if state == .ending { context.close(promise: nil) }
       refuse("silent for \(configuration.idleTimeout!)")
@@ -115,7 +122,10 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     reader.append(unwrapInboundIn(data))
     isReading = true
-    process()
+    if !isGivingWay {
+      turnBegan = milonga_ticks()
+      process()
+    }
   }
 
   func channelReadComplete(context: ChannelHandlerContext) {
@@ -129,7 +139,8 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
   private func pauseOrGoOn() {
     let isToPause =
       reader.count > 64 << 10
-      && (running != nil || state != .serving || context?.channel.isWritable == false)
+      && (running != nil || state != .serving || isGivingWay
+        || context?.channel.isWritable == false)
     guard isToPause != isPaused, let context else { return }
     isPaused = isToPause
     context.channel.setOption(.autoRead, value: !isToPause)
@@ -141,19 +152,37 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
     context.fireChannelWritabilityChanged()
   }
 
-  /// Something that calls waited for is over.
+  /// Something that calls waited for is over. It may have come in the same turn: a function that is async need not wait.
   private func proceed() {
-    process()
+    if state == .serving, milonga_turn_is_over(turnBegan) != 0 { giveWay() } else { process() }
     if !isReading { flush() }
     pauseOrGoOn()
   }
 
+  /// Ends the turn; what was answered leaves.
+  private func giveWay() {
+    guard !isGivingWay, reader.count > 0 else { return }
+    isGivingWay = true
+    flush()
+    EventLoopTurns.wait(on: eventLoop) { [self] in
+      isGivingWay = false
+      turnBegan = milonga_ticks()
+      proceed()
+      if isGone, !isGivingWay { end() }
+    }
+  }
+
   func channelInactive(context: ChannelHandlerContext) {
-    state = .ending
     handshakeTimer?.cancel()
     running?.cancel()
-    _ = references.removeAll()
+    isGone = true
+    if !isGivingWay { end() }
     context.fireChannelInactive()
+  }
+
+  private func end() {
+    state = .ending
+    _ = references.removeAll()
   }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
@@ -182,7 +211,8 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
   }
 
   private func flush() {
-    guard let context, !closesWhenSent else { return }
+    if isGone { writer.buffer.removeFirst(writer.buffer.count) }
+    guard let context, !closesWhenSent, !isGone else { return }
     let isLast = state == .ending && running == nil
     guard isLast || !writer.buffer.isEmpty else { return }
     let buffer = takeAnswers()
@@ -215,14 +245,18 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
     while state == .serving, running == nil {
       if writer.buffer.count > Self.mostUnsent {
         flush()
-        guard context?.channel.isWritable == true else { return }
+        guard isGone || context?.channel.isWritable == true else { return }
       }
+      var isOver = false
       do {
         let isWaiting = try reader.takeFrames { body in
           take(body)
-          return state == .serving && running == nil && writer.buffer.count <= Self.mostUnsent
+          isOver = milonga_turn_is_over(turnBegan) != 0
+          return !isOver && state == .serving && running == nil
+            && writer.buffer.count <= Self.mostUnsent
         }
         if isWaiting { return }
+        if isOver, running == nil, state == .serving { return giveWay() }
       } catch {
         disconnect("\(error)")
       }
