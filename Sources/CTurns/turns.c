@@ -1,5 +1,5 @@
 // The rate of the processor's counter. Nobody tells it reliably, so it is measured: from the program's start
-// to each time when a turn seems to be over, which is rare, and the longer the more exact.
+// to each time when a turn is over, which is rare, and the longer the more exact.
 #include "CTurns.h"
 
 #include <time.h>
@@ -21,15 +21,11 @@ __attribute__((constructor)) static void begin(void) {
   first_tick = milonga_ticks();
 }
 
-int milonga_turn_is_surely_over(uint64_t began) {
+void milonga_measure_ticks(void) {
   int64_t elapsed = nanoseconds() - first_time;
-  uint64_t now = milonga_ticks();
-  if (elapsed > 1000000) {
-    double rate = (double)(now - first_tick) / (double)elapsed;
-    uint64_t ticks = (uint64_t)(rate * MILONGA_TURN_NANOSECONDS);
-    // What the counter says makes no sense: then each operation is a turn, and nobody waits.
-    if (ticks == 0) ticks = 1;
-    __atomic_store_n(&milonga_turn_ticks, ticks, __ATOMIC_RELAXED);
-  }
-  return now - began > __atomic_load_n(&milonga_turn_ticks, __ATOMIC_RELAXED);
+  uint64_t ticks = milonga_ticks() - first_tick;
+  // Nothing can be said yet; or the counter was set, and what it says makes no sense.
+  if (elapsed < 1000000 || (int64_t)ticks <= 0) return;
+  double rate = (double)ticks / (double)elapsed;
+  __atomic_store_n(&milonga_turn_ticks, (uint64_t)(rate * MILONGA_TURN_NANOSECONDS), __ATOMIC_RELAXED);
 }

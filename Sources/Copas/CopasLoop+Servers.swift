@@ -132,7 +132,7 @@ extension CopasLoop {
 
   private func acceptOwn(_ task: TaskID, _ server: UnsafeMutablePointer<SocketObject>) {
     let descriptor = server.pointee.descriptor
-    let began = turnBegan
+    let end = turnEnd
     for _ in 0..<acceptBurst {
       do throws(Errno) {
         guard let connection = try server.pointee.socket.accept() else {
@@ -154,7 +154,7 @@ extension CopasLoop {
         }
         // The handler may have removed the server.
         guard scheduler.isRunning(task) else { return }
-        if milonga_turn_is_over(began) != 0 { break }
+        if milonga_turn_is_over(end) != 0 { break }
       } catch {
         if error == .tooManyOpenFiles || error == .tooManyOpenFilesInSystem {
           pauseWithoutDescriptors(task, error)
@@ -170,7 +170,7 @@ extension CopasLoop {
   /// The same for a server of another library, on top of the main stack.
   private func acceptForeign(_ task: TaskID, _ descriptor: Int32) {
     let server = main.count
-    let began = turnBegan
+    let end = turnEnd
     defer { main.count = server }
     for _ in 0..<acceptBurst {
       main.count = server
@@ -201,7 +201,7 @@ extension CopasLoop {
       setName(main, of: -1, "\(serverNames[origin.server]):client_\(origin.number)")
       serve(record)
       guard scheduler.isRunning(task) else { return }
-      if milonga_turn_is_over(began) != 0 { break }
+      if milonga_turn_is_over(end) != 0 { break }
     }
     scheduler.yield(task)
   }

@@ -105,7 +105,7 @@ extension CopasLoop {
   /// Whether the turn has lasted as long as it should.
   @inlinable
   @inline(__always)
-  public var hasRunLong: Bool { milonga_turn_is_over(turnBegan) != 0 }
+  public var hasRunLong: Bool { milonga_turn_is_over(turnEnd) != 0 }
 
   /// After ``turnOver(state:)`` has ended the turn: whether what it leaves behind is not to wait for its next
   /// one, because others come first, or it has waited already.
@@ -120,7 +120,7 @@ extension CopasLoop {
   /// A turn begins.
   @inline(__always)
   func noteTurn() {
-    turnBegan = milonga_ticks()
+    turnEnd = milonga_turn_end()
     if milonga_termination_signal() != 0 { limitTurn() }
   }
 

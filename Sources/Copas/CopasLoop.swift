@@ -68,8 +68,8 @@ public final class CopasLoop {
   var current: TaskID?
   @usableFromInline var currentCoroutine: OpaquePointer?
   var currentReason = WakeReason.woken
-  /// When its turn began, in ticks of `CTurns`.
-  @usableFromInline var turnBegan: UInt64 = 0
+  /// When its turn has lasted long enough, in ticks of `CTurns`.
+  @usableFromInline var turnEnd: UInt64 = 0
 
   /// The next step follows at once: the dispatcher runs by `copas.loop`, and not by single steps.
   var isLooping = false

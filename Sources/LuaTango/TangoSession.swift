@@ -101,6 +101,7 @@ final class TangoSession {
       if isEnding { return finish(call) }
       disconnect("nothing came for \(configuration.idleTimeout) seconds")
     }
+    var hasReceived = false
     while true {
       if isEnding { return flush(call) ?? finish(call) }
       switch connection.nextFrame {
@@ -123,7 +124,9 @@ final class TangoSession {
           isAtRest = true
           return wait(call, for: .read)
         }
-        if let outcome = loop.turnOver() { return outcome }
+        // What makes up requests counts with them.
+        if hasReceived, let outcome = loop.turnOver() { return outcome }
+        hasReceived = true
         switch connection.receive(needed: needed, mayRead: mayRead) {
         case .done: continue
         case .wait(let direction):

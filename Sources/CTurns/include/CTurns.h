@@ -30,13 +30,19 @@ static inline uint64_t milonga_ticks(void) {
 // Ticks of a turn, as far as is known: read and written by all threads.
 extern uint64_t milonga_turn_ticks;
 
-// The same as milonga_turn_is_over, after another look at the counter's rate.
-int milonga_turn_is_surely_over(uint64_t began);
+// The tick at which a turn that begins now has lasted long enough, so that others are to have theirs.
+static inline uint64_t milonga_turn_end(void) {
+  return milonga_ticks() + __atomic_load_n(&milonga_turn_ticks, __ATOMIC_RELAXED);
+}
 
-// Whether a turn that began at this tick has lasted long enough, so that others are to have theirs.
-static inline int milonga_turn_is_over(uint64_t began) {
-  if (milonga_ticks() - began <= __atomic_load_n(&milonga_turn_ticks, __ATOMIC_RELAXED)) return 0;
-  return milonga_turn_is_surely_over(began);
+// Has another look at the counter's rate.
+void milonga_measure_ticks(void);
+
+// Whether a turn with this end is over.
+static inline int milonga_turn_is_over(uint64_t end) {
+  if (milonga_ticks() < end) return 0;
+  milonga_measure_ticks();
+  return 1;
 }
 
 #endif

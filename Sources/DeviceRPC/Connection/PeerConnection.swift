@@ -62,8 +62,8 @@ final class PeerConnection: ChannelDuplexHandler, @unchecked Sendable {
   let executor: EventLoopExecutor
   private var received = ByteBuffer()
   private var isReading = false
-  /// When its turn on the event loop began, in ticks of `CTurns`.
-  private var turnBegan: UInt64 = 0
+  /// When its turn on the event loop has lasted long enough, in ticks of `CTurns`.
+  private var turnEnd: UInt64 = 0
   /// Its turn is over; it goes on when other connections have had theirs.
   private var isGivingWay = false
   /// The other side has gone, but the calls that it has made are carried out.
@@ -209,7 +209,7 @@ final class PeerConnection: ChannelDuplexHandler, @unchecked Sendable {
     }
     isReading = true
     if !isGivingWay {
-      turnBegan = milonga_ticks()
+      turnEnd = milonga_turn_end()
       process()
     }
   }
@@ -267,7 +267,7 @@ final class PeerConnection: ChannelDuplexHandler, @unchecked Sendable {
       let size = handleFirst()
       guard size > 0 else { break }
       received.moveReaderIndex(forwardBy: size)
-      if milonga_turn_is_over(turnBegan) != 0, received.readableBytes > 0 {
+      if milonga_turn_is_over(turnEnd) != 0, received.readableBytes > 0 {
         giveWay()
         break
       }
@@ -281,7 +281,7 @@ final class PeerConnection: ChannelDuplexHandler, @unchecked Sendable {
     flush()
     EventLoopTurns.wait(on: eventLoop) { [self] in
       isGivingWay = false
-      turnBegan = milonga_ticks()
+      turnEnd = milonga_turn_end()
       proceed()
       if isGone, !isGivingWay { end(.connectionClosed(peer: name)) }
     }

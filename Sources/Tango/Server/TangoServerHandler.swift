@@ -37,8 +37,8 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
   /// The channel was told not to read on while the peer's calls wait.
   private var isPaused = false
   private var isReading = false
-  /// When its turn on the event loop began, in ticks of `CTurns`.
-  private var turnBegan: UInt64 = 0
+  /// When its turn on the event loop has lasted long enough, in ticks of `CTurns`.
+  private var turnEnd: UInt64 = 0
   /// Its turn is over; it goes on when other connections have had theirs.
   private var isGivingWay = false
   /// The peer has gone, but the calls that it has made are carried out.
@@ -123,7 +123,7 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
     reader.append(unwrapInboundIn(data))
     isReading = true
     if !isGivingWay {
-      turnBegan = milonga_ticks()
+      turnEnd = milonga_turn_end()
       process()
     }
   }
@@ -154,7 +154,7 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
 
   /// Something that calls waited for is over. It may have come in the same turn: a function that is async need not wait.
   private func proceed() {
-    if state == .serving, milonga_turn_is_over(turnBegan) != 0 { giveWay() } else { process() }
+    if state == .serving, milonga_turn_is_over(turnEnd) != 0 { giveWay() } else { process() }
     if !isReading { flush() }
     pauseOrGoOn()
   }
@@ -166,7 +166,7 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
     flush()
     EventLoopTurns.wait(on: eventLoop) { [self] in
       isGivingWay = false
-      turnBegan = milonga_ticks()
+      turnEnd = milonga_turn_end()
       proceed()
       if isGone, !isGivingWay { end() }
     }
@@ -251,7 +251,7 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
       do {
         let isWaiting = try reader.takeFrames { body in
           take(body)
-          isOver = milonga_turn_is_over(turnBegan) != 0
+          isOver = milonga_turn_is_over(turnEnd) != 0
           return !isOver && state == .serving && running == nil
             && writer.buffer.count <= Self.mostUnsent
         }

@@ -1,4 +1,4 @@
--- oks: 14
+-- oks: 16
 local copas = require "copas"
 local socket = require "socket"
 local check = require "check"
@@ -231,4 +231,32 @@ check.run(function()
   end)
   check.ok("a worker with enough to do", turns >= 18, turns)
   queue:destroy()
+end)
+
+-- One operation of a peer that is as fast as this side: it takes several turns.
+check.run(function()
+  local script = os.tmpname()
+  local server, number = check.listener()
+  -- Another process: what it sends, and takes, comes while the operation is under way.
+  local file = io.open(script, "w")
+  file:write(([[
+    local socket = require "socket"
+    local c = socket.connect("127.0.0.1", %d)
+    local data = ("x"):rep(1024 * 1024)
+    for _ = 1, 200 do c:send(data) end
+    for _ = 1, 200 do c:receive(#data) end
+    c:close()
+  ]]):format(number))
+  file:close()
+  os.execute("lua5.4 " .. script .. " &")
+  check.arrived(server)
+  local other = server:accept()
+  server:close()
+  local size = 200 * 1024 * 1024
+  local turns = turnsDuring(function() assert(#copas.receive(other, size) == size) end)
+  check.ok("much to receive", turns > 10, turns)
+  turns = turnsDuring(function() assert(copas.send(other, ("x"):rep(size)) == size) end)
+  check.ok("much to send", turns > 5, turns)
+  other:close()
+  os.remove(script)
 end)
