@@ -1,5 +1,6 @@
 import CLua
 import CShims
+import CTurns
 import IO
 import Lua
 import LuaSocket
@@ -138,6 +139,7 @@ extension CopasLoop {
 
   private func acceptOwn(_ task: TaskID, _ server: UnsafeMutablePointer<SocketObject>) {
     let descriptor = server.pointee.descriptor
+    let end = turnEnd
     for _ in 0..<acceptBurst {
       do throws(Errno) {
         guard let connection = try server.pointee.socket.accept() else {
@@ -159,6 +161,7 @@ extension CopasLoop {
         }
         // The handler may have removed the server.
         guard scheduler.isRunning(task) else { return }
+        if milonga_turn_is_over(end) != 0 { break }
       } catch {
         if error == .tooManyOpenFiles || error == .tooManyOpenFilesInSystem {
           pauseWithoutDescriptors(task, error)
@@ -174,6 +177,7 @@ extension CopasLoop {
   /// The same for a server of another library, on top of the main stack.
   private func acceptForeign(_ task: TaskID, _ descriptor: Int32) {
     let server = main.count
+    let end = turnEnd
     defer { main.count = server }
     for _ in 0..<acceptBurst {
       main.count = server
@@ -204,6 +208,7 @@ extension CopasLoop {
       setName(main, of: -1, "\(serverNames[origin.server]):client_\(origin.number)")
       serve(record)
       guard scheduler.isRunning(task) else { return }
+      if milonga_turn_is_over(end) != 0 { break }
     }
     scheduler.yield(task)
   }
@@ -239,7 +244,7 @@ extension CopasLoop {
     main.pop()
     tasks[Int(task.index)].connection = reference
     tasks[Int(task.index)].origin = record.origin
-    scheduler.beginTurn()
+    beginTurn()
     resume(task, .woken)
   }
 

@@ -57,6 +57,8 @@ public final class CopasLoop {
   private var idleCollection = IdleCollection()
   /// The loop has taken over SIGINT and SIGTERM.
   var catchesSignals = false
+  /// Seconds that a turn may last after one of them; 0 for ever.
+  var exitTimeout = 0.0
   /// nil while nobody wants them.
   var statistics: StepStatistics?
   /// The metatables of wrapped sockets; made with the module.
@@ -71,7 +73,11 @@ public final class CopasLoop {
   var current: TaskID?
   @usableFromInline var currentCoroutine: OpaquePointer?
   var currentReason = WakeReason.woken
+  /// When its turn has lasted long enough, in ticks of `CTurns`.
+  @usableFromInline var turnEnd: UInt64 = 0
 
+  /// The next step follows at once: the dispatcher runs by `copas.loop`, and not by single steps.
+  var isLooping = false
   /// Whether the dispatcher is at work: it is not entered again.
   public private(set) var isStepping = false
 
@@ -150,8 +156,14 @@ public final class CopasLoop {
   /// for, unless there is somebody asleep whom its callback could wake.
   var isFinished: Bool {
     scheduler.readyCount == 0 && scheduler.waitingForDescriptor == 0
-      && scheduler.sleeping == timeouts.count && !hasErrands && roundObservers.isEmpty
-      && (timeouts.isEmpty || asleepForEver == 0)
+      && scheduler.sleeping == timeouts.count && roundObservers.isEmpty
+      && (timeouts.isEmpty || asleepForEver == 0) && !hasWantedErrands
+  }
+
+  /// Other threads work for coroutines of ours that have not been removed meanwhile.
+  private var hasWantedErrands: Bool {
+    if !lookups.isEmpty { lookups.abandonUnwanted(exists: scheduler.exists) }
+    return hasErrands
   }
 
   /// Other threads work for coroutines of ours.
@@ -264,6 +276,7 @@ public final class CopasLoop {
     // while this one runs.
     let next = Int(scheduler.nextReadyIndex)
     if next >= 0, let coroutine = tasks[next].coroutine { milonga_prefetch_state(coroutine) }
+    noteTurn()
     switch tasks[Int(turn.task.index)].kind {
     case .server: accept(turn.task)
     case .coroutine: resume(turn.task, turn.reason)

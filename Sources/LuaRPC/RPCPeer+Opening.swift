@@ -25,7 +25,7 @@ extension RPCPeer {
   /// is on the stack when it throws.
   func open(_ call: LuaCall) throws(LuaFailure) -> Opened {
     if case .handshake(let deadline) = opening {
-      if let opened = shake(call, until: deadline) { return opened }
+      if let opened = try shake(call, until: deadline) { return opened }
       opening = .authorization
     }
     if case .authorization = opening {
@@ -49,9 +49,9 @@ extension RPCPeer {
   }
 
   /// Goes on with the handshake; nil when it is done.
-  private func shake(_ call: LuaCall, until deadline: Int64) -> Opened? {
-    let handshake = stream.handshake(
-      until: deadline, suspends: canSuspend(call), state: Step.open.rawValue)
+  private func shake(_ call: LuaCall, until deadline: Int64) throws(LuaFailure) -> Opened? {
+    let handshake = try stream.handshake(
+      call, until: deadline, suspends: canSuspend(call), state: Step.open.rawValue)
     switch handshake {
     case .done: return nil
     case .unfinished(let outcome):

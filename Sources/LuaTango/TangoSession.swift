@@ -135,10 +135,12 @@ final class TangoSession {
       if isEnding { return finish(call) }
       disconnect("nothing came for \(configuration.idleTimeout) seconds")
     }
+    var hasReceived = false
     while true {
       if isEnding { return flush(call) ?? finish(call) }
       switch connection.nextFrame {
       case .frame(let headerBytes, let bodyBytes):
+        if let outcome = loop.turnOver() { return giveWay(outcome) }
         // A client that does not read its answers has to wait with its questions.
         if connection.output.count > mostUnsent, let outcome = flush(call) { return outcome }
         let body = connection.body(headerBytes, bodyBytes)
@@ -156,7 +158,9 @@ final class TangoSession {
           isAtRest = true
           return wait(call, for: .read)
         }
-        if let outcome = loop.turnOver() { return outcome }
+        // What makes up requests counts with them.
+        if hasReceived, let outcome = loop.turnOver() { return outcome }
+        hasReceived = true
         switch connection.receive(needed: needed, mayRead: mayRead) {
         case .done: continue
         case .wait(let direction):
@@ -184,6 +188,13 @@ final class TangoSession {
       connection.output.release()
       return nil
     }
+  }
+
+  /// Others have their turns before the next request is taken. What was answered leaves before them.
+  private func giveWay(_ outcome: LuaOutcome) -> LuaOutcome {
+    isAtRest = true
+    loop.turnEndObserver = loop.leavesOthersWaiting ? connection : nil
+    return outcome
   }
 
   private func wait(_ call: LuaCall, for direction: Direction) -> LuaOutcome {
@@ -258,12 +269,14 @@ final class TangoSession {
 
   private func shake(_ call: LuaCall, until deadline: Int64) -> LuaOutcome {
     let failure: String
-    switch stream.handshake(until: deadline, suspends: true) {
+    switch try? stream.handshake(call, until: deadline, suspends: true) {
     case .done: return authorize(call)
     case .unfinished(let outcome): return outcome
     case .timedOut: failure = "no TLS handshake within \(configuration.handshakeTimeout) seconds"
     case .failed(let reason): failure = "TLS handshake failed: \(reason)"
     case .unwatchable(let error): failure = "its socket cannot be watched: \(error)"
+    // Only a wait of the whole program is interrupted.
+    case nil: failure = "TLS handshake failed: interrupted"
     }
     configuration.log.disconnected(peer, failure)
     return finish(call)

@@ -1,3 +1,4 @@
+import CTurns
 import Logging
 import NIOConnection
 import NIOCore
@@ -38,6 +39,10 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
   /// The channel was told not to read on while the peer's calls wait.
   private var isPaused = false
   private var isReading = false
+  /// When its turn on the event loop has lasted long enough, in ticks of `CTurns`.
+  private var turnEnd: UInt64 = 0
+  /// Its turn is over; it goes on when other connections have had theirs.
+  private var isGivingWay = false
   /// The last answers are on their way.
   private var closesWhenSent = false
 
@@ -77,7 +82,7 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
   func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
     switch event {
     case TLSUserEvent.handshakeCompleted: authorize()
-    case is IdleStateHandler.IdleStateEvent where running == nil:
+    case is IdleStateHandler.IdleStateEvent where running == nil && !isGivingWay:
       // One that does not read its last answers is silent, too.
       if state == .ending { context.close(promise: nil) }
       refuse("silent for \(configuration.idleTimeout!)")
@@ -117,7 +122,10 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     reader.append(unwrapInboundIn(data))
     isReading = true
-    process()
+    if !isGivingWay {
+      turnEnd = milonga_turn_end()
+      process()
+    }
   }
 
   func channelReadComplete(context: ChannelHandlerContext) {
@@ -132,7 +140,8 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
     guard state != .left else { return }
     let isToPause =
       reader.count > 64 << 10
-      && (running != nil || state != .serving || context?.channel.isWritable == false)
+      && (running != nil || state != .serving || isGivingWay
+        || context?.channel.isWritable == false)
     guard isToPause != isPaused, let context else { return }
     isPaused = isToPause
     context.channel.setOption(.autoRead, value: !isToPause)
@@ -144,11 +153,27 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
     context.fireChannelWritabilityChanged()
   }
 
-  /// Something that calls waited for is over.
+  /// Something that calls waited for is over. It may have come in the same turn: a function that is async need not wait.
   private func proceed() {
-    process()
+    if takesCalls, reader.count > 0, milonga_turn_is_over(turnEnd) != 0 {
+      giveWay()
+    } else {
+      process()
+    }
     if !isReading { flush() }
     pauseOrGoOn()
+  }
+
+  /// Ends the turn; what was answered leaves.
+  private func giveWay() {
+    guard !isGivingWay else { return }
+    isGivingWay = true
+    flush()
+    EventLoopTurns.wait(on: eventLoop) { [self] in
+      isGivingWay = false
+      turnEnd = milonga_turn_end()
+      proceed()
+    }
   }
 
   func channelInactive(context: ChannelHandlerContext) {
@@ -156,7 +181,7 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
     running?.cancel()
     if state == .serving {
       state = .left
-      proceed()
+      if !isGivingWay { proceed() }
     } else if state != .left {
       end()
     }
@@ -238,15 +263,18 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
         flush()
         guard state == .left || context?.channel.isWritable == true else { return }
       }
+      var isOver = false
       do {
         let isWaiting = try reader.takeFrames { body in
           take(body)
-          return takesCalls && running == nil && writer.buffer.count <= Self.mostUnsent
+          isOver = milonga_turn_is_over(turnEnd) != 0
+          return !isOver && takesCalls && running == nil && writer.buffer.count <= Self.mostUnsent
         }
         if isWaiting {
           if state == .left { end() }
           return
         }
+        if isOver, running == nil, takesCalls { return giveWay() }
       } catch {
         disconnect("\(error)")
       }
