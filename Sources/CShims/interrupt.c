@@ -10,7 +10,7 @@ int milonga_take_interruption(lua_State *L) {
   if (vm) {
     if (!vm->interrupted) return 0;
     vm->interrupted = 0;
-    if (!vm->instruction_limited) lua_sethook(main, NULL, 0, 0);
+    lua_sethook(main, NULL, 0, 0);
     return 1;
   }
   // What the signal handler of the stock interpreter sets; a program's own hook hardly looks like that.

@@ -38,13 +38,13 @@ extension CopasLoop {
       socket = own
       (pattern, prefix) = try sockets.receiveArguments(call)
       if case .count(0) = pattern, prefix > 0 {
-        return sockets.pushReceived(call, socket, pattern, prefix: prefix, failure: nil)
+        return try sockets.pushReceived(call, socket, pattern, prefix: prefix, failure: nil)
       }
       try requireInside(call, "receive")
     } else {
       if call.isOtherTransfer { return try transfer(call, .receive(enough)) }
       try requireInside(call, "receive")
-      socket = client.checkedBefore(call, at: 1)
+      socket = try client.check(call, at: 1)
       if let packed = SocketObject.Pattern(packed: call.step) {
         (pattern, prefix) = (packed, 0)
       } else {
@@ -56,12 +56,16 @@ extension CopasLoop {
     if call.phase == .entered, let outcome = turnOver(state: packed) { return outcome }
 
     let mayRead = isReady(socket, .read)
+    var isOver = false
     // What a client waiting for its next message finds.
     let progress =
       mayRead || !socket.pointee.buffer.isEmpty
       ? socket.pointee.receive(
         pattern, pool: pool, mayRead: mayRead, wasShort: { drained(socket) },
-        isOver: { hasRunLong })
+        isOver: {
+          isOver = hasRunLong
+          return isOver
+        })
       : .wait
     var failure: SocketFailure?
     switch progress {
@@ -77,7 +81,7 @@ extension CopasLoop {
       } else {
         let deadline = self.deadline(
           call, at: Slot.receiveDeadline, seconds: socket.pointee.copasTimeouts.receive)
-        if mayRead, isReady(socket, .read), mayWait {
+        if isOver, mayWait {
           // There may be more, but others have not had their turns for a while.
           if deadline > MonotonicTime.now() { return giveUpTurn(packed)! }
           failure = .timeout
@@ -90,7 +94,7 @@ extension CopasLoop {
         }
       }
     }
-    return sockets.pushReceived(call, socket, pattern, prefix: prefix, failure: failure)
+    return try sockets.pushReceived(call, socket, pattern, prefix: prefix, failure: failure)
   }
 
   /// `send(socket, data [, from [, to]])`.
@@ -106,6 +110,9 @@ extension CopasLoop {
     try requireInside(call, "send")
     if call.phase == .entered, let outcome = turnOver() { return outcome }
     var offset = call.count >= Slot.sendOffset ? try call.integer(at: Slot.sendOffset) : 0
+    guard 0...bytes.count ~= offset else {
+      throw call.failure("copas.send: what was sent is \(offset) of \(bytes.count) bytes")
+    }
     let failure: SocketFailure?
     switch sendSome(socket, bytes, from: &offset) {
     case .done where offset < bytes.count:

@@ -93,7 +93,7 @@ final class RPCLibrary {
     peers.push(peer, onto: call)
     call.setField(Self.peerKey, of: -2)
     call.pushRetained(metatable)
-    lua_setmetatable(call.state, -2)
+    milonga_setmetatable(call.state, -2)
     call.replace(at: index)
     return peer
   }

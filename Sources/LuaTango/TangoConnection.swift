@@ -84,4 +84,11 @@ final class TangoConnection: TurnEndObserver, RoundEndObserver {
     stream.close()
     output.release()
   }
+
+  /// The socket is not used any more, whoever closes it.
+  func detach() {
+    guard !isClosed else { return }
+    isClosed = true
+    output.release()
+  }
 }
