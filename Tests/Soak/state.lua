@@ -55,8 +55,8 @@ M.names = {
 --- to the byte; a leak would have grown with each of the connections.
 local tolerances = {
   -- Up to 64 coroutines are kept for the connections of ev_socket, each with its place in the registry.
-  coroutines = function(before) return before + 64 end,
-  registry = function(before) return before + 64 end,
+  coroutines = function() return 64 end,
+  registry = function() return 64 end,
   lua = function(before) return before * 0.05 + 64 end,
   resident = function(before) return before * 0.10 + 1024 end,
 }
