@@ -3,6 +3,7 @@
 local copas = require 'copas'
 local socket = require 'socket'
 local state = require 'state'
+local tango = require 'tango'
 
 local RECEIVE_SECONDS = 3
 local MOST_SHOWN = 10 -- errors
@@ -155,6 +156,23 @@ function services.server(c)
   c:send(line .. '\n')
 end
 
+-- Servers of tango, for clients that leave while a function waits.
+local tangoServers, tangoPorts = {}, {}
+for _, backEnd in ipairs {'copas_socket', 'ev_socket'} do
+  for _, choice in ipairs {'finish', 'cancel'} do
+    local server, handler = tango.server[backEnd].new {
+      port = 0, on_disconnect = choice,
+      functab = {wait = function() copas.pause(math.random() * 2) end, note = function() end},
+    }
+    if handler then copas.addserver(server, handler) end
+    tangoServers[#tangoServers + 1] = server
+    tangoPorts[#tangoPorts + 1] = ('%d'):format((select(2, server:getsockname())))
+  end
+end
+
+--- Tells where they are.
+function services.tango(c) c:send(table.concat(tangoPorts, ' ') .. '\n') end
+
 local function listen(handle, seconds)
   local listener = assert(socket.bind('127.0.0.1', 0, 1024))
   copas.addserver(listener, copas.handler(handle), seconds)
@@ -185,6 +203,9 @@ local control, controlPort
 local function stop()
   copas.removeserver(service)
   copas.removeserver(datagrams)
+  for _, server in ipairs(tangoServers) do
+    if server.stop then server:stop() else copas.removeserver(server) end
+  end
   jobs:stop()
 end
 control, controlPort = listen(function(c)

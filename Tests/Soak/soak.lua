@@ -181,6 +181,21 @@ function clients.givesUp()
   c:close()
 end
 
+--- Leaves while a function of tango's waits, with calls behind it.
+function clients.leavesAFunction()
+  local c = connect()
+  c:send 'tango\n'
+  local ports = {}
+  for port in c:receive():gmatch '%d+' do ports[#ports + 1] = tonumber(port) end
+  c:close()
+  local called = copas.wrap(socket.tcp4())
+  called:settimeout(ANSWER_SECONDS)
+  assert(called:connect(host, ports[random(#ports)]))
+  called:send(('8\n{"note"}'):rep(random(3) - 1) .. '8\n{"wait"}' .. ('8\n{"wait"}8\n{"note"}'):rep(random(3) - 1))
+  if random(2) == 1 then copas.pause(random() * 0.1) end
+  if random(3) == 1 then reset(called) else called:close() end
+end
+
 function clients.isRemoved()
   local c
   local thread = copas.addthread(function()
