@@ -111,6 +111,11 @@ public struct ConfigurationTable {
         + "\(loopback), or, if that is really wanted, insecure = true")
   }
 
+  /// The field `max_buffered_bytes`: what all peers together may make the process hold.
+  public func bufferLimit() throws(LuaFailure) -> Int {
+    try integer("max_buffered_bytes", default: BufferAccount.defaultLimit, in: 1...(1 << 40))
+  }
+
   /// What one connection may cost.
   ///
   /// - Parameters:

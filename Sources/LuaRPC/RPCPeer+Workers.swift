@@ -43,6 +43,7 @@ extension RPCPeer {
         isReaderCalling = false
       } else {
         suspended[me] = nil
+        endServing(me)
         // The function may have called on another connection, which observes the coroutine now.
         observe()
         flushSoon()
@@ -91,6 +92,7 @@ extension RPCPeer {
       let outcome = takeEvent { event -> LuaOutcome? in
         switch event {
         case .call(let sequence, let payload):
+          lastCallBytes = payload.count
           return serve(call, base: Self.base, sequence: sequence, payload)
         case .answer(let caller, let status, let payload):
           deliver(call, to: caller, status, payload)
@@ -113,6 +115,7 @@ extension RPCPeer {
       let mayRead = stream.mayRead
       if !mayRead, stream.received.isEmpty { return wait(for: .read) }
       if let outcome = loop.turnOver(state: Step.wait.rawValue) { return outcome }
+      if needed > BufferKeeper.largeMessage, let outcome = waitForRoom() { return outcome }
       switch receive(needed: needed, mayRead: mayRead) {
       case .done: continue
       case .wait(let direction):
@@ -137,6 +140,11 @@ extension RPCPeer {
   private var hasMoved: Bool { stream.received.count != lastReceived }
 
   private func wait(for direction: Direction) -> LuaOutcome? {
+    if isHolding || !stream.received.isEmpty {
+      tellHolding()
+      // It may be the one that had to go.
+      guard isOpen else { return nil }
+    }
     var deadline = MonotonicTime.never
     lastReceived = stream.received.count
     if direction == .read, lastReceived > 0, configuration.stallTimeout < .infinity {
@@ -200,6 +208,7 @@ extension RPCPeer {
       }
     }
     flush()
+    if isHolding || isOpen && !stream.received.isEmpty { tellHolding() }
   }
 
   private func noteSuspended(_ task: TaskID) {
@@ -207,6 +216,7 @@ extension RPCPeer {
       return disconnect("more than \(mostSuspended) calls at a time")
     }
     suspended[task] = readerSequence
+    if lastCallBytes > BufferKeeper.largeMessage { beginServing(task, lastCallBytes) }
   }
 
   // MARK: Writing

@@ -3,6 +3,7 @@ import Lua
 import LuaConnection
 import LuaSocket
 import RPC
+import Scheduler
 
 /// Messages over one TCP connection, with or without TLS: what client and server have in common.
 final class TangoConnection: TurnEndObserver, RoundEndObserver {
@@ -14,18 +15,35 @@ final class TangoConnection: TurnEndObserver, RoundEndObserver {
   let limits: RPCLimits
   var output: MessageOutput
 
+  // MARK: What is held (TangoConnection+Holding)
+
+  /// Of a server.
+  let keeper: BufferKeeper?
+  let log: PeerLog?
+  var holder: BufferHolder?
+  /// Bytes of the call that is being carried out, when it is large.
+  var serving = 0
+  /// The keeper knows of something that is held, or has to be told.
+  var isHolding = false
+  /// The coroutine that waits for room, when the descriptor does not tell.
+  var pausedTask: TaskID?
+
   typealias Progress = StreamConnection.Progress
 
   init(
     _ socket: UnsafeMutablePointer<SocketObject>, sockets: SocketLibrary, loop: CopasLoop,
-    spare: SpareBuffer, limits: RPCLimits
+    spare: SpareBuffer, limits: RPCLimits, keeper: BufferKeeper? = nil, log: PeerLog? = nil
   ) {
+    self.keeper = keeper
+    self.log = log
     stream = StreamConnection(socket, sockets: sockets, loop: loop, spare: spare)
     self.loop = loop
     self.socket = socket
     self.limits = limits
     output = MessageOutput(limits: limits, isFramed: true, spare: spare)
   }
+
+  deinit { forgetHolder() }
 
   /// The socket may be gone for good after this.
   private var isClosed = false
@@ -74,6 +92,7 @@ final class TangoConnection: TurnEndObserver, RoundEndObserver {
   /// Sends what can be sent, without waiting.
   func turnEnded() {
     if isOpen { _ = flush() }
+    if keeper != nil, isHolding || !output.isEmpty || !isDrained { tellHolding() }
   }
 
   func roundEnded() { turnEnded() }
@@ -83,5 +102,6 @@ final class TangoConnection: TurnEndObserver, RoundEndObserver {
     isClosed = true
     stream.close()
     output.release()
+    if isHolding { tellHolding() }
   }
 }

@@ -91,7 +91,7 @@ final class ZMQBackEnds {
   /// `new(config)`: listens, and serves as soon as the dispatcher runs.
   private func pushNew(_ call: LuaCall) throws(LuaFailure) {
     let configuration = try ServerConfiguration(
-      call, at: 1, isStream: false, codecs: codecs, main: loop.main)
+      call, at: 1, isStream: false, codecs: codecs, loop: loop)
     let library = try library(call)
     guard
       let socket = ZMQSocket(
