@@ -53,6 +53,7 @@ let package = Package(
       name: "LuaTango",
       dependencies: [
         "Copas", "IO", "Lua", "LuaCodec", "LuaConnection", "LuaSocket", "RPC", "Scheduler",
+        .product(name: "DequeModule", package: "swift-collections"),
       ]),
     .target(
       name: "LuaRPC",

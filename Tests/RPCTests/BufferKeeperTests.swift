@@ -85,6 +85,14 @@ import Testing
     #expect(large.ended != nil || other.ended != nil)
   }
 
+  @Test func `one alone may not have more than that`() {
+    let world = World(limit: 100 * mega)
+    let hog = world.connection(holding: 99 * mega)
+    #expect(hog.ended == nil)
+    hog.hold(126 * mega)
+    #expect(hog.ended != nil)
+  }
+
   @Test func `a share is a quarter, or a message`() {
     #expect(World(limit: 100, frameBytes: 10).keeper.share == 25)
     #expect(World(limit: 100, frameBytes: 30).keeper.share == 30)

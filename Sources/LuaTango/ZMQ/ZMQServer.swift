@@ -12,11 +12,11 @@ import SystemPackage
 /// A tango server on a ZeroMQ socket, without coroutines of its own: one task receives, and each request is a task
 /// that borrows a coroutine.
 ///
-/// Nobody tells when a client goes. So what clients hold by `tango.ref` is held by the server, up to its limit, until it is
+/// What clients do not read is counted: see ``ZMQPeer``. Nobody tells when a client goes. So what clients hold by `tango.ref` is held by the server, up to its limit, until it is
 /// released.
 final class ZMQServer: EventHandler {
-  fileprivate let configuration: ServerConfiguration
-  fileprivate let loop: CopasLoop
+  let configuration: ServerConfiguration
+  let loop: CopasLoop
   fileprivate let socket: ZMQSocket
   fileprivate let responder: Responder
   fileprivate let spare: SpareBuffer
@@ -31,6 +31,11 @@ final class ZMQServer: EventHandler {
   /// Who is being asked about, and the requests that wait for that.
   private var asking: [Client: [TaskID]] = [:]
   private var nextComplaint: Int64 = 0
+  /// Answers that libzmq has for clients that are not among ``clients``.
+  let answers: ZMQCounter
+  /// Those that make the server hold something, by their identities.
+  fileprivate private(set) var clients: [[UInt8]: ZMQPeer] = [:]
+  private var isWatchingWaker = false
 
   /// Clients may choose their identities; so one that has chosen that of another has to be at the same place, too.
   fileprivate struct Client: Hashable {
@@ -39,9 +44,11 @@ final class ZMQServer: EventHandler {
   }
 
   init(
-    _ configuration: ServerConfiguration, _ socket: ZMQSocket, loop: CopasLoop, spare: SpareBuffer
+    _ configuration: ServerConfiguration, _ socket: ZMQSocket, _ answers: ZMQCounter,
+    loop: CopasLoop, spare: SpareBuffer
   ) {
     self.configuration = configuration
+    self.answers = answers
     self.socket = socket
     self.loop = loop
     self.spare = spare
@@ -63,6 +70,8 @@ final class ZMQServer: EventHandler {
     if isWatched { loop.forget(socket.descriptor) }
     isWatched = false
     socket.close()
+    clients = [:]
+    if isWatchingWaker { loop.notify(answers.waker) }
     responder.releaseReferences()
   }
 
@@ -152,8 +161,74 @@ final class ZMQServer: EventHandler {
     }
     guard isComplete, let body, !envelope.isEmpty else { return complain(first) }
     guard body.bytes.count <= configuration.limits.frameBytes else { return complain(first) }
+    start(ZMQRequest(self, envelope, body, first))
+  }
+
+  private func start(_ request: ZMQRequest) {
     running += 1
-    loop.startEvents(ZMQRequest(self, envelope, body))
+    request.state = .atRest
+    loop.startEvents(request)
+  }
+
+  // MARK: Clients that make the server hold something
+
+  /// The client of a request, if it is one of those.
+  @inline(__always)
+  fileprivate func client(_ identity: [UInt8]) -> ZMQPeer? {
+    clients.isEmpty ? nil : clients[identity]
+  }
+
+  /// From now on the client is one of those.
+  fileprivate func track(_ request: ZMQRequest) -> ZMQPeer? {
+    if clients.count > 100 { forgetIdle() }
+    guard let client = ZMQPeer(self, request) else { return nil }
+    clients[client.identity] = client
+    return client
+  }
+
+  func forget(_ client: ZMQPeer) {
+    if clients[client.identity] === client { clients[client.identity] = nil }
+  }
+
+  private func forgetIdle() {
+    for (identity, client) in clients where client.isIdle { clients[identity] = nil }
+  }
+
+  /// Lets a call begin that was parked.
+  func admit(_ request: ZMQRequest) {
+    request.isAdmitted = true
+    start(request)
+  }
+
+  /// Gives an answer to libzmq; whether that has taken it.
+  fileprivate func send(_ answer: UnsafeRawBufferPointer, to request: ZMQRequest) -> Bool {
+    var client = client(request.identity)
+    if client == nil,
+      answer.count > BufferKeeper.largeMessage || answers.bytes > mostUntracked
+    {
+      client = track(request)
+    }
+    if client?.isBarred == true { return false }
+    let isSent =
+      request.envelope.allSatisfy { socket.send($0, more: true) == 0 }
+      && socket.send(answer, countedBy: client?.answers ?? answers) == 0
+    if isSent { client?.sent(answer.count) } else { client?.left() }
+    return isSent
+  }
+
+  /// Looks after those that wait, when their clients have read.
+  func watchWaker() {
+    guard !isWatchingWaker else { return }
+    isWatchingWaker = true
+    loop.startEvents(ZMQWaker(self))
+  }
+
+  fileprivate func wakerEnded() { isWatchingWaker = false }
+
+  fileprivate func someHaveRead() {
+    answers.calmWaker()
+    for client in Array(clients.values) { client.proceed() }
+    forgetIdle()
   }
 
   /// One line a second tells of messages that are none.
@@ -182,36 +257,86 @@ final class ZMQServer: EventHandler {
   }
 }
 
-/// A request, while it is carried out.
-private final class ZMQRequest: EventHandler {
+/// Waits until a client has read what was too much.
+private final class ZMQWaker: EventHandler {
   private let server: ZMQServer
-  private let envelope: [[UInt8]]
+  private var isWatched = false
+
+  init(_ server: ZMQServer) { self.server = server }
+
+  override func run(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
+    call.count = 0
+    guard server.socket.isOpen else {
+      state = .finished
+      return .results(0)
+    }
+    server.someHaveRead()
+    state = .atRest
+    do throws(Errno) {
+      return try server.loop.wait(
+        on: server.answers.waker, isWatched: &isWatched, for: .read,
+        until: MonotonicTime.now() + lookInterval)
+    } catch {
+      throw call.failure("tango: what clients have read cannot be watched: \(error)")
+    }
+  }
+
+  override func ended() {
+    if isWatched { server.loop.forget(server.answers.waker) }
+    server.wakerEnded()
+  }
+}
+
+/// A request, while it is carried out.
+final class ZMQRequest: EventHandler {
+  private let server: ZMQServer
+  fileprivate let envelope: [[UInt8]]
   private var body: ZMQPart?
+  /// The part that its client's identity is in.
+  let origin: ZMQPart
   private var output: MessageOutput
   /// Who is being asked about.
   private var client: ZMQServer.Client?
 
-  init(_ server: ZMQServer, _ envelope: [[UInt8]], _ body: ZMQPart) {
+  // MARK: What it makes the server hold
+
+  /// It was parked before.
+  var isAdmitted = false
+  private var isParked = false
+  /// Its bytes, when it is large and counts.
+  private var servingBytes = 0
+  /// What the function was for whose results wait.
+  private var answeringStep: Responder.Step?
+
+  init(_ server: ZMQServer, _ envelope: [[UInt8]], _ body: ZMQPart, _ origin: ZMQPart) {
     self.server = server
     self.envelope = envelope
     self.body = body
+    self.origin = origin
     output = MessageOutput(
       limits: server.configuration.limits, isFramed: false, spare: server.spare)
   }
+
+  var identity: [UInt8] { envelope[0] }
+
+  /// Bytes that it takes while it is parked.
+  var cost: Int { (body?.bytes.count ?? 0) + 512 }
 
   override func run(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
     if case .atRest = state {
       state = .busy
       call.count = 0
+      if let outcome = hold(call) { return outcome }
       call.pushNil()
       call.pushNil()
       call.pushRetained(server.configuration.namespace)
       if let outcome = authorize(call) { return outcome }
       return begin(call)
     }
-    let step = Responder.Step(rawValue: call.step)
+    let step = answeringStep ?? Responder.Step(rawValue: call.step)
+    let phase = answeringStep == nil ? call.phase : .returned
     let outcome: LuaOutcome?
-    switch (call.phase, step) {
+    switch (phase, step) {
     case (.returned, .authorize?) where call.boolean(at: -2):
       endAsking(isAuthorized: true)
       call.count = Responder.Slot.namespace
@@ -224,11 +349,44 @@ private final class ZMQRequest: EventHandler {
       output.collect(
         error: "tango server error: not authorized", server.configuration.codec.writes)
       outcome = nil
+    case (.returned, let step?) where waitsToAnswer(step): return server.loop.sleep(until: .max)
     case (.returned, let step?): outcome = server.responder.returned(call, step, &output)
     case (.failed, let step?): outcome = server.responder.failed(call, step, &output)
     default: outcome = nil
     }
     return outcome ?? finish(call)
+  }
+
+  /// Looks whether the client has read enough for the call to begin. An outcome when it does not begin now.
+  private func hold(_ call: LuaCall) -> LuaOutcome? {
+    let bytes = body?.bytes.count ?? 0
+    var client = server.client(identity)
+    if client == nil, bytes > BufferKeeper.largeMessage { client = server.track(self) }
+    guard let client else { return nil }
+    if client.isBarred || !isAdmitted && client.isStopped {
+      state = .finished
+      isParked = !client.isBarred
+      if isParked { client.park(self) }
+      return .results(0)
+    }
+    guard bytes > BufferKeeper.largeMessage, servingBytes == 0 else { return nil }
+    servingBytes = bytes
+    guard client.beginServing(bytes) else { return nil }
+    body = nil
+    output.collect(
+      error: "tango server error: too many bytes of calls wait (max_buffered_bytes)",
+      server.configuration.codec.writes)
+    return finish(call)
+  }
+
+  /// Whether the client has too much to read already for these results.
+  private func waitsToAnswer(_ step: Responder.Step) -> Bool {
+    answeringStep = nil
+    guard let client = server.client(identity), let task = server.loop.currentTask,
+      client.waitToAnswer(task)
+    else { return false }
+    answeringStep = step
+    return true
   }
 
   private func begin(_ call: LuaCall) -> LuaOutcome {
@@ -275,11 +433,8 @@ private final class ZMQRequest: EventHandler {
   private func answer() {
     state = .finished
     if !output.isEmpty, server.socket.isOpen {
-      // A client that is gone, or does not read, gets nothing.
-      let isSent = envelope.allSatisfy { server.socket.send($0, more: true) == 0 }
-      if isSent {
-        output.writer.buffer.withUnsafeBytes { _ = server.socket.send($0, more: false) }
-      }
+      // A client that is gone gets nothing.
+      output.writer.buffer.withUnsafeBytes { _ = server.send($0, to: self) }
       output.writer.buffer.removeFirst(output.count)
       output.spare.giveBack(&output.writer.buffer)
       server.sent()
@@ -287,6 +442,10 @@ private final class ZMQRequest: EventHandler {
   }
 
   override func ended() {
+    if isParked {
+      isParked = false
+      return server.requestEnded()
+    }
     if state != .finished {
       // Its coroutine was removed, and nobody else would tell the client.
       output.collect(
@@ -294,6 +453,8 @@ private final class ZMQRequest: EventHandler {
       answer()
     }
     endAsking(isAuthorized: false)
+    if servingBytes > 0 { server.client(identity)?.endServing(servingBytes) }
+    if isAdmitted { server.client(identity)?.admittedEnded() }
     server.requestEnded()
   }
 }
@@ -306,5 +467,7 @@ private let mostRunning = 1000
 /// Parts in front of a request: the identities of a client and of the queues between, what it wants back, and an
 /// empty one.
 private let mostEnvelope = 10
+/// Bytes of answers that clients may have to read before it is looked which client's they are.
+private let mostUntracked = 1 << 20
 /// Clients that are remembered.
 private let mostAuthorized = 100_000

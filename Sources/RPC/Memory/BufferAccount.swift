@@ -25,6 +25,8 @@ public final class BufferAccount: Sendable {
     var holders = 0
     /// Bytes that the end of its largest holder would free; 0 when none would free any.
     var largest = 0
+    /// Bytes that one alone may have, however small the limit is.
+    var exempt = 0
   }
 
   /// What a keeper is to do.
@@ -135,6 +137,7 @@ extension BufferAccount.Shared {
       all.bytes += member.sums.bytes
       all.holders += member.sums.holders
       all.largest = max(all.largest, member.sums.largest)
+      all.exempt = max(all.exempt, member.sums.exempt)
     }
     return all
   }
@@ -149,7 +152,7 @@ extension BufferAccount.Shared {
 
   /// One alone may always have a whole message, however small the limit is.
   private func most(_ limit: Int, _ all: BufferAccount.Sums) -> Int {
-    max(limit, all.largest + limit / 4)
+    max(limit, all.exempt + limit / 4)
   }
 
   private func memberWithLargest(_ limit: Int) -> Int? {

@@ -147,8 +147,11 @@ public final class BufferKeeper {
       let id = member ?? account.join(limit: limit, wake: wake)
       member = id
       toldBytes = bytes
+      let largest = heap.largest?.bytes ?? 0
       let sums = BufferAccount.Sums(
-        bytes: bytes, holders: heap.holders.count, largest: heap.largest?.bytes ?? 0)
+        bytes: bytes, holders: heap.holders.count, largest: largest,
+        // The memory for a message may be up to twice as large.
+        exempt: min(largest, 2 * share))
       verdict = account.tell(id, sums, now: clock())
     } while verdict.evicts && endLargest()
     if bytes == 0, let id = member {
