@@ -31,13 +31,8 @@ final class BufferTicker: EventHandler {
 
 extension BufferKeeper {
   /// That of a server on a dispatcher.
-  ///
-  /// - Parameters:
-  ///   - limit: bytes that all peers may hold.
-  ///   - frameBytes: the longest message of a connection.
-  public static func make(limit: Int, frameBytes: Int, on loop: CopasLoop) -> BufferKeeper {
-    let keeper = BufferKeeper(
-      limit: limit, frameBytes: frameBytes, clock: { MonotonicTime.now() })
+  public static func make(_ limits: RPCLimits, on loop: CopasLoop) -> BufferKeeper {
+    let keeper = BufferKeeper(limits, clock: { MonotonicTime.now() })
     keeper.startTicking = { [unowned keeper, unowned loop] in
       loop.startEvents(BufferTicker(keeper, loop))
     }

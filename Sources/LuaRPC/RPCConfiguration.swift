@@ -82,8 +82,7 @@ final class RPCConfiguration {
     var defaults = RPCLimits()
     defaults.depth = 200
     limits = try table.limits(defaults, deepest: 5000)
-    keeper = BufferKeeper.make(
-      limit: try table.bufferLimit(), frameBytes: limits.frameBytes, on: loop)
+    keeper = BufferKeeper.make(limits, on: loop)
     mostUnsent = try table.integer("max_unsent_bytes", default: 64 << 20, in: 1...(1 << 40))
 
     // From here on references are kept.

@@ -86,8 +86,7 @@ final class ServerConfiguration {
     if table.boolean("write_access", default: true) { access.insert(.write) }
     self.access = access
     limits = try table.limits()
-    keeper = BufferKeeper.make(
-      limit: try table.bufferLimit(), frameBytes: limits.frameBytes, on: loop)
+    keeper = BufferKeeper.make(limits, on: loop)
     maxConnections = try table.integer("max_connections", default: .max >> 10, in: 1...(.max >> 10))
     idleTimeout = try table.seconds("idle_timeout", default: .infinity)
     handshakeTimeout = try table.seconds("ssl_timeout", default: 10)

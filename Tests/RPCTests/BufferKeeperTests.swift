@@ -222,8 +222,9 @@ private final class World {
 
   init(limit: Int, frameBytes: Int = 16 << 20, account: BufferAccount = BufferAccount()) {
     self.account = account
-    keeper = BufferKeeper(
-      limit: limit, frameBytes: frameBytes, account: account, clock: { [time] in time.now })
+    var limits = RPCLimits()
+    (limits.maxBufferedBytes, limits.frameBytes) = (limit, frameBytes)
+    keeper = BufferKeeper(limits, account: account, clock: { [time] in time.now })
     keeper.startTicking = { [unowned self] in starts += 1 }
   }
 

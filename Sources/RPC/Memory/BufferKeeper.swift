@@ -13,6 +13,7 @@ public final class BufferKeeper {
   public let share: Int
 
   private let account: BufferAccount
+  private let setting: StaticString
   private let clock: () -> Int64
   private let wake: (@Sendable () -> Void)?
   private var member: BufferAccount.MemberID?
@@ -34,17 +35,19 @@ public final class BufferKeeper {
   public static let largeMessage = 64 << 10
 
   /// - Parameters:
-  ///   - limit: bytes that peers may hold in all.
-  ///   - frameBytes: the longest message of a connection.
+  ///   - limits: what peers may hold in all, and the longest message.
+  ///   - setting: what users call the limit, for messages.
   ///   - clock: gives nanoseconds that do not go backwards.
   ///   - wake: asks for a ``tick()`` from any thread; nil when the next one is soon enough.
   public init(
-    limit: Int, frameBytes: Int, account: BufferAccount = .process,
+    _ limits: RPCLimits, account: BufferAccount = .process,
+    setting: StaticString = "max_buffered_bytes",
     wake: (@Sendable () -> Void)? = nil, clock: @escaping () -> Int64
   ) {
-    self.limit = limit
-    share = max(limit / 4, frameBytes)
+    limit = limits.maxBufferedBytes
+    share = max(limit / 4, limits.frameBytes)
     self.account = account
+    self.setting = setting
     self.wake = wake
     self.clock = clock
   }
@@ -168,7 +171,7 @@ public final class BufferKeeper {
     end(
       largest,
       "it holds \(largest.bytes) bytes, the most of all peers, which hold more than \(limit) bytes "
-        + "together (max_buffered_bytes)")
+        + "together (\(setting))")
     return true
   }
 

@@ -11,6 +11,9 @@ struct FrameReader {
   /// Bytes that wait to be taken.
   var count: Int { received.readableBytes }
 
+  /// Bytes of memory in which they are.
+  var memory: Int { received.readableBytes == 0 ? 0 : received.storageCapacity }
+
   mutating func append(_ buffer: ByteBuffer) {
     if received.readableBytes == 0 {
       received = buffer

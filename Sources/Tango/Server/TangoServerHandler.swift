@@ -23,10 +23,10 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
   private let workspace: ServerWorkspace
   private let elements: MessageElements
   private var state = State.opening
-  private var context: ChannelHandlerContext?
+  private(set) var context: ChannelHandlerContext?
   private let executor: EventLoopExecutor
-  private var reader: FrameReader
-  private var writer = TangoTextWriter()
+  private(set) var reader: FrameReader
+  private(set) var writer = TangoTextWriter()
   private var references: References<any TangoObject>
   /// Where the next result of the answer goes.
   private var nextElement = 2
@@ -39,6 +39,17 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
   /// The last answers are on their way.
   private var closesWhenSent = false
 
+  // MARK: What is held (TangoServerHandler+Holding)
+
+  let keeper: BufferKeeper
+  var holder: BufferHolder?
+  /// The keeper knows of something that is held, or has to be told.
+  var isHolding = false
+  /// It had to go, because it held the most.
+  private(set) var isEvicted = false
+  /// Bytes of the call whose function runs, when it is large.
+  var serving = 0
+
   /// Bytes of answers that may wait for the peer to read them before its next call is taken.
   private static let mostUnsent = 64 << 10
 
@@ -48,12 +59,13 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
     configuration = server.configuration
     observer = server.observer
     workspace = server.workspace(of: eventLoop)
+    keeper = server.keepers.keeper(of: eventLoop)
     elements = workspace.elements
     reader = FrameReader(maxBytes: configuration.limits.frameBytes)
     references = References(limit: configuration.limits.references)
   }
 
-  private var eventLoop: any EventLoop { executor.eventLoop }
+  var eventLoop: any EventLoop { executor.eventLoop }
   private var peer: String { context?.channel.peerName ?? "unknown peer" }
 
   // MARK: Opening
@@ -121,15 +133,17 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
   func channelReadComplete(context: ChannelHandlerContext) {
     isReading = false
     flush()
+    if isHolding || reader.count > 0 { tellHolding() }
     pauseOrGoOn()
     // No handler comes behind this one to be told.
   }
 
   /// A peer whose calls wait is not read.
-  private func pauseOrGoOn() {
+  func pauseOrGoOn() {
     let isToPause =
       reader.count > 64 << 10
-      && (running != nil || state != .serving || context?.channel.isWritable == false)
+      && (running != nil || state != .serving || context?.channel.isWritable == false
+        || mustWaitForRoom)
     guard isToPause != isPaused, let context else { return }
     isPaused = isToPause
     context.channel.setOption(.autoRead, value: !isToPause)
@@ -137,6 +151,8 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
   }
 
   func channelWritabilityChanged(context: ChannelHandlerContext) {
+    // What is written may leave at once; the end of the turn tells.
+    isHolding = true
     if context.channel.isWritable { proceed() }
     context.fireChannelWritabilityChanged()
   }
@@ -145,6 +161,7 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
   private func proceed() {
     process()
     if !isReading { flush() }
+    if isHolding { tellHolding() }
     pauseOrGoOn()
   }
 
@@ -153,6 +170,7 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
     handshakeTimer?.cancel()
     running?.cancel()
     _ = references.removeAll()
+    tellHolding()
     context.fireChannelInactive()
   }
 
@@ -164,6 +182,17 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
 
   private func log(_ reason: String) {
     configuration.logger.warning("\(peer): disconnected: \(reason)")
+  }
+
+  /// It holds the most, and that is too much.
+  func endForMemory(_ reason: String) {
+    log(reason)
+    isEvicted = true
+    state = .ending
+    closesWhenSent = true
+    writer.buffer.release()
+    // Not in the middle of what somebody does with this connection, or another one.
+    eventLoop.execute { self.context?.close(promise: nil) }
   }
 
   /// Closes without an answer.
@@ -194,6 +223,7 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
       sent!.futureResult.whenComplete { [weak self] _ in self?.context?.close(promise: nil) }
     }
     context.writeAndFlush(NIOAny(buffer), promise: sent)
+    if isHolding, !isReading { tellHolding() }
   }
 
   private func takeAnswers() -> ByteBuffer {
@@ -215,7 +245,7 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
     while state == .serving, running == nil {
       if writer.buffer.count > Self.mostUnsent {
         flush()
-        guard context?.channel.isWritable == true else { return }
+        guard state == .serving, context?.channel.isWritable == true else { return }
       }
       do {
         let isWaiting = try reader.takeFrames { body in
@@ -241,6 +271,10 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
       return respond(error: "tango server error: cannot read the request: \(error)")
     }
     dispatch(0, makesReference: false)
+    if body.count > BufferKeeper.largeMessage, running != nil {
+      serving = body.count
+      isHolding = true
+    }
   }
 
   /// - Parameter place: the element that is the path.
@@ -369,6 +403,7 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
       return eventLoop.execute { self.finished(path, begin, outcome, finish) }
     }
     running = nil
+    serving = 0
     switch outcome {
     case .success(let results):
       finish(self, results)
