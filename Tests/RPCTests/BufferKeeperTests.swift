@@ -155,6 +155,16 @@ import Testing
     #expect(others.allSatisfy { $0.ended == nil })
   }
 
+  @Test func `one thread does not wait for another one that is busy`() {
+    let account = BufferAccount()
+    let here = World(limit: 100 * mega, account: account)
+    let busy = World(limit: 100 * mega, account: account)
+    let hog = busy.connection(holding: 60 * mega)
+    let others = (0..<20).map { _ in here.connection(holding: 10 * mega) }
+    #expect(account.bytes <= 150 * mega)
+    #expect(hog.ended == nil && others.contains { $0.ended != nil })
+  }
+
   @Test func `ticks are wanted only while something large is held`() {
     let world = World(limit: 100 * mega)
     let connection = world.connection()

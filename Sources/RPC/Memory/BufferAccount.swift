@@ -124,7 +124,10 @@ extension BufferAccount.Shared {
         let victim = memberWithLargest(limit)
       else { continue }
       members[victim]!.mustEvict = true
-      if victim != asking, let wake = members[victim]!.wake { woken.append(wake) }
+      guard victim != asking else { continue }
+      if let wake = members[victim]!.wake { woken.append(wake) }
+      // Its thread may be busy for long. Then others have to go.
+      if all.bytes > most + limit / 2 { members[asking]!.mustEvict = true }
     }
     verdict.evicts = members[asking]!.mustEvict
     members[asking]!.mustEvict = false
