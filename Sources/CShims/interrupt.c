@@ -1,5 +1,5 @@
 // Ctrl-C while a system call waits: no Lua code runs that would notice.
-#include "CShims.h"
+#include "spending.h"
 
 int milonga_take_interruption(lua_State *L) {
   if (!lua_checkstack(L, 1)) return 0;
@@ -10,7 +10,8 @@ int milonga_take_interruption(lua_State *L) {
   if (vm) {
     if (!vm->interrupted) return 0;
     vm->interrupted = 0;
-    if (!vm->instruction_limited) lua_sethook(main, NULL, 0, 0);
+    lua_sethook(main, NULL, 0, 0);
+    limits_watch(main);
     return 1;
   }
   // What the signal handler of the stock interpreter sets; a program's own hook hardly looks like that.
