@@ -110,7 +110,10 @@ extension PeerConnection {
       guard let sequence = shared.session.calls.add(call) else { return }
       shared.waiting.removeFirst()
       call.state = .sent
-      output.message(.call, sequence: sequence, payload: payload)
+      // Without memory the connection cannot go on: its end is the end of this call, too.
+      guard output.message(.call, sequence: sequence, payload: payload) else {
+        return eventLoop.execute { self.disconnect("\(MemoryShortage()) for a call") }
+      }
     }
   }
 
@@ -166,6 +169,9 @@ extension PeerConnection {
     elements.removeAll()
     var sink = PeerElementsSink(elements, limit: settings.limits.values)
     var count = 0
+    guard SystemMemory.hasRoom(forValuesIn: payload.count, settings.limits.codec) else {
+      throw .refused("\(MemoryShortage())")
+    }
     reader.begin(payload)
     while let tag = reader.nextTag {
       guard count <= settings.limits.arguments else {
@@ -187,7 +193,7 @@ extension PeerConnection {
         default: try reader.readValue(into: &sink)
         }
       } catch {
-        throw error.kind == .limit ? .refused("\(error)") : .malformed("\(error)")
+        throw error.kind == .syntax ? .malformed("\(error)") : .refused("\(error)")
       }
       if let unknown { throw .refused("Unknown local object \(unknown)") }
       count += 1

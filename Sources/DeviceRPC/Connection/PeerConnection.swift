@@ -214,10 +214,10 @@ final class PeerConnection: ChannelDuplexHandler, @unchecked Sendable {
     let buffer = unwrapInboundIn(data)
     guard state != .ended else { return }
     bytesReceived += buffer.readableBytes
-    if received.readableBytes == 0 {
-      received = buffer
-    } else {
-      received.writeImmutableBuffer(buffer)
+    do throws(MemoryShortage) {
+      try received.appendReceived(buffer)
+    } catch {
+      return disconnect("\(error) for its message")
     }
     isReading = true
     if !isGivingWay {
@@ -366,12 +366,15 @@ final class PeerConnection: ChannelDuplexHandler, @unchecked Sendable {
   private func flush() {
     guard let context else { return }
     var deadline = Int64.max
+    var lacksMemory = false
     let buffer: ByteBuffer? = lock.withLock {
       shared.isFlushScheduled = false
       deadline = shared.earliestDeadline
       guard output.bytes > 0 else { return nil }
-      return output.take { context.channel.allocator.buffer(bytes: $0) }
+      lacksMemory = !SystemMemory.has(2 * output.bytes)
+      return lacksMemory ? nil : output.take { context.channel.allocator.buffer(bytes: $0) }
     }
+    if lacksMemory { return disconnect("\(MemoryShortage()) for what it has to get") }
     watch(deadline)
     guard let buffer else { return }
     hasSent = true

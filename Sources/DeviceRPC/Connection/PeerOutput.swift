@@ -52,6 +52,7 @@ final class PeerOutput {
     count = 0
     do {
       try write(self)
+      if writer.buffer.lacksMemory { throw MemoryShortage() }
       let size = PeerFraming.payloadBytes(of: message, in: writer.buffer)
       guard size <= limits.frameBytes else {
         count = 0
@@ -72,11 +73,16 @@ final class PeerOutput {
     }
   }
 
-  /// Writes a message whose payload was kept.
-  func message(_ kind: PeerFraming.Kind, sequence: UInt8, payload: [UInt8]) {
+  /// Writes a message whose payload was kept; false, with nothing written, when there is no memory for it.
+  func message(_ kind: PeerFraming.Kind, sequence: UInt8, payload: [UInt8]) -> Bool {
     let message = PeerFraming.open(in: &writer.buffer)
     payload.withUnsafeBytes { writer.buffer.append($0) }
+    guard !writer.buffer.lacksMemory else {
+      PeerFraming.drop(message, from: &writer.buffer)
+      return false
+    }
     PeerFraming.close(message, kind, sequence: sequence, in: &writer.buffer)
+    return true
   }
 
   // MARK: Values

@@ -63,6 +63,10 @@ final class TangoConnection: ChannelInboundHandler, @unchecked Sendable {
       }
       shared.writer.endTable()
       let bytes = LengthLineFraming.close(frame, in: &shared.writer.buffer)
+      if shared.writer.buffer.lacksMemory {
+        shared.writer.buffer.truncate(to: waiting)
+        return TangoError.unsendable(path: call.path, reason: "\(MemoryShortage())")
+      }
       guard bytes <= limits.frameBytes else {
         shared.writer.buffer.truncate(to: waiting)
         return TangoError.unsendable(
@@ -142,8 +146,8 @@ final class TangoConnection: ChannelInboundHandler, @unchecked Sendable {
   func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    reader.append(unwrapInboundIn(data))
     do {
+      try reader.append(unwrapInboundIn(data))
       _ = try reader.takeFrames {
         try receive($0)
         return true
@@ -161,6 +165,9 @@ final class TangoConnection: ChannelInboundHandler, @unchecked Sendable {
       elements.removeAll()
       var sink = elements
       do {
+        guard SystemMemory.hasRoom(forValuesIn: body.count, limits.codec) else {
+          throw MemoryShortage()
+        }
         try TangoText.readMessage(body, limits: limits.codec, into: &sink)
       } catch {
         call.fail(TangoError.protocolViolation(peer: peer, reason: "bad answer: \(error)"))

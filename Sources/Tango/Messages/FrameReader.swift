@@ -1,3 +1,4 @@
+import NIOConnection
 import NIOCore
 import RPC
 
@@ -14,12 +15,8 @@ struct FrameReader {
   /// Bytes of memory in which they are.
   var memory: Int { received.readableBytes == 0 ? 0 : received.storageCapacity }
 
-  mutating func append(_ buffer: ByteBuffer) {
-    if received.readableBytes == 0 {
-      received = buffer
-    } else {
-      received.writeImmutableBuffer(buffer)
-    }
+  mutating func append(_ buffer: ByteBuffer) throws(MemoryShortage) {
+    try received.appendReceived(buffer)
   }
 
   /// Forgets what waits. Not while it is being taken.

@@ -132,7 +132,11 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
   // MARK: The channel
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    reader.append(unwrapInboundIn(data))
+    do throws(MemoryShortage) {
+      try reader.append(unwrapInboundIn(data))
+    } catch {
+      return refuse("\(error) for its message")
+    }
     isReading = true
     if !isGivingWay {
       turnEnd = milonga_turn_end()
@@ -254,7 +258,10 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
     guard let context, !closesWhenSent else { return }
     let isLast = state == .ending && running == nil
     guard isLast || !writer.buffer.isEmpty else { return }
-    let buffer = takeAnswers()
+    guard let buffer = takeAnswers() else {
+      writer.buffer.release()
+      return refuse("not enough memory for its answers")
+    }
     var sent: EventLoopPromise<Void>?
     if isLast {
       // Closing at once would lose what the system has not yet taken, of this and of what was written before.
@@ -271,7 +278,9 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
     workspace.spare.giveBack(&writer.buffer)
   }
 
-  private func takeAnswers() -> ByteBuffer {
+  /// Nil when there is no memory for a copy.
+  private func takeAnswers() -> ByteBuffer? {
+    guard SystemMemory.has(2 * writer.buffer.count) else { return nil }
     // The same memory again, unless the system has not taken yet what is in it.
     workspace.output.clear(minimumCapacity: writer.buffer.count)
     writer.buffer.withUnsafeBytes { _ = workspace.output.writeBytes($0) }
@@ -318,6 +327,9 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
   @inline(__always)
   private func take(_ body: UnsafeRawBufferPointer) {
     elements.removeAll()
+    guard SystemMemory.hasRoom(forValuesIn: body.count, configuration.limits.codec) else {
+      return refuse("not enough memory for its call of \(body.count) bytes")
+    }
     var sink = elements
     do throws(CodecError) {
       try TangoText.readMessage(body, limits: configuration.limits.codec, into: &sink)
@@ -523,6 +535,8 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
   private func respond(failure value: Value) {
     do {
       try write(false) { try result(value) }
+    } catch let error as MemoryShortage {
+      refuse("\(error) for its answer")
     } catch {
       respond(error: "tango server error: the error value could not be sent: \(error)")
     }
@@ -548,7 +562,9 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
     }
     let bytes = LengthLineFraming.close(frame, in: &writer.buffer)
     guard bytes <= configuration.limits.frameBytes else {
+      let lacksMemory = writer.buffer.lacksMemory
       writer.buffer.truncate(to: waiting)
+      if lacksMemory { throw MemoryShortage() }
       throw TooLong(bytes: bytes, limit: configuration.limits.frameBytes)
     }
   }
