@@ -62,7 +62,7 @@ let package = Package(
       ]),
     .target(
       name: "MilongaModule",
-      dependencies: ["Copas", "Lua", "LuaRPC", "LuaSocket", "LuaTango", "XPIO"]),
+      dependencies: ["CShims", "Copas", "Lua", "LuaRPC", "LuaSocket", "LuaTango", "XPIO"]),
     .executableTarget(
       name: "milonga", dependencies: ["CLua", "CShims", "Lua", "MilongaModule"]),
     .target(name: "TestSupport", path: "Tests/TestSupport", exclude: ["Lua"]),
@@ -88,6 +88,8 @@ let package = Package(
     .testTarget(
       name: "LuaTangoTests", dependencies: ["milonga", "TestSupport"], exclude: ["Scripts"]),
     .testTarget(name: "LuaTests", dependencies: ["Lua", "TestSupport"]),
+    .testTarget(
+      name: "ObjectTests", dependencies: ["milonga", "TestSupport"], exclude: ["Scripts"]),
     .testTarget(name: "RPCTests", dependencies: ["RPC", "TestSupport"]),
     .testTarget(name: "SchedulerTests", dependencies: ["Scheduler", "TestSupport"]),
     .testTarget(name: "SourceTests"),

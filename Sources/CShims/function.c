@@ -8,7 +8,7 @@
 // The closure's upvalue: a userdata that owns the Swift context. The debug library gets at it: its
 // finaliser can be called at any time, and anything can be put in its place.
 typedef struct function_box {
-  const void *mark; // &box_mark
+  const void *mark; // &box_mark, NULL once a finaliser was called
   milonga_invoke invoke;
   milonga_release release;
   void *context;  // NULL once released
@@ -18,18 +18,19 @@ typedef struct function_box {
 static const char box_mark = 0;
 
 // Boxes that were found to be such. They are told by their addresses, so that what a light userdata points
-// to is not touched.
+// to is not touched. A place without one holds an address that nothing has.
 enum { KNOWN_BOXES = 512 };
-static _Atomic(function_box *) known_boxes[KNOWN_BOXES];
+static const char no_box = 0;
+static _Atomic(const void *) known_boxes[KNOWN_BOXES] = {&no_box};
 
-// Boxes that were released; while that stays the same, the one that runs is there.
-static _Atomic(unsigned) released_boxes;
+// Counts the boxes whose finaliser was called; while that stays the same, the one that runs is there.
+static _Atomic(unsigned) finalised_boxes;
 
-static inline unsigned count_of_released(void) {
-  return atomic_load_explicit(&released_boxes, memory_order_relaxed);
+static inline unsigned count_of_finalised(void) {
+  return atomic_load_explicit(&finalised_boxes, memory_order_relaxed);
 }
 
-static inline _Atomic(function_box *) *place_of(const function_box *box) {
+static inline _Atomic(const void *) *place_of(const function_box *box) {
   return &known_boxes[((uintptr_t)box >> 4) % KNOWN_BOXES];
 }
 
@@ -38,18 +39,30 @@ static int is_box(lua_State *L, int index, const function_box *box) {
          box->mark == &box_mark;
 }
 
+// The first upvalue was not seen before.
+static __attribute__((noinline)) void look_at_box(lua_State *L, function_box *box) {
+  if (box != NULL && is_box(L, lua_upvalueindex(1), box)) {
+    atomic_store_explicit(place_of(box), box, memory_order_relaxed);
+    return;
+  }
+  if (box != NULL && lua_rawlen(L, lua_upvalueindex(1)) == sizeof(function_box) && box->mark == NULL)
+    luaL_error(L, "function called after its Lua state began to close");
+  luaL_error(L, "a function's first upvalue was replaced");
+}
+
 // The box of the running function.
 static inline function_box *own_box(lua_State *L) {
   function_box *box = lua_touserdata(L, lua_upvalueindex(1));
-  if (atomic_load_explicit(place_of(box), memory_order_relaxed) != box || box == NULL ||
-      box->mark != &box_mark) {
-    if (box == NULL || !is_box(L, lua_upvalueindex(1), box))
-      luaL_error(L, "a function's first upvalue was replaced");
-    atomic_store_explicit(place_of(box), box, memory_order_relaxed);
-  }
-  if (box->context == NULL) luaL_error(L, "function called after its Lua state began to close");
+  if (__builtin_expect(atomic_load_explicit(place_of(box), memory_order_relaxed) != box, 0) ||
+      __builtin_expect(box->mark != &box_mark, 0))
+    look_at_box(L, box);
   return box;
 }
+
+static const char metatable_key = 0;
+
+// The Swift functions that run in states that are not ours; in others the VM knows them.
+static _Thread_local milonga_frame *foreign_frame;
 
 static int run(lua_State *L, milonga_resumption why);
 
@@ -79,19 +92,23 @@ static void report_memory_limit(lua_State *L, milonga_vm *vm) {
 
 static int run(lua_State *L, milonga_resumption why) {
   // The box itself may be gone after a call, if another value has taken its place.
-  function_box box = *own_box(L);
-  milonga_vm *vm = box.vm;
-  unsigned released = count_of_released();
+  function_box *box = own_box(L);
+  milonga_vm *vm = box->vm;
+  milonga_invoke invoke = box->invoke;
+  milonga_frame frame = {L, box->context, NULL, NULL};
+  unsigned finalised = count_of_finalised();
   for (;;) {
-    lua_State *outer = NULL;
-    if (vm) {
-      vm->swift_frames++;
-      outer = vm->running;
-      vm->running = L;
+    milonga_frame **frames = vm ? &vm->frame : &foreign_frame;
+    frame.outer = *frames;
+    *frames = &frame;
+    if (vm) vm->swift_frames++;
+    milonga_outcome outcome = invoke(L, frame.context, why);
+    *frames = frame.outer;
+    if (__builtin_expect(frame.release != NULL, 0)) {
+      frame.release(frame.context);
+      frame.release = NULL;
     }
-    milonga_outcome outcome = box.invoke(L, box.context, why);
     if (vm) {
-      vm->running = outer;
       vm->swift_frames--;
       report_memory_limit(L, vm);
     }
@@ -133,9 +150,11 @@ static int run(lua_State *L, milonga_resumption why) {
       return lua_error(L);
     }
     why.state = outcome.state;
-    if (released != count_of_released()) {
-      box = *own_box(L);
-      released = count_of_released();
+    if (finalised != count_of_finalised()) {
+      box = own_box(L);
+      invoke = box->invoke;
+      frame.context = box->context;
+      finalised = count_of_finalised();
     }
   }
 }
@@ -145,27 +164,44 @@ static int trampoline(lua_State *L) {
   return run(L, why);
 }
 
+// A script may call this by itself, and from within the function. Then the function is not called any
+// more, and its context lives on until the collector comes.
 static int release_box(lua_State *L) {
   function_box *box = lua_touserdata(L, 1);
-  if (box == NULL || !is_box(L, 1, box)) return 0;
-  function_box *known = box;
-  atomic_compare_exchange_strong(place_of(box), &known, NULL);
-  atomic_fetch_add_explicit(&released_boxes, 1, memory_order_relaxed);
+  if (box == NULL || lua_rawlen(L, 1) != sizeof(function_box) || !lua_getmetatable(L, 1)) return 0;
+  milonga_pushkept(L, &metatable_key);
+  if (!lua_rawequal(L, -1, -2)) return 0;
+  const void *known = box;
+  atomic_compare_exchange_strong(place_of(box), &known, &no_box);
+  atomic_fetch_add_explicit(&finalised_boxes, 1, memory_order_relaxed);
+  box->mark = NULL;
   void *context = box->context;
+  if (context == NULL || !milonga_iscollecting(L)) return 0;
   box->context = NULL;
-  if (context != NULL) box->release(context);
+  // It runs, and another value has taken its place among the upvalues.
+  for (milonga_frame *frame = box->vm ? box->vm->frame : foreign_frame; frame; frame = frame->outer)
+    if (frame->context == context) {
+      // The outermost of its runs ends last.
+      milonga_frame *last = frame;
+      for (; frame; frame = frame->outer)
+        if (frame->context == context) last = frame;
+      last->release = box->release;
+      return 0;
+    }
+  box->release(context);
   return 0;
 }
 
 void milonga_pushfunction(lua_State *L, void *context, milonga_invoke invoke,
                           milonga_release release, int upvalues) {
-  static const char metatable_key = 0;
-  function_box *box = lua_newuserdatauv(L, sizeof(function_box), 0);
+  milonga_vm *vm = milonga_vm_of(L);
+  function_box *box = lua_newuserdatauv(L, sizeof(function_box), vm != NULL ? 0 : 1);
   box->mark = &box_mark;
   box->invoke = invoke;
   box->release = release;
   box->context = context;
-  box->vm = milonga_vm_of(L);
+  box->vm = vm;
+  if (vm == NULL) milonga_holdstore(L);
   milonga_pushkept(L, &metatable_key);
   if (lua_type(L, -1) != LUA_TTABLE) {
     lua_pop(L, 1);

@@ -4,8 +4,9 @@
 // the keeper cannot get at the table. In a state of our own the keeper lies in the place of the function
 // in the main thread's outermost frame, from where nothing takes it. A state that another program has made has no such
 // place. There it belongs to a userdata that nobody has: each time the collector finds that out, the
-// userdata's finaliser marks it to be finalised again, and so it lives, with all that it holds, until the
-// state closes.
+// userdata's finaliser marks it to be finalised again, and so it lives until the state closes. But the collector
+// finalises with it what only it holds, and a finaliser fails where the stack overflows. So table and
+// keeper also lie on the stack of a second thread, which the registry and the userdata of all functions have.
 #include "CShims.h"
 
 #include <lauxlib.h>
@@ -19,13 +20,13 @@ typedef struct foreign_store {
   _Atomic(const void *) registry; // the address of its registry's table: no two that live share one
   lua_State *keeper;
   lua_State *main;
-  const void *decoy; // what lies in the registry, too
+  lua_State *second; // the second thread
   int may_be_closed; // the finaliser ran outside of all functions, as it does when the state closes
   struct foreign_store *next;
 } foreign_store;
 
 static _Atomic(foreign_store *) foreign_stores;
-static const char decoy_key = 0, main_key = 0;
+static const char second_key = 0, main_key = 0;
 
 // Pushes a thread with a table on its stack. What lies on top is no function: resuming it fails.
 static lua_State *push_keeper(lua_State *L) {
@@ -76,13 +77,13 @@ static int make_foreign(lua_State *L) {
   lua_xmove(store->keeper, L, 1);
   lua_insert(L, -2);
   lua_rawsetp(L, -2, &main_key);
-  // With the table in the registry, though out of reach, too, what is kept is marked step by step.
-  lua_State *decoy = lua_newthread(L);
+  store->second = lua_newthread(L);
   lua_insert(L, -2);
-  lua_xmove(L, decoy, 1);
-  lua_pushboolean(decoy, 0);
-  store->decoy = decoy;
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &decoy_key);
+  lua_xmove(L, store->second, 1);
+  lua_pushthread(store->keeper);
+  lua_xmove(store->keeper, store->second, 1);
+  lua_pushboolean(store->second, 0);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &second_key);
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, live_on);
   lua_setfield(L, -2, "__gc");
@@ -102,8 +103,8 @@ static foreign_store *foreign_store_of(lua_State *L) {
 // Whether the store is that of an earlier state, whose registry lay at the same address.
 static int is_outdated(const foreign_store *store, lua_State *L) {
   if (!store->may_be_closed) return 0;
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &decoy_key);
-  int is_of_this = lua_topointer(L, -1) == store->decoy;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &second_key);
+  int is_of_this = lua_tothread(L, -1) == store->second;
   lua_settop(L, -2);
   return !is_of_this;
 }
@@ -138,6 +139,15 @@ static foreign_store *opened_store_of(lua_State *L) {
 static inline lua_State *keeper_of(lua_State *L) {
   milonga_vm *vm = milonga_vm_of(L);
   return vm != NULL && vm->keeper != NULL ? vm->keeper : opened_store_of(L)->keeper;
+}
+
+void milonga_holdstore(lua_State *L) {
+  milonga_vm *vm = milonga_vm_of(L);
+  if (vm != NULL && vm->keeper != NULL) return;
+  lua_State *second = opened_store_of(L)->second;
+  lua_pushthread(second);
+  lua_xmove(second, L, 1);
+  lua_setiuservalue(L, -2, 1);
 }
 
 lua_State *milonga_mainthread(lua_State *L) {

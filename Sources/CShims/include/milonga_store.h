@@ -11,6 +11,9 @@ int milonga_makestore(lua_State *L);
 // Makes the store of a state that another program has made, unless it has one: a status.
 int milonga_openstore(lua_State *L);
 
+// Lets the userdata on top, which has a user value, hold the store, if nothing else does for certain.
+void milonga_holdstore(lua_State *L);
+
 // The state's main thread.
 lua_State *milonga_mainthread(lua_State *L);
 

@@ -10,6 +10,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// A Swift function that runs.
+typedef struct milonga_frame {
+  lua_State *L;
+  void *context;
+  struct milonga_frame *outer;
+  void (*release)(void *context); // to be called when it has returned, NULL for nothing
+} milonga_frame;
+
 typedef struct milonga_vm {
   size_t used;           // bytes now
   size_t limit;          // bytes, 0 for none
@@ -19,7 +27,7 @@ typedef struct milonga_vm {
   int32_t instruction_limited;
   volatile int32_t interrupted; // set from a signal handler or another thread
   lua_State *main;              // the main thread
-  lua_State *running;           // whose Swift function runs, NULL for none
+  milonga_frame *frame;         // the innermost Swift function that runs, NULL for none
   lua_State *keeper;            // holds the store; see store.c
 } milonga_vm;
 
