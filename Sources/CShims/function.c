@@ -61,8 +61,8 @@ static inline function_box *own_box(lua_State *L) {
 
 static const char metatable_key = 0;
 
-// The Swift functions that run in states that are not ours; in others the VM knows them.
-static _Thread_local milonga_frame *foreign_frame;
+// Counts in the place of the VM in states that are not ours.
+static _Thread_local milonga_vm foreign_vm;
 
 static int run(lua_State *L, milonga_resumption why);
 
@@ -93,25 +93,21 @@ static void report_memory_limit(lua_State *L, milonga_vm *vm) {
 static int run(lua_State *L, milonga_resumption why) {
   // The box itself may be gone after a call, if another value has taken its place.
   function_box *box = own_box(L);
-  milonga_vm *vm = box->vm;
+  milonga_vm *vm = box->vm ? box->vm : &foreign_vm;
   milonga_invoke invoke = box->invoke;
-  milonga_frame frame = {L, box->context, NULL, NULL};
+  milonga_frame frame = {L, box->context, vm->frame, NULL};
   unsigned finalised = count_of_finalised();
   for (;;) {
-    milonga_frame **frames = vm ? &vm->frame : &foreign_frame;
-    frame.outer = *frames;
-    *frames = &frame;
-    if (vm) vm->swift_frames++;
+    vm->frame = &frame;
+    vm->swift_frames++;
     milonga_outcome outcome = invoke(L, frame.context, why);
-    *frames = frame.outer;
+    vm->frame = frame.outer;
+    vm->swift_frames--;
     if (__builtin_expect(frame.release != NULL, 0)) {
       frame.release(frame.context);
       frame.release = NULL;
     }
-    if (vm) {
-      vm->swift_frames--;
-      report_memory_limit(L, vm);
-    }
+    report_memory_limit(L, vm);
     switch (outcome.action) {
     case MILONGA_RETURN:
       return outcome.count;
@@ -179,7 +175,8 @@ static int release_box(lua_State *L) {
   if (context == NULL || !milonga_iscollecting(L)) return 0;
   box->context = NULL;
   // It runs, and another value has taken its place among the upvalues.
-  for (milonga_frame *frame = box->vm ? box->vm->frame : foreign_frame; frame; frame = frame->outer)
+  milonga_vm *vm = box->vm ? box->vm : &foreign_vm;
+  for (milonga_frame *frame = vm->frame; frame; frame = frame->outer)
     if (frame->context == context) {
       // The outermost of its runs ends last.
       milonga_frame *last = frame;
