@@ -3,7 +3,7 @@
 # Both install what is missing first.
 
 .DEFAULT_GOAL := build
-.PHONY: build run test bench soak fuzz lint packages packages-test clean
+.PHONY: build run test check-memory bench soak fuzz lint packages packages-test clean
 
 # Debian packages for building and running; more for the tests, which compare with the originals.
 PACKAGES := liblua5.4-dev pkg-config
@@ -28,9 +28,10 @@ build: packages
 	@ln -sf "$$(clang++ -print-file-name=libstdc++.a)" $(STATIC_LIBRARIES)/libstdc++.a
 	swift build $(RELEASE) --product MilongaModule
 	@# SwiftPM links shared libraries to the shared runtime; this one has to work without it. Linking optimizes, and
-	@# takes one processor half a minute; the other one links the executable.
+	@# takes one processor half a minute; the other one links the executable. lua5.4 unloads its modules when it closes
+	@# the state; threads of this one may still be at work (nodelete).
 	swiftc -emit-library -lto=llvm-full -static-stdlib -o build/milonga.so -L$(STATIC_LIBRARIES) \
-		-Xclang-linker -static-libgcc -Xlinker --gc-sections \
+		-Xclang-linker -static-libgcc -Xlinker --gc-sections -Xlinker -z -Xlinker nodelete \
 		@.build/release/MilongaModule.product/Objects.LinkFileList & link=$$!; \
 	swift build $(RELEASE) --product milonga; status=$$?; \
 	wait $$link && exit $$status
@@ -68,6 +69,11 @@ soak: build
 fuzz: build packages-test
 	MILONGA=$(CURDIR)/build/milonga lua5.4 Tests/ObjectTests/Scripts/hostile.lua --calls 100000 $(FUZZ)
 	MILONGA_MODULE=$(CURDIR)/build lua5.4 Tests/ObjectTests/Scripts/hostile.lua --host module --calls 100000 $(FUZZ)
+
+# Lets each allocation of the test scripts fail once; some minutes.
+check-memory:
+	swift build --build-tests
+	MILONGA_CHECK_MEMORY=1 swift test --skip-build --filter MemoryTests
 
 .PHONY: bench-tango
 bench-tango:

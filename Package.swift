@@ -17,12 +17,14 @@ let package = Package(
   ],
   targets: [
     .systemLibrary(name: "CLua", pkgConfig: "lua5.4", providers: [.apt(["liblua5.4-dev"])]),
-    .target(name: "CShims", dependencies: ["CLua"]),
-    .target(name: "Lua", dependencies: ["CLua", "CShims"]),
+    .target(name: "CMemory"),
+    .target(name: "CShims", dependencies: ["CLua", "CMemory"]),
+    .target(name: "CTurns"),
+    .target(name: "Lua", dependencies: ["CLua", "CMemory", "CShims"]),
     .target(
       name: "IO",
       dependencies: [
-        "CShims",
+        "CMemory", "CShims",
         .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "SystemPackage", package: "swift-system"),
       ]),
@@ -32,10 +34,13 @@ let package = Package(
         .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "HeapModule", package: "swift-collections"),
       ]),
-    .target(name: "RPC"),
-    .target(name: "LuaSocket", dependencies: ["CLua", "CShims", "IO", "Lua", "LuaFiles"]),
+    .target(name: "RPC", dependencies: ["CMemory"]),
+    .target(
+      name: "LuaSocket", dependencies: ["CLua", "CMemory", "CShims", "IO", "Lua", "LuaFiles"]),
     .target(name: "LuaFiles", exclude: ["lua"]),
-    .target(name: "Copas", dependencies: ["IO", "Lua", "LuaSocket", "Scheduler"]),
+    .target(
+      name: "Copas",
+      dependencies: ["CMemory", "CTurns", "IO", "Lua", "LuaSocket", "Scheduler"]),
     .target(
       name: "XPIO",
       dependencies: [
@@ -60,9 +65,10 @@ let package = Package(
         "Copas", "IO", "Lua", "LuaCodec", "LuaConnection", "LuaSocket", "RPC", "Scheduler",
         .product(name: "DequeModule", package: "swift-collections"),
       ]),
+    .target(name: "CModule", dependencies: ["CLua", "CShims"]),
     .target(
       name: "MilongaModule",
-      dependencies: ["CShims", "Copas", "Lua", "LuaRPC", "LuaSocket", "LuaTango", "XPIO"]),
+      dependencies: ["CModule", "Copas", "Lua", "LuaRPC", "LuaSocket", "LuaTango", "XPIO"]),
     .executableTarget(
       name: "milonga", dependencies: ["CLua", "CShims", "Lua", "MilongaModule"]),
     .target(name: "TestSupport", path: "Tests/TestSupport", exclude: ["Lua"]),
@@ -87,7 +93,11 @@ let package = Package(
       name: "LuaRPCTests", dependencies: ["milonga", "TestSupport"], exclude: ["Scripts"]),
     .testTarget(
       name: "LuaTangoTests", dependencies: ["milonga", "TestSupport"], exclude: ["Scripts"]),
-    .testTarget(name: "LuaTests", dependencies: ["Lua", "TestSupport"]),
+    .testTarget(
+      name: "LuaTests", dependencies: ["Lua", "TestSupport"],
+      exclude: ["Adversarial", "Differential"]),
+    .testTarget(
+      name: "MemoryTests", dependencies: ["milonga", "TestSupport"], exclude: ["Scripts"]),
     .testTarget(
       name: "ObjectTests", dependencies: ["milonga", "TestSupport"], exclude: ["Scripts"]),
     .testTarget(name: "RPCTests", dependencies: ["RPC", "TestSupport"]),
@@ -115,6 +125,7 @@ if Context.environment["MILONGA_WITHOUT_NIO"] == nil {
     .target(
       name: "NIOConnection",
       dependencies: [
+        .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Metrics", package: "swift-metrics"),
         .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
@@ -128,7 +139,7 @@ if Context.environment["MILONGA_WITHOUT_NIO"] == nil {
     .target(
       name: "Tango",
       dependencies: [
-        "NIOConnection", "RPC",
+        "CTurns", "NIOConnection", "RPC",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
         .product(name: "NIOCore", package: "swift-nio"),
@@ -142,7 +153,7 @@ if Context.environment["MILONGA_WITHOUT_NIO"] == nil {
     .target(
       name: "DeviceRPC",
       dependencies: [
-        "NIOConnection", "RPC", "Tango",
+        "CTurns", "NIOConnection", "RPC", "Tango",
         .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),

@@ -8,14 +8,14 @@
 // The closure's upvalue: a userdata that owns the Swift context. The debug library gets at it: its
 // finaliser can be called at any time, and anything can be put in its place.
 typedef struct function_box {
-  const void *mark; // &box_mark, NULL once a finaliser was called
+  const void *mark; // &box_mark; &finalised_mark once its finaliser was called
   milonga_invoke invoke;
   milonga_release release;
   void *context;  // NULL once released
-  milonga_vm *vm; // of the state, NULL when it is not ours
+  milonga_memory *memory; // of the state
 } function_box;
 
-static const char box_mark = 0;
+static const char box_mark = 0, finalised_mark = 0;
 
 // Boxes that were found to be such. They are told by their addresses, so that what a light userdata points
 // to is not touched. A place without one holds an address that nothing has.
@@ -36,18 +36,15 @@ static inline _Atomic(const void *) *place_of(const function_box *box) {
 
 static int is_box(lua_State *L, int index, const function_box *box) {
   return lua_type(L, index) == LUA_TUSERDATA && lua_rawlen(L, index) == sizeof(function_box) &&
-         box->mark == &box_mark;
+         (box->mark == &box_mark || box->mark == &finalised_mark);
 }
 
 // The first upvalue was not seen before.
 static __attribute__((noinline)) void look_at_box(lua_State *L, function_box *box) {
-  if (box != NULL && is_box(L, lua_upvalueindex(1), box)) {
-    atomic_store_explicit(place_of(box), box, memory_order_relaxed);
-    return;
-  }
-  if (box != NULL && lua_rawlen(L, lua_upvalueindex(1)) == sizeof(function_box) && box->mark == NULL)
-    luaL_error(L, "function called after its Lua state began to close");
-  luaL_error(L, "a function's first upvalue was replaced");
+  if (box == NULL || !is_box(L, lua_upvalueindex(1), box))
+    luaL_error(L, "a function's first upvalue was replaced");
+  if (box->mark != &box_mark) luaL_error(L, "function called after its Lua state began to close");
+  atomic_store_explicit(place_of(box), box, memory_order_relaxed);
 }
 
 // The box of the running function.
@@ -61,12 +58,13 @@ static inline function_box *own_box(lua_State *L) {
 
 static const char metatable_key = 0;
 
-// Counts in the place of the VM in states that are not ours.
-static _Thread_local milonga_vm foreign_vm;
-
 static int run(lua_State *L, milonga_resumption why);
 
-// lua_KContext carries what must survive a yield: the action that ended the last run and the state.
+// lua_KContext carries what must survive a yield: the action that ended the last run and the state. A yield
+// of an exhausted state has another action, for the error is raised when the coroutine goes on: whoever
+// waits for something must not be told by an error that comes before it.
+enum { YIELD_EXHAUSTED = 100 };
+
 static lua_KContext pack(int32_t action, int32_t state) {
   return (lua_KContext)(((uint64_t)(uint32_t)action << 32) | (uint32_t)state);
 }
@@ -74,40 +72,54 @@ static lua_KContext pack(int32_t action, int32_t state) {
 static int proceed(lua_State *L, int status, lua_KContext context) {
   milonga_resumption why;
   why.state = (int32_t)(uint32_t)((uint64_t)context & 0xffffffffu);
-  if ((int32_t)((uint64_t)context >> 32) == MILONGA_YIELD)
+  int32_t action = (int32_t)((uint64_t)context >> 32);
+  if (action == YIELD_EXHAUSTED) milonga_raise_memory_error(L);
+  if (action == MILONGA_YIELD)
     why.phase = MILONGA_RESUMED;
   else
     why.phase = status == LUA_OK || status == LUA_YIELD ? MILONGA_RETURNED : MILONGA_FAILED;
   return run(L, why);
 }
 
-// Swift may have allocated beyond the memory limit, which is not enforced under a Swift frame. An
-// allocation made now meets the limit: Lua collects, and raises its memory error if that is in vain.
-static void report_memory_limit(lua_State *L, milonga_vm *vm) {
-  if (vm->limit != 0 && vm->used > vm->limit && vm->swift_frames == 0 && lua_checkstack(L, 1)) {
-    lua_newuserdatauv(L, 0, 0);
-    lua_settop(L, -2);
+// The Swift function has left something in the state that is not what it should be: it fails, or what it
+// wants to call does, with Lua's memory error. Returns whether the Swift function is to run again.
+static int report_exhaustion(lua_State *L, milonga_outcome outcome, milonga_resumption *why) {
+  switch (outcome.action) {
+  case MILONGA_YIELD:
+    lua_yieldk(L, outcome.count, pack(YIELD_EXHAUSTED, outcome.state), proceed);
+    return 0;
+  case MILONGA_PCALL:
+  case MILONGA_TRACED_PCALL:
+    lua_settop(L, -outcome.count - 2);
+    lua_pushliteral(L, "not enough memory");
+    *why = (milonga_resumption){MILONGA_FAILED, outcome.state};
+    return 1;
+  default:
+    milonga_raise_memory_error(L);
+    return 0;
   }
 }
 
 static int run(lua_State *L, milonga_resumption why) {
   // The box itself may be gone after a call, if another value has taken its place.
   function_box *box = own_box(L);
-  milonga_vm *vm = box->vm ? box->vm : &foreign_vm;
+  milonga_memory *memory = box->memory;
   milonga_invoke invoke = box->invoke;
-  milonga_frame frame = {L, box->context, vm->frame, NULL};
+  milonga_frame frame = {L, box->context, memory->frame, NULL};
   unsigned finalised = count_of_finalised();
   for (;;) {
-    vm->frame = &frame;
-    vm->swift_frames++;
+    memory->frame = &frame;
+    memory->swift_frames++;
     milonga_outcome outcome = invoke(L, frame.context, why);
-    vm->frame = frame.outer;
-    vm->swift_frames--;
+    memory->frame = frame.outer;
+    memory->swift_frames--;
     if (__builtin_expect(frame.release != NULL, 0)) {
       frame.release(frame.context);
       frame.release = NULL;
     }
-    report_memory_limit(L, vm);
+    if (__builtin_expect(memory->exhausted | memory->reserve_spent, 0) && memory->swift_frames == 0 &&
+        milonga_take_exhaustion(L) && report_exhaustion(L, outcome, &why))
+      goto again;
     switch (outcome.action) {
     case MILONGA_RETURN:
       return outcome.count;
@@ -146,6 +158,7 @@ static int run(lua_State *L, milonga_resumption why) {
       return lua_error(L);
     }
     why.state = outcome.state;
+  again:
     if (finalised != count_of_finalised()) {
       box = own_box(L);
       invoke = box->invoke;
@@ -164,19 +177,16 @@ static int trampoline(lua_State *L) {
 // more, and its context lives on until the collector comes.
 static int release_box(lua_State *L) {
   function_box *box = lua_touserdata(L, 1);
-  if (box == NULL || lua_rawlen(L, 1) != sizeof(function_box) || !lua_getmetatable(L, 1)) return 0;
-  milonga_pushkept(L, &metatable_key);
-  if (!lua_rawequal(L, -1, -2)) return 0;
+  if (box == NULL || !is_box(L, 1, box)) return 0;
   const void *known = box;
   atomic_compare_exchange_strong(place_of(box), &known, &no_box);
   atomic_fetch_add_explicit(&finalised_boxes, 1, memory_order_relaxed);
-  box->mark = NULL;
+  box->mark = &finalised_mark;
   void *context = box->context;
   if (context == NULL || !milonga_iscollecting(L)) return 0;
   box->context = NULL;
   // It runs, and another value has taken its place among the upvalues.
-  milonga_vm *vm = box->vm ? box->vm : &foreign_vm;
-  for (milonga_frame *frame = vm->frame; frame; frame = frame->outer)
+  for (milonga_frame *frame = box->memory->frame; frame; frame = frame->outer)
     if (frame->context == context) {
       // The outermost of its runs ends last.
       milonga_frame *last = frame;
@@ -191,14 +201,14 @@ static int release_box(lua_State *L) {
 
 void milonga_pushfunction(lua_State *L, void *context, milonga_invoke invoke,
                           milonga_release release, int upvalues) {
-  milonga_vm *vm = milonga_vm_of(L);
-  function_box *box = lua_newuserdatauv(L, sizeof(function_box), vm != NULL ? 0 : 1);
+  milonga_memory *memory = milonga_memory_of(L);
+  function_box *box = lua_newuserdatauv(L, sizeof(function_box), memory->second != NULL ? 1 : 0);
   box->mark = &box_mark;
   box->invoke = invoke;
   box->release = release;
   box->context = context;
-  box->vm = vm;
-  if (vm == NULL) milonga_holdstore(L);
+  box->memory = memory;
+  if (memory->second != NULL) milonga_holdstore(L);
   milonga_pushkept(L, &metatable_key);
   if (lua_type(L, -1) != LUA_TTABLE) {
     lua_pop(L, 1);

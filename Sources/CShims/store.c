@@ -10,22 +10,9 @@
 #include "CShims.h"
 
 #include <lauxlib.h>
-#include <stdatomic.h>
-#include <stdlib.h>
 
 enum { TABLE = 1 }; // the table's place on the keeper's stack
 
-// The store of a state that another program has made.
-typedef struct foreign_store {
-  _Atomic(const void *) registry; // the address of its registry's table: no two that live share one
-  lua_State *keeper;
-  lua_State *main;
-  lua_State *second; // the second thread
-  int may_be_closed; // the finaliser ran outside of all functions, as it does when the state closes
-  struct foreign_store *next;
-} foreign_store;
-
-static _Atomic(foreign_store *) foreign_stores;
 static const char second_key = 0, main_key = 0;
 
 // Pushes a thread with a table on its stack. What lies on top is no function: resuming it fails.
@@ -38,13 +25,12 @@ static lua_State *push_keeper(lua_State *L) {
 }
 
 static int make_own(lua_State *L) {
-  milonga_vm *vm = milonga_vm_of(L);
-  vm->keeper = push_keeper(L);
+  milonga_memory_of(L)->keeper = push_keeper(L);
   return 1;
 }
 
 int milonga_makestore(lua_State *L) {
-  milonga_vm_of(L)->main = L;
+  milonga_memory_of(L)->main = L;
   lua_pushcfunction(L, make_own);
   int status = lua_pcall(L, 0, 1, 0);
   // Below the only value on the stack is the outermost frame's function, of which there is none.
@@ -53,107 +39,60 @@ int milonga_makestore(lua_State *L) {
   return status;
 }
 
-// Finalises what holds a foreign store: it lives on.
+// Finalises what holds the store of a state that another program has made: it lives on.
 static int live_on(lua_State *L) {
-  foreign_store **store = lua_touserdata(L, 1);
-  lua_Debug frame;
-  if (store == NULL || lua_rawlen(L, 1) != sizeof *store || !lua_getmetatable(L, 1)) return 0;
-  if (!lua_getstack(L, 1, &frame)) (*store)->may_be_closed = 1;
-  lua_setmetatable(L, 1);
+  if (lua_type(L, 1) == LUA_TUSERDATA && lua_getmetatable(L, 1)) lua_setmetatable(L, 1);
   return 0;
 }
 
 static int make_foreign(lua_State *L) {
-  foreign_store *store = lua_touserdata(L, 1);
-  foreign_store **holder = lua_newuserdatauv(L, sizeof *holder, 1);
-  *holder = store;
-  store->keeper = push_keeper(L);
-  lua_setiuservalue(L, 2, 1);
+  milonga_memory *memory = milonga_memory_of(L);
+  lua_newuserdatauv(L, 0, 1);
+  lua_State *keeper = push_keeper(L);
+  lua_setiuservalue(L, 1, 1);
   // Should it be another thread than the main one, it stays at least.
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
-  store->main = lua_tothread(L, -1);
-  if (store->main == NULL) return luaL_error(L, "milonga: the registry has no main thread");
-  lua_pushvalue(store->keeper, TABLE);
-  lua_xmove(store->keeper, L, 1);
+  memory->main = lua_tothread(L, -1);
+  if (memory->main == NULL) return luaL_error(L, "milonga: the registry has no main thread");
+  lua_pushvalue(keeper, TABLE);
+  lua_xmove(keeper, L, 1);
   lua_insert(L, -2);
   lua_rawsetp(L, -2, &main_key);
-  store->second = lua_newthread(L);
+  // With the table in the registry, though out of reach, too, what is kept is marked step by step.
+  lua_State *second = lua_newthread(L);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, -3, &second_key);
   lua_insert(L, -2);
-  lua_xmove(L, store->second, 1);
-  lua_pushthread(store->keeper);
-  lua_xmove(store->keeper, store->second, 1);
-  lua_pushboolean(store->second, 0);
+  lua_xmove(L, second, 1);
+  lua_pushthread(keeper);
+  lua_xmove(keeper, second, 1);
+  lua_pushboolean(second, 0);
+  memory->second = second;
   lua_rawsetp(L, LUA_REGISTRYINDEX, &second_key);
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, live_on);
   lua_setfield(L, -2, "__gc");
-  lua_setmetatable(L, 2);
-  store->may_be_closed = 0;
-  store->registry = lua_topointer(L, LUA_REGISTRYINDEX);
+  lua_setmetatable(L, 1);
+  memory->keeper = keeper;
   return 0;
 }
 
-static foreign_store *foreign_store_of(lua_State *L) {
-  const void *registry = lua_topointer(L, LUA_REGISTRYINDEX);
-  foreign_store *store = foreign_stores;
-  while (store != NULL && store->registry != registry) store = store->next;
-  return store;
-}
-
-// Whether the store is that of an earlier state, whose registry lay at the same address.
-static int is_outdated(const foreign_store *store, lua_State *L) {
-  if (!store->may_be_closed) return 0;
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &second_key);
-  int is_of_this = lua_tothread(L, -1) == store->second;
-  lua_settop(L, -2);
-  return !is_of_this;
-}
-
 int milonga_openstore(lua_State *L) {
-  milonga_vm *vm = milonga_vm_of(L);
-  if (vm != NULL && vm->keeper != NULL) return LUA_OK;
-  foreign_store *store = foreign_store_of(L);
-  if (store != NULL && !is_outdated(store, L)) return LUA_OK;
-  if (store == NULL) {
-    store = calloc(1, sizeof *store);
-    if (store == NULL) return LUA_ERRMEM;
-    store->next = foreign_stores;
-    while (!atomic_compare_exchange_weak(&foreign_stores, &store->next, store)) {}
-  }
-  store->registry = NULL;
+  if (milonga_memory_of(L)->keeper != NULL) return LUA_OK;
   lua_pushcfunction(L, make_foreign);
-  lua_pushlightuserdata(L, store);
-  int status = lua_pcall(L, 1, 0, 0);
-  if (status != LUA_OK) lua_settop(L, -2);
-  return status;
+  return lua_pcall(L, 0, 0, 0);
 }
 
-static foreign_store *opened_store_of(lua_State *L) {
-  foreign_store *store = foreign_store_of(L);
-  if (store != NULL) return store;
-  // Whoever loads our modules opens it first, and is told when that fails.
-  if (milonga_openstore(L) != LUA_OK) abort();
-  return foreign_store_of(L);
-}
-
-static inline lua_State *keeper_of(lua_State *L) {
-  milonga_vm *vm = milonga_vm_of(L);
-  return vm != NULL && vm->keeper != NULL ? vm->keeper : opened_store_of(L)->keeper;
-}
+static inline lua_State *keeper_of(lua_State *L) { return milonga_memory_of(L)->keeper; }
 
 void milonga_holdstore(lua_State *L) {
-  milonga_vm *vm = milonga_vm_of(L);
-  if (vm != NULL && vm->keeper != NULL) return;
-  lua_State *second = opened_store_of(L)->second;
+  lua_State *second = milonga_memory_of(L)->second;
   lua_pushthread(second);
   lua_xmove(second, L, 1);
   lua_setiuservalue(L, -2, 1);
 }
 
-lua_State *milonga_mainthread(lua_State *L) {
-  milonga_vm *vm = milonga_vm_of(L);
-  return vm != NULL && vm->keeper != NULL ? vm->main : opened_store_of(L)->main;
-}
+lua_State *milonga_mainthread(lua_State *L) { return milonga_memory_of(L)->main; }
 
 // Puts the table below the topmost value. The keeper's own stack is used for no more than copies: what
 // allocates may run a finaliser, or raise an error, and that on the thread it is told.

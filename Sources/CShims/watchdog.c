@@ -20,10 +20,10 @@ static void hook(lua_State *L, lua_Debug *ar) {
     lua_sethook(L, NULL, 0, 0);
     return;
   }
-  milonga_vm *vm = milonga_vm_of(L);
-  if (vm) vm->swift_frames++;
+  milonga_memory *memory = milonga_memory_of(L);
+  if (memory) memory->swift_frames++;
   dog->look(L, dog->context);
-  if (vm) vm->swift_frames--;
+  if (memory) memory->swift_frames--;
 }
 
 void milonga_set_watchdog(lua_State *L, milonga_look look, void *context) {

@@ -5,8 +5,7 @@ extension LuaCall {
   /// Pushes a new table with room for `elements` array elements and `fields` other keys.
   @inlinable
   public func pushTable(elements: Int = 0, fields: Int = 0) {
-    lua_createtable(
-      state, Int32(truncatingIfNeeded: elements), Int32(truncatingIfNeeded: fields))
+    milonga_createtable(state, Int32(clamping: elements), Int32(clamping: fields))
   }
 
   /// Pushes `table[name]` without metamethods; nil when the value at `index` is no table.
@@ -82,7 +81,12 @@ extension LuaCall {
 
   /// Pops the topmost value and keeps it where no Lua code can reach it, until ``release(_:)``.
   @inlinable
-  public func retainTop() -> Int32 { milonga_retain(state) }
+  public func retainTop() -> Int32 {
+    let reference = milonga_retain(state)
+    // The store grows to twice its size, which is asked for before it becomes large.
+    if reference & 0xFFFF == 0 { _ = hasRoom(for: Int(reference) * 32) }
+    return reference
+  }
 
   /// Pushes a value kept by ``retainTop()``.
   @inlinable
@@ -118,8 +122,18 @@ extension LuaCall {
 
   /// Replaces the `count` topmost values, strings or numbers, with one string. Of other values it takes
   /// the type's name.
-  @inlinable
-  public func concatenate(_ count: Int) { milonga_concat(state, Int32(count)) }
+  public func concatenate(_ count: Int) {
+    var bytes = 0
+    for index in -count..<0 where type(at: index) == .string {
+      bytes += Int(lua_rawlen(state, Int32(index)))
+    }
+    if bytes > MILONGA_SMALL_BYTES, !hasRoom(for: bytes) {
+      pop(count)
+      push("")
+    } else {
+      milonga_concat(state, Int32(count))
+    }
+  }
 }
 
 extension LuaCall {

@@ -89,6 +89,7 @@ extension Array: LuaConvertible where Element: LuaConvertible {
     guard call.type(at: index) == .table, call.reserve(3) else { return nil }
     let table = lua_absindex(call.state, Int32(index))
     let count = Int(lua_rawlen(call.state, table))
+    guard call.hasSystemRoom(for: count * MemoryLayout<Element>.stride) else { return nil }
     var elements: [Element] = []
     elements.reserveCapacity(count)
     for position in 0..<count {
@@ -104,6 +105,8 @@ extension Array: LuaConvertible where Element: LuaConvertible {
     call.pushTable(elements: count)
     guard call.reserve(3) else { return }
     for (position, element) in enumerated() {
+      // With memory for the table there may be none for what is in it.
+      if call.isExhausted { return }
       element.push(onto: call)
       milonga_rawseti(call.state, -2, lua_Integer(position + 1))
     }
@@ -138,6 +141,7 @@ extension Dictionary: LuaConvertible where Key: LuaConvertible, Value: LuaConver
     call.pushTable(fields: count)
     guard call.reserve(4) else { return }
     for (key, value) in self {
+      if call.isExhausted { return }
       key.push(onto: call)
       if call.isNoneOrNil(at: -1) || call.numberIfNumber(at: -1)?.isNaN == true {
         call.pop()

@@ -68,9 +68,10 @@ extension RPCPeer {
     if bytes.first == 0x1B, !functions.acceptsBytecode {
       return "rpc: bytecode is not loaded without accept_bytecode = true; send the source text"
     }
-    let status = milonga_load(
+    let status = milonga_limited_load(
       call.state, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count, "=rpc",
-      functions.acceptsBytecode ? "bt" : "t")
+      functions.acceptsBytecode ? "bt" : "t", functions.instructions, functions.nanoseconds,
+      configuration.memoryLimit)
     guard status == LUA_OK else { return call.stringIfString(at: -1) ?? "rpc: cannot be compiled" }
     if configuration.environment != 0 {
       call.pushRetained(configuration.environment)

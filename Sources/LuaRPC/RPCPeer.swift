@@ -36,6 +36,8 @@ final class RPCPeer {
   var opener: TaskID?
   /// The userdata that holds this object, from its opening until the connection ends.
   var userdataReference: Int32 = 0
+  /// The descriptor whose hang-up is told (RPCPeer+Leaving); -1 for none.
+  var observedDescriptor: Int32 = -1
   private var observerNumber: Int32 = 0
 
   var session: PeerSession<Caller>
@@ -44,6 +46,8 @@ final class RPCPeer {
   var isFlushDue = false
   /// A message is being read: Lua may run a finalizer, which must not read the next one.
   var isReading = false
+  /// There were functions among the values of the call that was read last.
+  var hasReadFunctions = false
   /// The other side sends messages in two writes and has to be told at once what has come.
   var isSplitting = false
   /// Where the received bytes end, while one of their messages is being read.
@@ -175,7 +179,7 @@ final class RPCPeer {
     for task in idleWorkers { loop.wake(task) }
     idleWorkers = []
     if isReaderPaused, let reader { loop.wake(reader) }
-    suspended = [:]
+    leaveFunctions()
     release()
   }
 
@@ -198,6 +202,7 @@ final class RPCPeer {
     guard socketReference != 0 else { return }
     stream.close()
     loop.removeObserver(observerNumber)
+    stopObservingHangup()
     for reference in [
       socketReference, userdataReference, objectTable, typeTable, proxyTable, scriptTable,
     ] where reference != 0 {

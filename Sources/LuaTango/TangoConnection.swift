@@ -78,6 +78,12 @@ final class TangoConnection: TurnEndObserver, RoundEndObserver {
 
   func roundEnded() { turnEnded() }
 
+  /// The other side has gone. What it sent before is kept, to be handled.
+  func closeKeepingReceived() {
+    output.release()
+    stream.closeKeepingReceived()
+  }
+
   func close() {
     guard !isClosed else { return }
     isClosed = true

@@ -16,7 +16,7 @@ struct ScriptRunner {
     if options.showsVersion { StandardStream.output.write(Usage.version) }
     let lua: LuaState
     do {
-      lua = try LuaState(libraries: false)
+      lua = try LuaState(libraries: [])
     } catch {
       StandardStream.error.write("\(arguments.programName): \(error)\n")
       return EXIT_FAILURE

@@ -6,7 +6,11 @@
 #define MILONGA_CSHIMS_H
 
 #include "milonga_function.h"
+#include "milonga_guards.h"
+#include "milonga_interrupt.h"
+#include "milonga_limits.h"
 #include "milonga_macros.h"
+#include "milonga_memory.h"
 #include "milonga_protected.h"
 #include "milonga_signals.h"
 #include "milonga_spawn.h"

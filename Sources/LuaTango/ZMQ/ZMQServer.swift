@@ -9,23 +9,25 @@ import RPC
 import Scheduler
 import SystemPackage
 
-/// A tango server on a ZeroMQ socket, without coroutines of its own: one task receives, and each request is a task
-/// that borrows a coroutine.
+/// A tango server on a ZeroMQ socket, without coroutines of its own: one *worker* takes requests and carries them out, one
+/// after the other, in a coroutine that it borrows. When a function waits for something, another worker goes on taking
+/// requests.
 ///
 /// Nobody tells when a client goes. So what clients hold by `tango.ref` is held by the server, up to its limit, until it is
 /// released.
-final class ZMQServer: EventHandler {
+final class ZMQServer {
   fileprivate let configuration: ServerConfiguration
   fileprivate let loop: CopasLoop
   fileprivate let socket: ZMQSocket
   fileprivate let responder: Responder
   fileprivate let spare: SpareBuffer
-  private var isWatched = false
+  fileprivate var isWatched = false
+  /// Who takes the next request; nil before the start, after the end, and while too many are being carried out.
+  fileprivate var receiver: ZMQWorker?
   /// Requests that are being carried out.
-  private var running = 0
+  fileprivate var running = 0
   /// No more are taken until some are done.
-  private var isFull = false
-  private var isReceiving = false
+  fileprivate var isFull = false
   /// Who was asked about, and may call.
   private var authorized: Set<Client> = []
   /// Who is being asked about, and the requests that wait for that.
@@ -52,10 +54,10 @@ final class ZMQServer: EventHandler {
   var url: String { socket.isOpen ? socket.endpoint : "" }
 
   func start() {
-    guard !isReceiving, socket.isOpen else { return }
-    isReceiving = true
-    state = .atRest
-    loop.startEvents(self)
+    guard receiver == nil, socket.isOpen else { return }
+    let worker = ZMQWorker(self)
+    receiver = worker
+    loop.startEvents(worker)
   }
 
   func stop() {
@@ -64,39 +66,6 @@ final class ZMQServer: EventHandler {
     isWatched = false
     socket.close()
     responder.releaseReferences()
-  }
-
-  // MARK: Receiving
-
-  override func run(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
-    call.count = 0
-    while socket.isOpen {
-      if running >= mostRunning {
-        isFull = true
-        break
-      }
-      if let first = socket.receive() {
-        take(first)
-        if let outcome = loop.turnOver() { return outcome }
-      } else if !socket.events.contains(.input) {
-        do throws(Errno) {
-          return try loop.wait(
-            on: socket.descriptor, isWatched: &isWatched, for: .read,
-            until: MonotonicTime.now() + lookInterval)
-        } catch {
-          throw call.failure(
-            "tango: the socket of \(configuration.url) cannot be watched: \(error)")
-        }
-      }
-    }
-    state = .finished
-    return .results(0)
-  }
-
-  override func ended() {
-    isReceiving = false
-    // It was ended, as by `copas.cancelall`: other servers are closed then.
-    if state != .finished { stop() }
   }
 
   // MARK: Authorization
@@ -130,14 +99,14 @@ final class ZMQServer: EventHandler {
   // MARK: Requests
 
   /// Takes a message whose first part this is: the client's identity, what the client wants back, an empty part,
-  /// the request.
-  private func take(_ first: ZMQPart) {
+  /// the request. Nil when it is none.
+  fileprivate func take(_ first: ZMQPart) -> (envelope: [[UInt8]], body: ZMQPart)? {
     var envelope = [Array(first.bytes)]
     var part = first
     var isComplete = false
     var body: ZMQPart?
     while part.hasMore {
-      guard let next = socket.receive() else { return }
+      guard let next = socket.receive() else { return nil }
       part = next
       if isComplete {
         // What comes behind a request makes it none.
@@ -150,10 +119,13 @@ final class ZMQServer: EventHandler {
         if isAcceptable { envelope.append(Array(next.bytes)) } else { envelope = [] }
       }
     }
-    guard isComplete, let body, !envelope.isEmpty else { return complain(first) }
-    guard body.bytes.count <= configuration.limits.frameBytes else { return complain(first) }
-    running += 1
-    loop.startEvents(ZMQRequest(self, envelope, body))
+    guard isComplete, let body, !envelope.isEmpty,
+      body.bytes.count <= configuration.limits.frameBytes
+    else {
+      complain(first)
+      return nil
+    }
+    return (envelope, body)
   }
 
   /// One line a second tells of messages that are none.
@@ -166,9 +138,18 @@ final class ZMQServer: EventHandler {
       "a message that is no request of tango was dropped")
   }
 
+  /// Lets the receiver, which has found nothing, wait for requests.
+  fileprivate func waitForRequests() throws(Errno) -> LuaOutcome {
+    try loop.wait(
+      on: socket.descriptor, isWatched: &isWatched, for: .read,
+      until: MonotonicTime.now() + lookInterval)
+  }
+
   /// Sending takes notice of what has come meanwhile, of which the descriptor does not tell any more.
   fileprivate func sent() {
-    if isReceiving, isWatched, socket.events.contains(.input) { loop.notify(socket.descriptor) }
+    if receiver != nil, isWatched, socket.events.contains(.input) {
+      loop.notify(socket.descriptor)
+    }
   }
 
   fileprivate func requestEnded() {
@@ -180,34 +161,41 @@ final class ZMQServer: EventHandler {
       start()
     }
   }
+
+  /// Another worker takes the next request.
+  fileprivate func replace(_ worker: ZMQWorker) {
+    guard receiver === worker else { return }
+    receiver = nil
+    start()
+  }
 }
 
-/// A request, while it is carried out.
-private final class ZMQRequest: EventHandler {
+/// Takes requests and carries them out, one after the other; only one, when that has to wait.
+private final class ZMQWorker: EventHandler, TurnEndObserver {
   private let server: ZMQServer
-  private let envelope: [[UInt8]]
+  /// The request that is carried out; empty while there is none.
+  private var envelope: [[UInt8]] = []
+  /// Until it was read.
   private var body: ZMQPart?
   private var output: MessageOutput
   /// Who is being asked about.
   private var client: ZMQServer.Client?
 
-  init(_ server: ZMQServer, _ envelope: [[UInt8]], _ body: ZMQPart) {
+  init(_ server: ZMQServer) {
     self.server = server
-    self.envelope = envelope
-    self.body = body
     output = MessageOutput(
       limits: server.configuration.limits, isFramed: false, spare: server.spare)
   }
 
+  private var isReceiver: Bool { server.receiver === self }
+
   override func run(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
     if case .atRest = state {
       state = .busy
-      call.count = 0
-      call.pushNil()
-      call.pushNil()
-      call.pushRetained(server.configuration.namespace)
-      if let outcome = authorize(call) { return outcome }
-      return begin(call)
+      prepare(call)
+      if body == nil { return try receive(call) }
+      if let outcome = begin(call) { return outcome }
+      return try finish(call)
     }
     let step = Responder.Step(rawValue: call.step)
     let outcome: LuaOutcome?
@@ -215,7 +203,7 @@ private final class ZMQRequest: EventHandler {
     case (.returned, .authorize?) where call.boolean(at: -2):
       endAsking(isAuthorized: true)
       call.count = Responder.Slot.namespace
-      return begin(call)
+      outcome = handle(call)
     case (.returned, .authorize?), (.failed, .authorize?):
       endAsking(isAuthorized: false)
       let reason = call.stringIfString(at: -1)
@@ -228,13 +216,84 @@ private final class ZMQRequest: EventHandler {
     case (.failed, let step?): outcome = server.responder.failed(call, step, &output)
     default: outcome = nil
     }
-    return outcome ?? finish(call)
+    if let outcome { return prepared(outcome) }
+    return try finish(call)
   }
 
-  private func begin(_ call: LuaCall) -> LuaOutcome {
-    guard let body else { return finish(call) }
+  /// Puts what a request needs on the stack, where the last one mostly has left it.
+  private func prepare(_ call: LuaCall) {
+    let namespace = Responder.Slot.namespace
+    if call.count == namespace,
+      call.identity(at: namespace) == server.configuration.namespaceIdentity
+    {
+      return
+    }
+    call.count = 0
+    call.count = Responder.Slot.session
+    call.pushRetained(server.configuration.namespace)
+  }
+
+  // MARK: Receiving
+
+  /// Takes requests until one has to call a Lua function, or nothing more is there.
+  private func receive(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
+    while server.socket.isOpen {
+      if server.running >= mostRunning {
+        server.isFull = true
+        break
+      }
+      call.count = Responder.Slot.namespace
+      if let outcome = server.loop.turnOver() {
+        state = .atRest
+        return outcome
+      }
+      if let first = server.socket.receive() {
+        guard let request = server.take(first) else { continue }
+        (envelope, body) = (request.envelope, request.body)
+        server.running += 1
+        if let outcome = begin(call) { return outcome }
+        answer()
+        requestEnded()
+      } else if !server.socket.events.contains(.input) {
+        do throws(Errno) {
+          state = .atRest
+          return try server.waitForRequests()
+        } catch {
+          throw call.failure(
+            "tango: the socket of \(server.configuration.url) cannot be watched: \(error)")
+        }
+      }
+    }
+    return end()
+  }
+
+  private func end() -> LuaOutcome {
+    if isReceiver { server.receiver = nil }
+    state = .finished
+    return .results(0)
+  }
+
+  /// The function that was called waits for something, or somebody else is being asked whether the client may call.
+  func turnEnded() {
+    if !envelope.isEmpty { server.replace(self) }
+  }
+
+  private func prepared(_ outcome: LuaOutcome) -> LuaOutcome {
+    if isReceiver { server.loop.turnEndObserver = self }
+    return outcome
+  }
+
+  // MARK: The request
+
+  /// An outcome when a Lua function is to be called, or somebody has to be waited for.
+  private func begin(_ call: LuaCall) -> LuaOutcome? {
+    (authorize(call) ?? handle(call)).map(prepared)
+  }
+
+  private func handle(_ call: LuaCall) -> LuaOutcome? {
+    guard let body else { return nil }
     self.body = nil
-    return server.responder.handle(call, body.bytes, &output) ?? finish(call)
+    return server.responder.handle(call, body.bytes, &output)
   }
 
   /// Asks the program about a client that is new.
@@ -262,39 +321,52 @@ private final class ZMQRequest: EventHandler {
     server.asked(client, isAuthorized: isAuthorized)
   }
 
-  private func finish(_ call: LuaCall) -> LuaOutcome {
+  /// The request was carried out.
+  private func finish(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
+    answer()
+    requestEnded()
+    // The function may have removed its thread, which is not to be the end of the server.
+    if isReceiver, server.loop.isRemoved { server.replace(self) }
+    if isReceiver { return try receive(call) }
+    return end()
+  }
+
+  private func requestEnded() {
+    envelope = []
+    body = nil
+    server.requestEnded()
+  }
+
+  private func answer() {
     if server.responder.takeBroken() {
       output.collect(
         error: "tango server error: its answer could not be serialized",
         server.configuration.codec.writes)
     }
-    answer()
-    return .results(0)
-  }
-
-  private func answer() {
-    state = .finished
-    if !output.isEmpty, server.socket.isOpen {
-      // A client that is gone, or does not read, gets nothing.
-      let isSent = envelope.allSatisfy { server.socket.send($0, more: true) == 0 }
-      if isSent {
-        output.writer.buffer.withUnsafeBytes { _ = server.socket.send($0, more: false) }
-      }
-      output.writer.buffer.removeFirst(output.count)
-      output.spare.giveBack(&output.writer.buffer)
-      server.sent()
+    guard !output.isEmpty, server.socket.isOpen else { return }
+    // A client that is gone, or does not read, gets nothing.
+    let isSent = envelope.allSatisfy { server.socket.send($0, more: true) == 0 }
+    if isSent {
+      output.writer.buffer.withUnsafeBytes { _ = server.socket.send($0, more: false) }
     }
+    output.writer.buffer.removeFirst(output.count)
+    output.spare.giveBack(&output.writer.buffer)
+    if !isReceiver { server.sent() }
   }
 
   override func ended() {
-    if state != .finished {
+    let wasReceiver = isReceiver
+    if wasReceiver { server.receiver = nil }
+    if !envelope.isEmpty {
       // Its coroutine was removed, and nobody else would tell the client.
       output.collect(
         error: "tango server error: the call was ended", server.configuration.codec.writes)
       answer()
+      endAsking(isAuthorized: false)
+      requestEnded()
     }
-    endAsking(isAuthorized: false)
-    server.requestEnded()
+    // It was ended, as by `copas.cancelall`: other servers are closed then.
+    if wasReceiver, state != .finished { server.stop() }
   }
 }
 
