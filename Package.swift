@@ -58,6 +58,7 @@ let package = Package(
       name: "LuaTango",
       dependencies: [
         "Copas", "IO", "Lua", "LuaCodec", "LuaConnection", "LuaSocket", "RPC", "Scheduler",
+        .product(name: "DequeModule", package: "swift-collections"),
       ]),
     .target(
       name: "LuaRPC",
@@ -97,7 +98,8 @@ let package = Package(
       name: "LuaTests", dependencies: ["Lua", "TestSupport"],
       exclude: ["Adversarial", "Differential"]),
     .testTarget(
-      name: "MemoryTests", dependencies: ["milonga", "TestSupport"], exclude: ["Scripts"]),
+      name: "MemoryTests", dependencies: ["milonga", "TestSupport"],
+      exclude: ["Limited", "Scripts"]),
     .testTarget(
       name: "ObjectTests", dependencies: ["milonga", "TestSupport"], exclude: ["Scripts"]),
     .testTarget(name: "RPCTests", dependencies: ["RPC", "TestSupport"]),
@@ -125,6 +127,7 @@ if Context.environment["MILONGA_WITHOUT_NIO"] == nil {
     .target(
       name: "NIOConnection",
       dependencies: [
+        "RPC",
         .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Metrics", package: "swift-metrics"),
@@ -183,6 +186,7 @@ if Context.environment["MILONGA_WITHOUT_NIO"] == nil {
       dependencies: [
         "TestSupport",
         .product(name: "InMemoryTracing", package: "swift-distributed-tracing"),
+        .product(name: "Logging", package: "swift-log"),
         .product(name: "MetricsTestKit", package: "swift-metrics"),
         .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
         .product(name: "NIOCore", package: "swift-nio"),

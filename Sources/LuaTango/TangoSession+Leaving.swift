@@ -57,18 +57,21 @@ extension TangoSession {
 
   /// Looks whether a function waits, and whether its client has gone.
   private func lookForEnd() {
-    guard observesTurns, !isFinished, let task = ending.task, loop.exists(task) else { return }
+    guard observesTurns, !isFinished, !connection.waitsForRoom, let task = ending.task,
+      loop.exists(task)
+    else { return }
     switch loop.occupation(of: task, with: ending.hasLeft ? -1 : ending.descriptor) {
     case .none, .connection: return
     case .ready: return loop.observeRoundEnd(by: self)
     case .something: break
     }
     if !ending.hasLeft {
-      guard stream.receiveRest(limit: ending.isHungUp ? .max : mostReadAhead) else {
+      guard stream.receiveRest(limit: ending.isHungUp ? mostKept : mostReadAhead) else {
         return startWatch()
       }
       ending.hasLeft = true
       connection.closeKeepingReceived()
+      if connection.isHolding || !connection.isDrained { connection.tellHolding() }
     }
     if configuration.onDisconnect == .cancel { cancel(task) }
   }
@@ -84,8 +87,9 @@ extension TangoSession {
     let socket = stream.sockets.tcp.client.push(SocketObject(), onto: loop.main)
     let reference = loop.main.retainTop()
     let successor = TangoConnection(
-      socket, sockets: stream.sockets, loop: loop, spare: stream.spare, limits: connection.limits)
-    successor.stream.takeReceived(from: stream)
+      socket, sockets: stream.sockets, loop: loop, spare: stream.spare, limits: connection.limits,
+      keeper: connection.keeper, log: connection.log)
+    successor.takeReceived(from: connection)
     let session = TangoSession(configuration, successor, responder, peer: peer)
     session.ending.hasLeft = true
     session.stage = .observed
@@ -123,6 +127,7 @@ extension TangoSession: HangupObserver, TurnEndObserver, RoundEndObserver {
   func hungUp() {
     ending.isHungUp = true
     if case .serving = stage { stage = .observed }
+    if connection.waitsForRoom { connection.mayReadAgain() }
     if !isAtRest { loop.observeRoundEnd(by: self) }
   }
 
@@ -180,3 +185,6 @@ final class EndWatch: EventHandler {
 
 /// Bytes of requests that are read with TLS while a function waits.
 private let mostReadAhead = 64 * 1024
+/// Bytes of requests that are kept for a client that has left. If there are more, its connection stays, and counts
+/// among the descriptors.
+private let mostKept = 1 << 20

@@ -72,6 +72,7 @@ final class TangoSession {
     loop = connection.loop
     socket = connection.socket
     stream = connection.stream
+    connection.peer = peer
     configuration.connections += 1
   }
 
@@ -130,6 +131,8 @@ final class TangoSession {
   private func serve(_ call: LuaCall) -> LuaOutcome {
     if call.count != Slot.namespace { call.count = Slot.namespace }
     isAtRest = false
+    // No call is being carried out.
+    if connection.isHolding { connection.serving = 0 }
     if configuration.idleTimeout != .infinity, call.phase == .resumed, loop.hasTimedOut {
       // It does not even read why.
       if isEnding { return finish(call) }
@@ -143,10 +146,12 @@ final class TangoSession {
         if let outcome = loop.turnOver() { return giveWay(outcome) }
         // A client that does not read its answers has to wait with its questions.
         if connection.output.count > mostUnsent, let outcome = flush(call) { return outcome }
+        if bodyBytes > BufferKeeper.largeMessage { connection.beginServing(bodyBytes) }
         let body = connection.body(headerBytes, bodyBytes)
         let outcome = responder.handle(call, body, &connection.output)
         connection.consume(headerBytes + bodyBytes)
         if let outcome { return prepared(outcome) }
+        connection.serving = 0
         call.count = Slot.namespace
       case .invalid(let error):
         disconnect(error.description)
@@ -161,6 +166,7 @@ final class TangoSession {
         // What makes up requests counts with them.
         if hasReceived, let outcome = loop.turnOver() { return outcome }
         hasReceived = true
+        if needed > BufferKeeper.largeMessage, let outcome = waitForRoom(call) { return outcome }
         switch connection.receive(needed: needed, mayRead: mayRead) {
         case .done: continue
         case .wait(let direction):
@@ -198,6 +204,11 @@ final class TangoSession {
   }
 
   private func wait(_ call: LuaCall, for direction: Direction) -> LuaOutcome {
+    if connection.isHolding || !socket.pointee.buffer.isEmpty || !connection.output.isEmpty {
+      connection.tellHolding()
+      // It may be the one that had to go.
+      guard connection.isOpen else { return finish(call) }
+    }
     var deadline = MonotonicTime.never
     if configuration.idleTimeout != .infinity {
       deadline = MonotonicTime.deadline(
@@ -205,6 +216,20 @@ final class TangoSession {
     }
     do throws(Errno) {
       return try stream.wait(for: direction, until: deadline)
+    } catch {
+      configuration.log.disconnected(peer, "its socket cannot be watched: \(error)")
+      return finish(call)
+    }
+  }
+
+  /// The rest of a large message is to be received. An outcome when all clients hold too much for that.
+  private func waitForRoom(_ call: LuaCall) -> LuaOutcome? {
+    // What a client sent before it left does not become more.
+    guard !ending.isHungUp else { return nil }
+    do throws(Errno) {
+      guard let outcome = try connection.waitForRoom() else { return nil }
+      isAtRest = true
+      return outcome
     } catch {
       configuration.log.disconnected(peer, "its socket cannot be watched: \(error)")
       return finish(call)
@@ -229,7 +254,9 @@ final class TangoSession {
   /// when it waits for something, and every now and then while functions only compute.
   @inline(__always)
   private func prepared(_ outcome: LuaOutcome) -> LuaOutcome {
-    if !connection.output.isEmpty { letAnswersLeave() }
+    if !connection.output.isEmpty || connection.isHolding || !socket.pointee.buffer.isEmpty {
+      letAnswersLeave()
+    }
     return outcome
   }
 

@@ -216,6 +216,11 @@ extension Scheduler {
     descriptors.isReady(descriptor, direction)
   }
 
+  /// Whether the peer of a descriptor has hung up, as far as is known.
+  public func hasHungUp(_ descriptor: Int32) -> Bool {
+    descriptors.watched(descriptor)?.pointee.flags.contains(.hangup) == true
+  }
+
   /// A read got less than it asked for: the next one would block, unless the peer has hung up.
   ///
   /// - Returns: whether it would not.

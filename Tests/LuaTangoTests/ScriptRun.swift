@@ -30,8 +30,8 @@ struct ScriptRun: Sendable, CustomTestStringConvertible {
       [
         "adversity", "bad_input", "behaviours", "codecs", "concurrency", "configuration", "errors",
         "failures",
-        "fuzz", "in_flight", "leaks", "leaving", "references", "serialization", "tls", "values",
-        "wire_client",
+        "fuzz", "held", "in_flight", "leaks", "leaving", "references", "serialization", "tls",
+        "values", "wire_client",
       ].contains($0.name)
     }
     .map {

@@ -40,6 +40,7 @@ local rpc = {}
 ---@field max_values? integer 1,000,000
 ---@field max_references? integer objects and scripts held for one connection; 10,000
 ---@field max_unsent_bytes? integer for a peer that does not read; 64 MiB
+---@field max_buffered_bytes? integer what all peers may make the process hold; 256 MiB
 
 ---Waits for one peer, and closes the listener.
 ---@param address? string `localhost`

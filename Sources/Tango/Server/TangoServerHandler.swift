@@ -26,10 +26,10 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
   private let workspace: ServerWorkspace
   private let elements: MessageElements
   private var state = State.opening
-  private var context: ChannelHandlerContext?
+  private(set) var context: ChannelHandlerContext?
   private let executor: EventLoopExecutor
-  private var reader: FrameReader
-  private var writer = TangoTextWriter()
+  private(set) var reader: FrameReader
+  private(set) var writer = TangoTextWriter()
   private var references: References<any TangoObject>
   /// Where the next result of the answer goes.
   private var nextElement = 2
@@ -46,6 +46,17 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
   /// The last answers are on their way.
   private var closesWhenSent = false
 
+  // MARK: What is held (TangoServerHandler+Holding)
+
+  let keeper: BufferKeeper
+  var holder: BufferHolder?
+  /// The keeper knows of something that is held, or has to be told.
+  var isHolding = false
+  /// It had to go, because it held the most.
+  private(set) var isEvicted = false
+  /// Bytes of the call whose function runs, when it is large.
+  var serving = 0
+
   /// Bytes of answers that may wait for the peer to read them before its next call is taken.
   private static let mostUnsent = 64 << 10
 
@@ -55,12 +66,13 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
     configuration = server.configuration
     observer = server.observer
     workspace = server.workspace(of: eventLoop)
+    keeper = server.keepers.keeper(of: eventLoop)
     elements = workspace.elements
     reader = FrameReader(maxBytes: configuration.limits.frameBytes)
     references = References(limit: configuration.limits.references)
   }
 
-  private var eventLoop: any EventLoop { executor.eventLoop }
+  var eventLoop: any EventLoop { executor.eventLoop }
   private var peer: String { context?.channel.peerName ?? "unknown peer" }
 
   // MARK: Opening
@@ -131,17 +143,18 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
   func channelReadComplete(context: ChannelHandlerContext) {
     isReading = false
     flush()
+    if isHolding || reader.count > 0 { tellHolding() }
     pauseOrGoOn()
     // No handler comes behind this one to be told.
   }
 
   /// A peer whose calls wait is not read.
-  private func pauseOrGoOn() {
+  func pauseOrGoOn() {
     guard state != .left else { return }
     let isToPause =
       reader.count > 64 << 10
       && (running != nil || state != .serving || isGivingWay
-        || context?.channel.isWritable == false)
+        || context?.channel.isWritable == false || mustWaitForRoom)
     guard isToPause != isPaused, let context else { return }
     isPaused = isToPause
     context.channel.setOption(.autoRead, value: !isToPause)
@@ -149,6 +162,8 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
   }
 
   func channelWritabilityChanged(context: ChannelHandlerContext) {
+    // What is written may leave at once; the end of the turn tells.
+    isHolding = true
     if context.channel.isWritable { proceed() }
     context.fireChannelWritabilityChanged()
   }
@@ -161,6 +176,7 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
       process()
     }
     if !isReading { flush() }
+    if isHolding { tellHolding() }
     pauseOrGoOn()
   }
 
@@ -185,6 +201,7 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
     } else if state != .left {
       end()
     }
+    tellHolding()
     context.fireChannelInactive()
   }
 
@@ -202,6 +219,19 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
 
   private func log(_ reason: String) {
     configuration.logger.warning("\(peer): disconnected: \(reason)")
+  }
+
+  /// It holds the most, and that is too much.
+  func endForMemory(_ reason: String) {
+    log(reason)
+    isEvicted = true
+    if hasLeft { end() }
+    state = .ending
+    closesWhenSent = true
+    reader.drop()
+    writer.buffer.release()
+    // Not in the middle of what somebody does with this connection, or another one.
+    eventLoop.execute { self.context?.close(promise: nil) }
   }
 
   /// Closes without an answer.
@@ -233,6 +263,7 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
       sent!.futureResult.whenComplete { [weak self] _ in self?.context?.close(promise: nil) }
     }
     context.writeAndFlush(NIOAny(buffer), promise: sent)
+    if isHolding, !isReading { tellHolding() }
   }
 
   private func dropAnswers() {
@@ -254,6 +285,7 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
   // MARK: Calls
 
   private var takesCalls: Bool { state == .serving || state == .left }
+  var hasLeft: Bool { state == .left }
 
   /// Carries out calls until one has to wait, or there are no more.
   private func process() {
@@ -261,7 +293,7 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
     while takesCalls, running == nil {
       if writer.buffer.count > Self.mostUnsent {
         flush()
-        guard state == .left || context?.channel.isWritable == true else { return }
+        guard takesCalls, state == .left || context?.channel.isWritable == true else { return }
       }
       var isOver = false
       do {
@@ -293,6 +325,10 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
       return respond(error: "tango server error: cannot read the request: \(error)")
     }
     dispatch(0, makesReference: false)
+    if body.count > BufferKeeper.largeMessage, running != nil {
+      serving = body.count
+      isHolding = true
+    }
   }
 
   /// - Parameter place: the element that is the path.
@@ -423,6 +459,7 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
       return eventLoop.execute { self.finished(path, begin, outcome, finish) }
     }
     running = nil
+    serving = 0
     switch outcome {
     case .success(let results):
       finish(self, results)
