@@ -3,7 +3,7 @@
 # Both install what is missing first.
 
 .DEFAULT_GOAL := build
-.PHONY: build run test check-memory bench soak lint packages packages-test clean
+.PHONY: build run test check-memory bench soak fuzz lint packages packages-test clean
 
 # Debian packages for building and running; more for the tests, which compare with the originals.
 PACKAGES := liblua5.4-dev pkg-config
@@ -64,6 +64,11 @@ bench: build build/bench-echo build/bench-load build/bench-peer bench-tango
 # Ten minutes; options go into SOAK: make soak SOAK="--seconds 60"
 soak: build
 	build/milonga Tests/Soak/soak.lua $(SOAK)
+
+# Calls everything with anything, on both hosts. Options go into FUZZ: make fuzz FUZZ="--calls 1000000 --seed 7"
+fuzz: build packages-test
+	MILONGA=$(CURDIR)/build/milonga lua5.4 Tests/ObjectTests/Scripts/hostile.lua --calls 100000 $(FUZZ)
+	MILONGA_MODULE=$(CURDIR)/build lua5.4 Tests/ObjectTests/Scripts/hostile.lua --host module --calls 100000 $(FUZZ)
 
 # Lets each allocation of the test scripts fail once; some minutes.
 check-memory:

@@ -100,6 +100,8 @@ let package = Package(
     .testTarget(
       name: "MemoryTests", dependencies: ["milonga", "TestSupport"],
       exclude: ["Limited", "Scripts"]),
+    .testTarget(
+      name: "ObjectTests", dependencies: ["milonga", "TestSupport"], exclude: ["Scripts"]),
     .testTarget(name: "RPCTests", dependencies: ["RPC", "TestSupport"]),
     .testTarget(name: "SchedulerTests", dependencies: ["Scheduler", "TestSupport"]),
     .testTarget(name: "SourceTests"),

@@ -8,48 +8,55 @@
 // The closure's upvalue: a userdata that owns the Swift context. The debug library gets at it: its
 // finaliser can be called at any time, and anything can be put in its place.
 typedef struct function_box {
-  const void *mark; // &box_mark
+  const void *mark; // &box_mark; &finalised_mark once its finaliser was called
   milonga_invoke invoke;
   milonga_release release;
   void *context;  // NULL once released
-  milonga_memory *memory; // of the state, NULL when its allocator is not ours
+  milonga_memory *memory; // of the state
 } function_box;
 
-static const char box_mark = 0;
+static const char box_mark = 0, finalised_mark = 0;
 
 // Boxes that were found to be such. They are told by their addresses, so that what a light userdata points
-// to is not touched.
+// to is not touched. A place without one holds an address that nothing has.
 enum { KNOWN_BOXES = 512 };
-static _Atomic(function_box *) known_boxes[KNOWN_BOXES];
+static const char no_box = 0;
+static _Atomic(const void *) known_boxes[KNOWN_BOXES] = {&no_box};
 
-// Boxes that were released; while that stays the same, the one that runs is there.
-static _Atomic(unsigned) released_boxes;
+// Counts the boxes whose finaliser was called; while that stays the same, the one that runs is there.
+static _Atomic(unsigned) finalised_boxes;
 
-static inline unsigned count_of_released(void) {
-  return atomic_load_explicit(&released_boxes, memory_order_relaxed);
+static inline unsigned count_of_finalised(void) {
+  return atomic_load_explicit(&finalised_boxes, memory_order_relaxed);
 }
 
-static inline _Atomic(function_box *) *place_of(const function_box *box) {
+static inline _Atomic(const void *) *place_of(const function_box *box) {
   return &known_boxes[((uintptr_t)box >> 4) % KNOWN_BOXES];
 }
 
 static int is_box(lua_State *L, int index, const function_box *box) {
   return lua_type(L, index) == LUA_TUSERDATA && lua_rawlen(L, index) == sizeof(function_box) &&
-         box->mark == &box_mark;
+         (box->mark == &box_mark || box->mark == &finalised_mark);
+}
+
+// The first upvalue was not seen before.
+static __attribute__((noinline)) void look_at_box(lua_State *L, function_box *box) {
+  if (box == NULL || !is_box(L, lua_upvalueindex(1), box))
+    luaL_error(L, "a function's first upvalue was replaced");
+  if (box->mark != &box_mark) luaL_error(L, "function called after its Lua state began to close");
+  atomic_store_explicit(place_of(box), box, memory_order_relaxed);
 }
 
 // The box of the running function.
 static inline function_box *own_box(lua_State *L) {
   function_box *box = lua_touserdata(L, lua_upvalueindex(1));
-  if (atomic_load_explicit(place_of(box), memory_order_relaxed) != box || box == NULL ||
-      box->mark != &box_mark) {
-    if (box == NULL || !is_box(L, lua_upvalueindex(1), box))
-      luaL_error(L, "a function's first upvalue was replaced");
-    atomic_store_explicit(place_of(box), box, memory_order_relaxed);
-  }
-  if (box->context == NULL) luaL_error(L, "function called after its Lua state began to close");
+  if (__builtin_expect(atomic_load_explicit(place_of(box), memory_order_relaxed) != box, 0) ||
+      __builtin_expect(box->mark != &box_mark, 0))
+    look_at_box(L, box);
   return box;
 }
+
+static const char metatable_key = 0;
 
 static int run(lua_State *L, milonga_resumption why);
 
@@ -95,25 +102,24 @@ static int report_exhaustion(lua_State *L, milonga_outcome outcome, milonga_resu
 
 static int run(lua_State *L, milonga_resumption why) {
   // The box itself may be gone after a call, if another value has taken its place.
-  function_box box = *own_box(L);
-  milonga_memory *memory = box.memory;
-  unsigned released = count_of_released();
+  function_box *box = own_box(L);
+  milonga_memory *memory = box->memory;
+  milonga_invoke invoke = box->invoke;
+  milonga_frame frame = {L, box->context, memory->frame, NULL};
+  unsigned finalised = count_of_finalised();
   for (;;) {
-    lua_State *outer = NULL;
-    if (memory) {
-      memory->swift_frames++;
-      outer = memory->running;
-      memory->running = L;
+    memory->frame = &frame;
+    memory->swift_frames++;
+    milonga_outcome outcome = invoke(L, frame.context, why);
+    memory->frame = frame.outer;
+    memory->swift_frames--;
+    if (__builtin_expect(frame.release != NULL, 0)) {
+      frame.release(frame.context);
+      frame.release = NULL;
     }
-    milonga_outcome outcome = box.invoke(L, box.context, why);
-    if (memory) {
-      memory->running = outer;
-      memory->swift_frames--;
-      if (__builtin_expect(memory->exhausted | memory->reserve_spent, 0) &&
-          memory->swift_frames == 0 && milonga_take_exhaustion(L) &&
-          report_exhaustion(L, outcome, &why))
-        goto again;
-    }
+    if (__builtin_expect(memory->exhausted | memory->reserve_spent, 0) && memory->swift_frames == 0 &&
+        milonga_take_exhaustion(L) && report_exhaustion(L, outcome, &why))
+      goto again;
     switch (outcome.action) {
     case MILONGA_RETURN:
       return outcome.count;
@@ -153,9 +159,11 @@ static int run(lua_State *L, milonga_resumption why) {
     }
     why.state = outcome.state;
   again:
-    if (released != count_of_released()) {
-      box = *own_box(L);
-      released = count_of_released();
+    if (finalised != count_of_finalised()) {
+      box = own_box(L);
+      invoke = box->invoke;
+      frame.context = box->context;
+      finalised = count_of_finalised();
     }
   }
 }
@@ -165,27 +173,42 @@ static int trampoline(lua_State *L) {
   return run(L, why);
 }
 
+// A script may call this by itself, and from within the function. Then the function is not called any
+// more, and its context lives on until the collector comes.
 static int release_box(lua_State *L) {
   function_box *box = lua_touserdata(L, 1);
   if (box == NULL || !is_box(L, 1, box)) return 0;
-  function_box *known = box;
-  atomic_compare_exchange_strong(place_of(box), &known, NULL);
-  atomic_fetch_add_explicit(&released_boxes, 1, memory_order_relaxed);
+  const void *known = box;
+  atomic_compare_exchange_strong(place_of(box), &known, &no_box);
+  atomic_fetch_add_explicit(&finalised_boxes, 1, memory_order_relaxed);
+  box->mark = &finalised_mark;
   void *context = box->context;
+  if (context == NULL || !milonga_iscollecting(L)) return 0;
   box->context = NULL;
-  if (context != NULL) box->release(context);
+  // It runs, and another value has taken its place among the upvalues.
+  for (milonga_frame *frame = box->memory->frame; frame; frame = frame->outer)
+    if (frame->context == context) {
+      // The outermost of its runs ends last.
+      milonga_frame *last = frame;
+      for (; frame; frame = frame->outer)
+        if (frame->context == context) last = frame;
+      last->release = box->release;
+      return 0;
+    }
+  box->release(context);
   return 0;
 }
 
 void milonga_pushfunction(lua_State *L, void *context, milonga_invoke invoke,
                           milonga_release release, int upvalues) {
-  static const char metatable_key = 0;
-  function_box *box = lua_newuserdatauv(L, sizeof(function_box), 0);
+  milonga_memory *memory = milonga_memory_of(L);
+  function_box *box = lua_newuserdatauv(L, sizeof(function_box), memory->second != NULL ? 1 : 0);
   box->mark = &box_mark;
   box->invoke = invoke;
   box->release = release;
   box->context = context;
-  box->memory = milonga_memory_of(L);
+  box->memory = memory;
+  if (memory->second != NULL) milonga_holdstore(L);
   milonga_pushkept(L, &metatable_key);
   if (lua_type(L, -1) != LUA_TTABLE) {
     lua_pop(L, 1);

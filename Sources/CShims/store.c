@@ -4,15 +4,16 @@
 // the keeper cannot get at the table. In a state of our own the keeper lies in the place of the function
 // in the main thread's outermost frame, from where nothing takes it. A state that another program has made has no such
 // place. There it belongs to a userdata that nobody has: each time the collector finds that out, the
-// userdata's finaliser marks it to be finalised again, and so it lives, with all that it holds, until the
-// state closes.
+// userdata's finaliser marks it to be finalised again, and so it lives until the state closes. But the collector
+// finalises with it what only it holds, and a finaliser fails where the stack overflows. So table and
+// keeper also lie on the stack of a second thread, which the registry and the userdata of all functions have.
 #include "CShims.h"
 
 #include <lauxlib.h>
 
 enum { TABLE = 1 }; // the table's place on the keeper's stack
 
-static const char decoy_key = 0, main_key = 0;
+static const char second_key = 0, main_key = 0;
 
 // Pushes a thread with a table on its stack. What lies on top is no function: resuming it fails.
 static lua_State *push_keeper(lua_State *L) {
@@ -58,11 +59,16 @@ static int make_foreign(lua_State *L) {
   lua_insert(L, -2);
   lua_rawsetp(L, -2, &main_key);
   // With the table in the registry, though out of reach, too, what is kept is marked step by step.
-  lua_State *decoy = lua_newthread(L);
+  lua_State *second = lua_newthread(L);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, -3, &second_key);
   lua_insert(L, -2);
-  lua_xmove(L, decoy, 1);
-  lua_pushboolean(decoy, 0);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &decoy_key);
+  lua_xmove(L, second, 1);
+  lua_pushthread(keeper);
+  lua_xmove(keeper, second, 1);
+  lua_pushboolean(second, 0);
+  memory->second = second;
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &second_key);
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, live_on);
   lua_setfield(L, -2, "__gc");
@@ -78,6 +84,13 @@ int milonga_openstore(lua_State *L) {
 }
 
 static inline lua_State *keeper_of(lua_State *L) { return milonga_memory_of(L)->keeper; }
+
+void milonga_holdstore(lua_State *L) {
+  lua_State *second = milonga_memory_of(L)->second;
+  lua_pushthread(second);
+  lua_xmove(second, L, 1);
+  lua_setiuservalue(L, -2, 1);
+}
 
 lua_State *milonga_mainthread(lua_State *L) { return milonga_memory_of(L)->main; }
 

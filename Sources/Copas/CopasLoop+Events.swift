@@ -138,19 +138,25 @@ extension CopasLoop {
 
   @inline(__always)
   private func borrowWorker(for task: TaskID) {
-    let worker = takeWorker()
+    let worker = events.workers.popLast() ?? makeWorker()
     tasks[Int(task.index)].coroutine = worker.coroutine
     tasks[Int(task.index)].reference = worker.reference
     setTask(task, of: worker.coroutine)
   }
 
-  /// One that rests, unless a script has closed it.
-  private func takeWorker() -> (coroutine: OpaquePointer, reference: Int32) {
-    while let worker = events.workers.popLast() {
-      if lua_status(worker.coroutine) == LUA_YIELD { return worker }
-      main.release(worker.reference)
+  /// A script has closed the coroutine that such a connection has borrowed: it gets another one, unless it is in the
+  /// middle of something.
+  func exchangeWorker(of task: TaskID) -> Bool {
+    let index = Int(task.index)
+    guard tasks[index].kind == .events, case .atRest? = events.handlers[index]?.state else {
+      return false
     }
-    return makeWorker()
+    main.release(tasks[index].reference)
+    let worker = makeWorker()
+    tasks[index].coroutine = worker.coroutine
+    tasks[index].reference = worker.reference
+    setTask(task, of: worker.coroutine)
+    return true
   }
 
   @inline(__always)

@@ -1,4 +1,5 @@
 import CLua
+import CShims
 import IO
 import Lua
 import LuaSocket
@@ -26,7 +27,7 @@ extension CopasLoop {
     call.pushRetained(secureFailuresReference)
     lua_pushvalue(call.state, socket)
     lua_pushvalue(call.state, error)
-    lua_rawset(call.state, -3)
+    milonga_rawset(call.state, -3)
     call.pop()
   }
 
@@ -41,7 +42,7 @@ extension CopasLoop {
     let socket = lua_absindex(call.state, Int32(socket))
     call.pushRetained(secureFailuresReference)
     lua_pushvalue(call.state, socket)
-    lua_rawget(call.state, -2)
+    milonga_rawget(call.state, -2)
     call.remove(at: -2)
     if call.type(at: -1) == .string { return true }
     call.pop()

@@ -44,7 +44,10 @@ extension CopasLoop {
     } else {
       if call.isOtherTransfer { return try transfer(call, .receive(enough)) }
       try requireInside(call, "receive")
-      socket = try client.check(call, at: 1)
+      guard let own = client.payload(call, at: 1) else {
+        throw call.typeFailure(argument: 1, expected: client.name)
+      }
+      socket = own
       if let packed = SocketObject.Pattern(packed: call.step) {
         (pattern, prefix) = (packed, 0)
       } else {

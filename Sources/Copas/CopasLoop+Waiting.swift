@@ -161,6 +161,14 @@ extension CopasLoop {
     if !isInside(call) { throw outside(call, function) }
   }
 
+  /// For a function that runs again: an error when a script has resumed the coroutine, which waited here.
+  @inline(__always)
+  public func requireOwnResumption(
+    _ call: LuaCall, _ function: StaticString
+  ) throws(LuaFailure) {
+    if call.phase == .resumed { try requireInside(call, function) }
+  }
+
   private func outside(_ call: LuaCall, _ function: StaticString) -> LuaFailure {
     call.failure(
       current == nil

@@ -300,6 +300,7 @@ public final class CopasLoop {
     let isStarted = lua_status(coroutine) == LUA_YIELD
     let arguments = isStarted ? 0 : tasks[index].arguments
     guard isStarted || canStart(coroutine, arguments) else {
+      if exchangeWorker(of: task) { return resume(task, reason) }
       // The program has resumed or closed it.
       main.push("cannot resume dead coroutine")
       reportError(of: tasks[index])

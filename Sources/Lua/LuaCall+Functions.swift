@@ -7,37 +7,22 @@ public typealias LuaBody = (LuaCall) throws(LuaFailure) -> LuaOutcome
 /// What the trampoline's closure owns: the Swift function.
 final class FunctionBox {
   let body: LuaBody
-  /// How many times the function is running; with ``released``, when Lua has let go of it meanwhile.
-  private var runs = 0
-  private static let released = Int.min
 
   init(_ body: @escaping LuaBody) { self.body = body }
 
   static let invoke: milonga_invoke = { state, context, resumption in
     let call = LuaCall(state!, resumption)
-    let unmanaged = Unmanaged<FunctionBox>.fromOpaque(context!)
-    return unmanaged._withUnsafeGuaranteedRef { box in
-      box.runs &+= 1
-      let outcome: milonga_outcome
+    return Unmanaged<FunctionBox>.fromOpaque(context!)._withUnsafeGuaranteedRef { box in
       do throws(LuaFailure) {
-        outcome = try box.body(call).raw
+        return try box.body(call).raw
       } catch {
-        outcome = error.outcome
+        return error.outcome
       }
-      box.runs &-= 1
-      if box.runs == released { unmanaged.release() }
-      return outcome
     }
   }
 
-  /// A script may call the finaliser by itself, from within the function.
   static let release: milonga_release = { context in
-    let unmanaged = Unmanaged<FunctionBox>.fromOpaque(context!)
-    let runs = unmanaged._withUnsafeGuaranteedRef { box in
-      box.runs |= released
-      return box.runs
-    }
-    if runs == released { unmanaged.release() }
+    Unmanaged<FunctionBox>.fromOpaque(context!).release()
   }
 }
 

@@ -16,6 +16,8 @@ public final class LuaClass<Payload> {
   /// A number that no other class in the process has.
   @usableFromInline let mark = ClassMark.next()
   private let reference: Int32
+  /// The block that was asked for last: mostly the next one is the same, whose size is known.
+  @usableFromInline var last: UnsafeMutableRawPointer?
 
   /// Makes the class and its metatable, without methods and without a finaliser: to be followed by
   /// ``complete(_:methods:metamethods:finalize:)``, whose closures may then refer to the class.
@@ -62,7 +64,7 @@ public final class LuaClass<Payload> {
     call.pushTable()
     methods(call)
     call.setField("__index", of: -2)
-    call.setFunction("__gc") { [mark] call in
+    call.setFunction("__gc") { [self] call in
       guard let payload = Self.payload(call, at: 1, mark: mark) else { return .results(0) }
       guard milonga_iscollecting(call.state) != 0 else {
         if finalizesByHand { finalize(&payload.pointee) }
@@ -70,8 +72,9 @@ public final class LuaClass<Payload> {
       }
       // From now on the userdata is of no class: nothing can reach the dead payload.
       Self.mark(payload, 0)
+      last = nil
       call.pushNil()
-      lua_setmetatable(call.state, 1)
+      milonga_setmetatable(call.state, 1)
       finalize(&payload.pointee)
       payload.deinitialize(count: 1)
       return .results(0)
@@ -119,8 +122,16 @@ public final class LuaClass<Payload> {
 
   /// The payload of the userdata at `index`, nil when it is not of this class.
   @inlinable
+  @inline(__always)
   public func payload(_ call: LuaCall, at index: Int) -> UnsafeMutablePointer<Payload>? {
-    Self.payload(call, at: index, mark: mark)
+    guard let block = lua_touserdata(call.state, Int32(index)) else { return nil }
+    if block != last {
+      // Light userdata have no length.
+      guard lua_rawlen(call.state, Int32(index)) == Self.blockSize else { return nil }
+      last = block
+    }
+    guard block.load(as: UInt.self) == mark else { return nil }
+    return (block + Self.headerSize).assumingMemoryBound(to: Payload.self)
   }
 
   /// The payload of the userdata at `index`; an argument error when it is not of this class.

@@ -15,7 +15,7 @@ public final class LuaState {
   /// The raw stack, for module authors: that of the coroutine that has called the Swift function which runs,
   /// or of the main thread. So what Swift calls in Lua belongs to the coroutine, and counts among its nested
   /// calls.
-  public var call: LuaCall { LuaCall(vm.pointee.memory.running ?? main) }
+  public var call: LuaCall { LuaCall(vm.pointee.memory.frame?.pointee.L ?? main) }
   private let main: OpaquePointer
   private let vm: UnsafeMutablePointer<milonga_vm>
   private static let ownerKey = LuaRegistryKey()

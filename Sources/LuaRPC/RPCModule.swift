@@ -44,6 +44,7 @@ extension RPCLibrary {
   func addConstructors(_ call: LuaCall) {
     call.setFunction("newclient") { [self] (call) throws(LuaFailure) in try newClient(call) }
     call.setFunction("newsession") { [self] (call) throws(LuaFailure) in
+      try loop.requireOwnResumption(call, "rpc")
       guard call.phase == .entered else { return try openClient(call, at: 1) }
       loop.unwrap(call, at: 1)
       let configuration = try RPCConfiguration(call, at: 2, interface: nil, loop: loop)
@@ -90,6 +91,7 @@ extension RPCLibrary {
   /// `newclient([host [, port [, config]]])`
   private func newClient(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
     if call.phase == .entered { return try connect(call) }
+    try loop.requireOwnResumption(call, "rpc")
     if call.step == RPCPeer.Step.open.rawValue { return try openClient(call, at: Client.socket) }
     return try connected(call)
   }
@@ -251,6 +253,7 @@ extension RPCLibrary {
       call.count = 1
       configurations(call).push(configuration, onto: call)
     }
+    try loop.requireOwnResumption(call, "rpc")
     let listener = try sockets.tcp.server.check(call, at: Single.listener)
     let configuration = try configurations(call).check(call, at: Single.configuration).pointee
     if call.phase != .entered, call.step == RPCPeer.Step.open.rawValue {

@@ -22,6 +22,7 @@ extension RPCPeer {
   /// outcome is that.
   func run(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
     hasFinished = false
+    try loop.requireOwnResumption(call, "rpc")
     switch call.phase {
     case .entered: return try begin(call)
     case .resumed:

@@ -60,7 +60,7 @@ extension RPCPeer {
       respond(call, sequence, error: "rpc: calls are not allowed here (functab, allow)")
       return nil
     }
-    library.signatures.push(call, functionAt: base + Served.name)
+    library.signatures.push(call, functionAt: base + Served.name, length: name.count)
     pushVariable(call, pathAt: base + Served.name)
     switch call.type(at: -1) {
     case .function: break
@@ -106,7 +106,7 @@ extension RPCPeer {
         call.push(part)
         if isNumber(part) { makeNumber(call, part.count) }
       }
-      milonga_rawget(call.state, -2)
+      lua_rawget(call.state, -2)
       call.remove(at: -2)
     }
   }

@@ -3,9 +3,11 @@ import CShims
 import Lua
 
 /// Which results of functions and methods are sent by reference: what `rpc.signature` declares.
-struct RPCSignatures {
+final class RPCSignatures {
   /// Result types by the names of functions, in the registry.
   private let functions: Int32
+  /// Lengths, modulo 64, of the names in it: most functions are known by that to be none of them.
+  private var lengths: UInt64 = 0
   /// Result types by the names of methods, by the names of types, in the registry.
   private let types: Int32
 
@@ -24,6 +26,7 @@ struct RPCSignatures {
     milonga_rawseti(call.state, -2, 1)
     call.setField("\(function)", of: -2)
     call.pop()
+    note(function.utf8CodeUnitCount)
   }
 
   /// `signature(function, results)` or `signature(type, method, results)`; `results` is the name of a
@@ -48,6 +51,7 @@ struct RPCSignatures {
       call.pushValue(at: 2)
       try pushResults(call, at: 3)
     } else {
+      note(try call.bytes(at: 1).count)
       call.pushRetained(functions)
       call.pushValue(at: 1)
       try pushResults(call, at: 2)
@@ -73,8 +77,11 @@ struct RPCSignatures {
     }
   }
 
-  /// Pushes the result types of the function whose name is at `index`, or nil.
-  func push(_ call: LuaCall, functionAt index: Int) {
+  private func note(_ length: Int) { lengths |= 1 << UInt64(length & 63) }
+
+  /// Pushes the result types of the function whose name, of this length, is at `index`, or nil.
+  func push(_ call: LuaCall, functionAt index: Int, length: Int) {
+    guard lengths & 1 << UInt64(length & 63) != 0 else { return call.pushNil() }
     call.pushRetained(functions)
     call.pushValue(at: index)
     milonga_rawget(call.state, -2)

@@ -38,6 +38,7 @@ struct TangoClient {
       proxies.connections.push(client, onto: call)
       outcome = try client.connectFirst(call)
     } else {
+      try loop.requireOwnResumption(call, "tango")
       let caller = try proxies.connections.check(call, at: 1).pointee
       guard let client = caller as? TangoClientConnection else {
         throw call.typeFailure(argument: 1, expected: "tango connection")

@@ -1,5 +1,6 @@
 import CLua
 import CShims
+import Copas
 import Lua
 
 /// The objects that `con.async.name(...)` returns.
@@ -8,13 +9,14 @@ struct TangoFutures {
   private let get: Int32
   private let main: LuaCall
 
-  init(_ call: LuaCall, main: LuaCall) {
-    self.main = main
+  init(_ call: LuaCall, loop: CopasLoop) {
+    main = loop.main
     let futures = LuaClass<TangoFuture>(call, incomplete: "tango future")
     self.futures = futures
     call.push(function: { (call) throws(LuaFailure) in
       let future = try futures.check(call, at: 1).pointee
       if call.phase == .entered { call.count = 1 }
+      try loop.requireOwnResumption(call, "future.get")
       return try future.caller.wait(call, future)
     })
     get = call.retainTop()

@@ -30,7 +30,7 @@ public enum TangoModule {
     call.pushTable(fields: 8)
     codecs.push(call)
     call.setField("codec", of: -2)
-    let proxies = TangoProxies(call, main: loop.main)
+    let proxies = TangoProxies(call, loop: loop)
     let client = TangoClient(call, loop: loop, codecs: codecs, proxies: proxies)
     let server = TangoServer(call, loop: loop, codecs: codecs)
     let eventServer = TangoEventServer(call, loop: loop, codecs: codecs)

@@ -1,5 +1,6 @@
 import CLua
 import CShims
+import Copas
 import Lua
 import LuaSocket
 
@@ -24,10 +25,12 @@ final class TangoProxies {
   private var referenceMetatable: Int32 = 0
   private var methodMetatable: Int32 = 0
 
-  /// - Parameter main: the main thread's stack.
-  init(_ call: LuaCall, main: LuaCall) {
+  private let loop: CopasLoop
+
+  init(_ call: LuaCall, loop: CopasLoop) {
+    self.loop = loop
     connections = LuaClass(call, name: "tango connection", finalize: { $0.release() })
-    futures = TangoFutures(call, main: main)
+    futures = TangoFutures(call, loop: loop)
     call.pushTable(fields: 2)
     call.setFunction("__index") { [self] (call) throws(LuaFailure) in
       try index(call, isAsync: false)
@@ -148,7 +151,9 @@ final class TangoProxies {
 
   /// Performs the call whose connection, path and arguments are on the stack.
   private func run(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
-    try connections.check(call, at: 1).pointee.run(call)
+    let caller = try connections.check(call, at: 1).pointee
+    try loop.requireOwnResumption(call, "tango")
+    return try caller.run(call)
   }
 
   /// `close(con)`: the connection ends, and whoever waits for an answer is told.
@@ -171,6 +176,7 @@ final class TangoProxies {
   private func callLater(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
     guard call.phase == .entered else {
       let future = try futures.check(call, at: 1)
+      try loop.requireOwnResumption(call, "tango")
       return try future.caller.begin(call, future)
     }
     guard call.type(at: 1) == .table, call.reserve(12) else {

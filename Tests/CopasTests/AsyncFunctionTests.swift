@@ -70,6 +70,31 @@ import Testing
     }
   }
 
+  @Test func `under a function that is not async a wait is Lua's error`() async throws {
+    try await onThread {
+      let lua = try makeState()
+      lua.register("call") { (function: LuaFunction) throws -> LuaValue in try function() }
+      lua.register(async: "wait") { () async throws -> Int in
+        await Task.yield()
+        return 1
+      }
+      try lua.run(
+        """
+        copas(function()
+          log[1] = select(2, pcall(call, function() copas.pause(0) end))
+          log[2] = select(2, pcall(call, function() return wait() end))
+          log[3] = wait()
+          copas.pause(0)
+          log[4] = call(function() return 'goes on' end)
+        end)
+        """)
+      let parts = try log(lua)
+      #expect(
+        parts.ranges(of: "attempt to yield across a C-call boundary").count == 2, "\(parts)")
+      #expect(parts.hasSuffix("1 goes on"), "\(parts)")
+    }
+  }
+
   @Test func anErrorIsRaised() async throws {
     try await onThread {
       struct Broken: Error, CustomStringConvertible { let description = "it is broken" }

@@ -15,13 +15,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// A Swift function that runs.
+typedef struct milonga_frame {
+  lua_State *L;
+  void *context;
+  struct milonga_frame *outer;
+  void (*release)(void *context); // to be called when it has returned, NULL for nothing
+} milonga_frame;
+
 typedef struct milonga_memory {
   size_t used;          // bytes now
   size_t limit;         // bytes, 0 for none
   size_t threshold;     // growth beyond so many bytes is looked at: the limit, or 0 for all growth
   lua_State *main;      // the main thread
   lua_State *keeper;    // holds the store; see store.c
-  lua_State *running;   // the coroutine whose Swift function runs, NULL for none
+  lua_State *second;    // holds it, too, in a state that another program has made; NULL in others
+  milonga_frame *frame; // the innermost Swift function that runs, NULL for none
   int32_t swift_frames; // Swift frames that a longjmp would cross
   uint8_t exhausted;    // an allocation under a Swift frame had to be served though it failed
   uint8_t reserve_spent;

@@ -12,6 +12,9 @@ int milonga_makestore(lua_State *L);
 // Its memory was wrapped before.
 int milonga_openstore(lua_State *L);
 
+// Lets the userdata on top, which has a user value, hold the store, if nothing else does for certain.
+void milonga_holdstore(lua_State *L);
+
 // The state's main thread.
 lua_State *milonga_mainthread(lua_State *L);
 

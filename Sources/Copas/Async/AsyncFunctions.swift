@@ -69,6 +69,7 @@ private func start(
 /// The Copas thread was woken; if that was by somebody else, it sleeps on.
 private func finish(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
   let loop = try CopasLoop.of(call)
+  try loop.requireOwnResumption(call, "async")
   guard let current = loop.current, let answer = loop.asyncCalls.takeAnswer(of: current) else {
     return loop.sleep(until: .max)
   }

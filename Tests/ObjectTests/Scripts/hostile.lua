@@ -22,10 +22,10 @@ local commands = {
 
 -- Runs a child in a scratch folder of its own, with limits: how it ended, and its last words.
 local function run(host, scratch, seed, calls, mode)
-  local command = ('cd %s && ulimit -v 4000000 && ulimit -f 20480 && ulimit -n 400 && ulimit -c 0 && %s %s timeout -s KILL %d %s %s/support/child.lua '
-    .. '%d %d 1 %s </dev/null >out 2>err'):format(quoted(scratch), environment,
-    mode == 'stock' and '' or 'LUA_CPATH=' .. quoted((os.getenv 'MILONGA_MODULE' or '') .. '/?.so;;'), options.seconds,
-    commands[host], quoted(folder), seed, calls, mode)
+  local modules = mode == 'stock' and '' or 'LUA_CPATH=' .. quoted((os.getenv 'MILONGA_MODULE' or '') .. '/?.so;;')
+  local command = ('cd %s && ulimit -v 4000000 && ulimit -f 20480 && ulimit -n 400 && ulimit -c 0 && %s %s '
+    .. 'timeout -s KILL %d %s %s/support/child.lua %d %d 1 %s </dev/null >out 2>err'):format(
+    quoted(scratch), environment, modules, options.seconds, commands[host], quoted(folder), seed, calls, mode)
   local _, how, code = os.execute(command)
   -- A shell tells signals by numbers above 128.
   if how == 'exit' and code > 128 then how, code = 'signal', code - 128 end

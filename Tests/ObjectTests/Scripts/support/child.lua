@@ -21,7 +21,8 @@ local names, functions = {}, {}
 -- What ends the process, waits for ever, or does harm elsewhere, by design.
 local harmful = {
   ['os.exit'] = true, ['os.remove'] = true, ['os.rename'] = true, ['os.execute'] = true, ['os.tmpname'] = true,
-  ['io.popen'] = true, ['io.read'] = true, ['io.output'] = true, ['io.input'] = true, ['io.open'] = true, ['io.lines'] = true,
+  ['io.popen'] = true, ['io.read'] = true, ['io.output'] = true, ['io.input'] = true, ['io.open'] = true,
+  ['io.lines'] = true,
   ['debug.debug'] = true, ['debug.sethook'] = true, ['copas.loop'] = true, ['copas.cancelall'] = true,
   ['tango.server.copas_socket.loop'] = true, ['tango.server.ev_socket.loop'] = true, ['tango.server.zmq.loop'] = true,
   ['rpc.newserver'] = true, ['xpio.spawn'] = true, ['xpio.fdopen'] = true, ['package.loadlib'] = true, ['_G.dofile'] = true,
@@ -31,10 +32,9 @@ local harmful = {
 -- The debug library is tamper.lua's, which spares what is not ours; the libraries of the stock Lua end by a signal
 -- themselves when they are taken apart.
 local spared = {
-  debug = true, io = true, package = true, string = true, table = true, coroutine = true, os = true, math = true, utf8 = true,
+  debug = true, io = true, package = true, string = true, table = true, coroutine = true, os = true, math = true,
+  utf8 = true,
 }
-local stockNames = {}
-for library in pairs(spared) do stockNames[library] = true end
 -- Numbers for these are times to wait.
 local timed = {
   settimeout = 2, settimeouts = 2, sleep = 1, pause = 1, select = 3, wait = 2, step = 1, timeout = 1, pop = 2, get = 2,

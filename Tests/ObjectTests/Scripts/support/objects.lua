@@ -150,6 +150,37 @@ local function remote(tamper)
   end)
 end
 
+-- What needs a library that may not be there.
+local function others(number)
+  local copas, tango, socket = require 'copas', require 'tango', require 'socket'
+  local url = 'ipc://zmq-' .. number
+  local hasZMQ, server = pcall(tango.server.zmq.new, {url = url, functab = {echo = function(...) return ... end}})
+  if hasZMQ then
+    add('zmq.server', server)
+    copas.addthread(function()
+      local con = tango.client.zmq.connect {url = url, timeout = 0.2}
+      add('zmq.proxy', con)
+      add('zmq.proxy.echo', con.echo)
+      add('zmq.future', con.async.echo(1))
+      for _, value in pairs(con) do
+        if type(value) == 'userdata' then add('zmq.connection', value) end
+      end
+      add('thread.zmq', copas.addthread(function() con.echo(2) end))
+    end)
+  end
+  local hasTLS, ssl = pcall(require, 'ssl')
+  if hasTLS then
+    local listening = assert(socket.bind('127.0.0.1', 0))
+    local client = assert(socket.connect('127.0.0.1', (select(2, listening:getsockname()))))
+    local secure = ssl.wrap(client, ssl.newcontext {mode = 'client', protocol = 'any', verify = 'none'})
+    if secure then
+      secure:settimeout(0)
+      add('wrapped.tls', copas.wrap(secure))
+      add('thread.shaking', copas.addthread(function() copas.wrap(secure):dohandshake() end))
+    end
+  end
+end
+
 local function xpio()
   local xpio = require 'xpio'
   local one, other = xpio.socketpair()
@@ -185,8 +216,10 @@ local function texts()
 end
 
 -- Makes all objects anew.
+local made = 0
 function objects.make(isStock, tamper)
   pool, order = {}, {}
+  made = made + 1
   add('file', io.tmpfile())
   if isStock then return pool, order end
   local copas = require 'copas'
@@ -194,6 +227,7 @@ function objects.make(isStock, tamper)
   coordination(copas)
   threads(copas)
   remote(tamper)
+  others(made)
   xpio()
   texts()
   for _ = 1, 40 do copas.step(0.002) end
