@@ -17,7 +17,7 @@ struct LimitTests {
     "while true do end",
     "local x <close> = endless() while true do end",
     "local x <close> = endless() copas.pause(0)",
-    "local x <close> = endless() copas.pause(1000)",
+    "local x <close> = endless() copas.pause(0.05)",
     "while true do copas.pause(0) end",
     "copas.addthread(function() while true do pcall(function() while true do end end) end end)",
     "copas.seterrorhandler(function() while true do end end) error 'x'",
