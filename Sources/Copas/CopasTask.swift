@@ -106,7 +106,8 @@ extension CopasLoop {
   /// Closes a coroutine that waits or has failed. Its failure was reported; one in closing is now.
   private func close(_ coroutine: OpaquePointer, of record: CopasTask) {
     let status = lua_status(coroutine)
-    guard status != LUA_OK else { return }
+    // What its limits have ended cannot be closed: its code would go on without them.
+    guard status != LUA_OK, milonga_is_stopped(coroutine) == 0 else { return }
     if milonga_closecoroutine(coroutine, main.state) != LUA_OK, status == LUA_YIELD {
       reportError(of: record, from: coroutine)
     }
