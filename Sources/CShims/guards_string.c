@@ -1,4 +1,4 @@
-// Guarded functions of the string library: bytes count.
+// Guarded functions of the string library, and what else makes strings of formats: bytes count.
 #include "guards.h"
 
 #include <lauxlib.h>
@@ -12,12 +12,13 @@ int guarded_match(lua_State *L);
 
 static lua_CFunction original_rep;
 
-// All bytes of texts among the arguments.
+// The arguments, and all bytes of texts among them.
 static void spend_arguments(lua_State *L) {
+  int count = lua_gettop(L);
   int64_t bytes = 0;
-  for (int index = lua_gettop(L); index > 0; index--)
+  for (int index = 1; index <= count; index++)
     if (lua_type(L, index) == LUA_TSTRING) bytes += (int64_t)lua_rawlen(L, index);
-  limits_spend(L, 1 + lua_gettop(L) / BYTES_PER_STEP + bytes / BYTES_PER_STEP);
+  limits_spend(L, count + bytes / BYTES_PER_STEP);
 }
 
 // Looks at every byte of its arguments, and not much more often than once.
@@ -59,6 +60,7 @@ COUNTS_RESULT(sub)
 
 COUNTS_FORMAT(pack)
 COUNTS_FORMAT(packsize)
+COUNTS_FORMAT(date)
 
 static lua_CFunction original_unpack;
 
@@ -86,8 +88,11 @@ static int rep(lua_State *L) {
     lua_pushliteral(L, "");
     return 1;
   }
-  if (times > 0 && bytes <= (size_t)LUA_MAXINTEGER / (size_t)times)
-    limits_spend_bytes(L, bytes * (size_t)times);
+  const milonga_memory *held = milonga_memory_of(L);
+  size_t most = held != NULL && held->limit != 0 ? held->limit : (size_t)LUA_MAXINTEGER;
+  // What cannot be had is refused before anything is copied.
+  int is_possible = times <= 0 || bytes <= most / (size_t)times;
+  limits_spend_bytes(L, is_possible && times > 0 ? bytes * (size_t)times : 0);
   return original_rep(L);
 }
 
@@ -98,6 +103,7 @@ const guard string_guards[] = {
     {"string", "gmatch", guarded_gmatch, &original_gmatch},
     {"string", "gsub", guarded_gsub, &original_gsub},
     {"string", "match", guarded_match, &original_match},
+    {"os", "date", date, &original_date},
     ENTRY(byte),
     ENTRY(format),
     ENTRY(lower),

@@ -3,7 +3,13 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 // Numbers of libzmq's options, flags and events, which are part of its interface (zmq.h, version 4).
 enum {
@@ -13,8 +19,10 @@ enum {
   ZMQ_EVENTS = 15,
   ZMQ_LINGER = 17,
   ZMQ_MAXMSGSIZE = 22,
+  ZMQ_SNDHWM = 23,
   ZMQ_RCVHWM = 24,
   ZMQ_LAST_ENDPOINT = 32,
+  ZMQ_ROUTER_MANDATORY = 33,
   ZMQ_IMMEDIATE = 39,
   ZMQ_IPV6 = 42,
   ZMQ_DONTWAIT = 1,
@@ -34,6 +42,8 @@ static struct {
   int (*connect)(void *, const char *);
   int (*send)(void *, const void *, size_t, int);
   int (*msg_init)(milonga_zmq_part *);
+  int (*msg_init_data)(milonga_zmq_part *, void *, size_t, void (*)(void *, void *), void *);
+  int (*msg_send)(milonga_zmq_part *, void *, int);
   int (*msg_recv)(milonga_zmq_part *, void *, int);
   int (*msg_close)(milonga_zmq_part *);
   void *(*msg_data)(milonga_zmq_part *);
@@ -65,6 +75,8 @@ const char *milonga_zmq_load(void) {
       {"zmq_connect", &zmq.connect},
       {"zmq_send", &zmq.send},
       {"zmq_msg_init", &zmq.msg_init},
+      {"zmq_msg_init_data", &zmq.msg_init_data},
+      {"zmq_msg_send", &zmq.msg_send},
       {"zmq_msg_recv", &zmq.msg_recv},
       {"zmq_msg_close", &zmq.msg_close},
       {"zmq_msg_data", &zmq.msg_data},
@@ -106,7 +118,18 @@ void *milonga_zmq_socket(void *context, int type, int linger, int64_t max_bytes)
   // Nothing is kept for a peer that is not there: its owner knows better how long that makes sense.
   int on = 1;
   if (type == MILONGA_ZMQ_DEALER) zmq.setsockopt(socket, ZMQ_IMMEDIATE, &on, sizeof on);
+  // A server knows how many bytes a client has not read yet, and libzmq only how many messages. It is told when
+  // the client is gone.
+  int none = 0;
+  if (type == MILONGA_ZMQ_ROUTER) {
+    zmq.setsockopt(socket, ZMQ_SNDHWM, &none, sizeof none);
+    zmq.setsockopt(socket, ZMQ_ROUTER_MANDATORY, &on, sizeof on);
+  }
   return socket;
+}
+
+void milonga_zmq_set_linger(void *socket, int linger) {
+  zmq.setsockopt(socket, ZMQ_LINGER, &linger, sizeof linger);
 }
 
 void milonga_zmq_close(void *socket) {
@@ -186,6 +209,118 @@ int milonga_zmq_send(void *socket, const void *bytes, size_t count, int more) {
   while (zmq.send(socket, bytes ? bytes : "", count, flags) < 0)
     if (errno != EINTR) return errno;
   return 0;
+}
+
+// What libzmq still has. Its threads free messages: so it is atomic, and lives as long as a message counts for it.
+struct milonga_zmq_counter {
+  _Atomic int64_t bytes;
+  _Atomic int64_t low;
+  _Atomic int owners;
+  int waker;
+  milonga_zmq_counter *first; // whose waker it is; NULL for its own
+};
+
+milonga_zmq_counter *milonga_zmq_make_counter(milonga_zmq_counter *first) {
+  milonga_zmq_counter *counter = malloc(sizeof *counter);
+  if (!counter) return NULL;
+  atomic_init(&counter->bytes, 0);
+  atomic_init(&counter->low, -1);
+  atomic_init(&counter->owners, 1);
+  counter->first = first;
+  if (first) atomic_fetch_add(&first->owners, 1);
+  counter->waker = first ? first->waker : eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  if (counter->waker >= 0) return counter;
+  free(counter);
+  return NULL;
+}
+
+void milonga_zmq_release_counter(milonga_zmq_counter *counter) {
+  while (counter && atomic_fetch_sub(&counter->owners, 1) == 1) {
+    milonga_zmq_counter *first = counter->first;
+    if (!first) close(counter->waker);
+    free(counter);
+    counter = first;
+  }
+}
+
+int milonga_zmq_waker(milonga_zmq_counter *counter) {
+  return counter->waker;
+}
+
+void milonga_zmq_calm(milonga_zmq_counter *counter) {
+  eventfd_t times;
+  eventfd_read(counter->waker, &times);
+}
+
+int64_t milonga_zmq_counted(milonga_zmq_counter *counter) {
+  return atomic_load(&counter->bytes);
+}
+
+void milonga_zmq_wake_below(milonga_zmq_counter *counter, int64_t low) {
+  atomic_store(&counter->low, low);
+  // It may have fallen so far just before.
+  if (low >= 0 && atomic_load(&counter->bytes) <= low) eventfd_write(counter->waker, 1);
+}
+
+// In front of a message's bytes.
+struct counted {
+  milonga_zmq_counter *counter;
+  int64_t bytes;
+};
+
+static void free_counted(void *bytes, void *hint) {
+  (void)bytes;
+  struct counted *message = hint;
+  milonga_zmq_counter *counter = message->counter;
+  int64_t rest = atomic_fetch_sub(&counter->bytes, message->bytes) - message->bytes;
+  if (rest <= atomic_load(&counter->low)) eventfd_write(counter->waker, 1);
+  milonga_zmq_release_counter(counter);
+  free(message);
+}
+
+int milonga_zmq_send_counted(
+    void *socket, const void *bytes, size_t count, milonga_zmq_counter *counter) {
+  struct counted *message = malloc(sizeof *message + count);
+  if (!message) return ENOMEM;
+  *message = (struct counted){counter, (int64_t)(count + MILONGA_ZMQ_OVERHEAD)};
+  if (count > 0) memcpy(message + 1, bytes, count);
+  milonga_zmq_part part;
+  if (zmq.msg_init_data(&part, message + 1, count, free_counted, message) != 0) {
+    free(message);
+    return ENOMEM;
+  }
+  atomic_fetch_add(&counter->bytes, message->bytes);
+  atomic_fetch_add(&counter->owners, 1);
+  while (zmq.msg_send(&part, socket, ZMQ_DONTWAIT) < 0) {
+    if (errno == EINTR) continue;
+    int code = errno;
+    zmq.msg_close(&part);
+    return code;
+  }
+  return 0;
+}
+
+// The connection's descriptor belongs to libzmq's thread, which may close it at any time; then its number may be that of
+// another file. Only the node tells.
+int milonga_zmq_descriptor_of(milonga_zmq_part *part, uint64_t *node) {
+  const char *text = zmq.msg_gets(part, "__fd");
+  struct stat status;
+  if (!text || !*text) return -1;
+  int descriptor = atoi(text);
+  if (descriptor < 0 || fstat(descriptor, &status) != 0 || !S_ISSOCK(status.st_mode)) return -1;
+  *node = status.st_ino;
+  return descriptor;
+}
+
+int milonga_zmq_shut_down(int descriptor, uint64_t node) {
+  // What is looked at, and shut down, is the same file even if libzmq closes its descriptor meanwhile.
+  int own = dup(descriptor);
+  if (own < 0) return 0;
+  struct stat status;
+  int is_same = fstat(own, &status) == 0 && S_ISSOCK(status.st_mode) && status.st_ino == node;
+  if (is_same) shutdown(own, SHUT_RDWR);
+  close(own);
+  return is_same;
 }
 
 int milonga_zmq_receive(void *socket, milonga_zmq_part *part) {

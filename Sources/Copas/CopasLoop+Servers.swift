@@ -63,6 +63,13 @@ extension CopasLoop {
     servers[descriptor] = task
   }
 
+  /// A datagram socket is going to be closed. The coroutine that serves it finds out; a server that gets the
+  /// descriptor next must not end it.
+  func forgetDatagramServer(_ descriptor: Int32) {
+    guard let task = servers[descriptor], tasks[Int(task.index)].kind == .coroutine else { return }
+    servers[descriptor] = nil
+  }
+
   /// The timeout at 3 and the name at 4, if they are given.
   private func prepareServer(_ call: LuaCall) {
     if let seconds = call.numberIfNumber(at: 3) {

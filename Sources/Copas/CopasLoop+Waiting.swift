@@ -76,6 +76,11 @@ extension CopasLoop {
     scheduler.isReady(socket.pointee.descriptor, direction)
   }
 
+  /// Whether the peer has hung up, as far as is known: what it sent can be read to its end.
+  public func hasHungUp(_ socket: UnsafeMutablePointer<SocketObject>) -> Bool {
+    scheduler.hasHungUp(socket.pointee.descriptor)
+  }
+
   /// A read got less than it asked for, so that the next one would block; unless the peer has hung up.
   ///
   /// - Returns: whether to read on.

@@ -36,6 +36,8 @@ public final class CopasLoop {
   /// The timeouts of sockets of other libraries: a weak table in the registry, 0 for none yet.
   var foreignTimeoutsReference: Int32 = 0
   let foreignTimeouts: LuaClass<SocketObject.CopasTimeouts>
+  /// Why objects of LuaSec do not work any more: a weak table in the registry, 0 for none yet.
+  var secureFailuresReference: Int32 = 0
   /// What `copas/tls.lua` returns, in the registry; 0 before it is loaded.
   var tlsReference: Int32 = 0
   /// Names that the program gave to sockets and threads: a weak table in the registry, 0 for none yet.
@@ -64,6 +66,8 @@ public final class CopasLoop {
   var datagramWrapper: CopasWrapper!
   /// Whether the process ran out of descriptors, and that was said.
   var isOutOfDescriptors = false
+  /// Told when the other side of a connection hangs up, by descriptors (CopasLoop+Hangups).
+  var hangupObservers: [Int32: UnownedHangupObserver] = [:]
 
   /// The coroutine whose turn it is.
   var current: TaskID?
@@ -251,6 +255,7 @@ public final class CopasLoop {
           generation: UInt32(truncatingIfNeeded: event.tag >> 32),
           readable: readiness.contains(.readable), writable: readiness.contains(.writable),
           hangup: readiness.contains(.hangup))
+        if readiness.contains(.hangup) { tellHangup(event.tag) }
       }
     } catch {
       throw main.failure("waiting for descriptors failed: \(error)")
@@ -401,7 +406,7 @@ public final class CopasLoop {
   // MARK: Descriptors
 
   /// Registers a descriptor that is going to be waited for.
-  func watch(_ socket: UnsafeMutablePointer<SocketObject>) throws(Errno) {
+  public func watch(_ socket: UnsafeMutablePointer<SocketObject>) throws(Errno) {
     guard !socket.pointee.isWatched else { return }
     try register(socket.pointee.descriptor)
     socket.pointee.isWatched = true
@@ -409,7 +414,7 @@ public final class CopasLoop {
 
   /// Begins a new life of a descriptor. The number may be registered already: with `setfd` two objects
   /// can have the same, and nobody tells us when another library closes one.
-  func register(_ descriptor: Int32) throws(Errno) {
+  public func register(_ descriptor: Int32) throws(Errno) {
     guard fcntl(descriptor, F_GETFD) >= 0 else { throw Errno(rawValue: errno) }
     if scheduler.isWatched(descriptor) { readiness.remove(descriptor) }
     let generation = scheduler.watch(descriptor)
@@ -423,6 +428,8 @@ public final class CopasLoop {
 
   /// A descriptor is going to be closed: whoever waits for it gets a turn, and will find out.
   public func forget(_ descriptor: Int32) {
+    if !hangupObservers.isEmpty { hangupObservers[descriptor] = nil }
+    if !servers.isEmpty { forgetDatagramServer(descriptor) }
     readiness.remove(descriptor)
     scheduler.unwatch(descriptor)
   }

@@ -74,6 +74,10 @@ public struct ReceiveBuffer {
   @inline(__always)
   public var isEmpty: Bool { first == last }
 
+  /// Bytes of memory that it holds.
+  @inline(__always)
+  public var memory: Int { capacity }
+
   /// The unread bytes; valid until the buffer changes.
   @inline(__always)
   public var bytes: UnsafeRawBufferPointer {

@@ -111,7 +111,7 @@ public struct ConfigurationTable {
         + "\(loopback), or, if that is really wanted, insecure = true")
   }
 
-  /// What one connection may cost.
+  /// What one connection may cost, and all together.
   ///
   /// - Parameters:
   ///   - defaults: the limits for which there are no fields.
@@ -124,6 +124,8 @@ public struct ConfigurationTable {
       "max_frame_bytes", default: limits.frameBytes, in: 1...(1 << 40))
     limits.depth = try integer("max_depth", default: limits.depth, in: 1...deepest)
     limits.values = try integer("max_values", default: limits.values, in: 1...(1 << 40))
+    limits.maxBufferedBytes = try integer(
+      "max_buffered_bytes", default: limits.maxBufferedBytes, in: 1...(1 << 40))
     limits.references = try integer("max_references", default: limits.references, in: 0...(1 << 40))
     return limits
   }

@@ -1,5 +1,6 @@
 import CLua
 import CShims
+import Copas
 import Lua
 import LuaCodec
 import LuaConnection
@@ -34,6 +35,8 @@ final class RPCConfiguration {
   let tls: TLSContext?
   /// Seconds that a TLS handshake may take.
   let handshakeTimeout: Double
+  /// What becomes of a function that waits when the other side leaves.
+  let onDisconnect: OnDisconnect
   /// Offers all globals to whoever is there: the program insists, or everybody has a certificate.
   let isTrusting: Bool
   /// Seconds that connecting, and each call, may take; infinite for no limit.
@@ -43,6 +46,8 @@ final class RPCConfiguration {
   /// Bytes that may wait for a peer which does not read.
   let mostUnsent: Int
   let limits: RPCLimits
+  /// Counts what peers make the process hold.
+  let keeper: BufferKeeper
   /// Asked about each connection, in the registry; 0 for nobody.
   let authorize: Int32
   let log = PeerLog(label: "rpc")
@@ -52,10 +57,11 @@ final class RPCConfiguration {
   ///
   /// - Parameters:
   ///   - interface: where a server listens; nil for other peers, which are asked when they connect.
-  ///   - main: the main thread's stack, with which what is kept is let go.
+  ///   - loop: what serves; with its main thread's stack what is kept is let go.
   init(
-    _ call: LuaCall, at index: Int, interface: String?, main: LuaCall
+    _ call: LuaCall, at index: Int, interface: String?, loop: CopasLoop
   ) throws(LuaFailure) {
+    let main = loop.main
     let table = try ConfigurationTable(call, at: index, module: "rpc")
     self.main = main
     isServer = interface != nil
@@ -65,16 +71,18 @@ final class RPCConfiguration {
     memoryLimit = try table.integer("memory_limit", default: 0, in: 0...(1 << 40))
     tls = try TLSContext.make(table, mode: isServer ? "server" : "client", main: main)
     handshakeTimeout = try table.seconds("ssl_timeout", default: 10)
+    onDisconnect = try table.onDisconnect([.finish, .cancel])
     isTrusting =
       table.boolean("insecure", default: false)
       || isServer && tls?.requiresCertificate == true
     sendsBytecode = table.boolean("send_bytecode", default: false)
     timeout = try table.seconds("timeout", default: .infinity)
     stallTimeout = try table.seconds("stall_timeout", default: 60)
-    mostUnsent = try table.integer("max_unsent_bytes", default: 64 << 20, in: 1...(1 << 40))
     var defaults = RPCLimits()
     defaults.depth = 200
     limits = try table.limits(defaults, deepest: 5000)
+    keeper = BufferKeeper.make(limits, on: loop)
+    mostUnsent = try table.integer("max_unsent_bytes", default: 64 << 20, in: 1...(1 << 40))
 
     // From here on references are kept.
     var kept: [Int32] = []
@@ -97,10 +105,10 @@ final class RPCConfiguration {
         environment = call.retainTop()
         kept.append(environment)
       }
-      authorize = try table.function("authorize") ?? 0
       if instructionLimit >= 0 || timeLimit < .infinity || memoryLimit > 0 {
         try Self.guardLibraries(call, environment)
       }
+      authorize = try table.function("authorize") ?? 0
     } catch {
       for reference in kept { main.release(reference) }
       throw error

@@ -46,7 +46,7 @@ extension RPCLibrary {
     call.setFunction("newsession") { [self] (call) throws(LuaFailure) in
       guard call.phase == .entered else { return try openClient(call, at: 1) }
       loop.unwrap(call, at: 1)
-      let configuration = try RPCConfiguration(call, at: 2, interface: nil, main: loop.main)
+      let configuration = try RPCConfiguration(call, at: 2, interface: nil, loop: loop)
       let socket = try sockets.check(sockets.tcp.client, call)
       guard socket.pointee.descriptor >= 0 else {
         throw call.argumentFailure(1, "the socket is closed")
@@ -96,7 +96,7 @@ extension RPCLibrary {
 
   private func connect(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
     let (host, port) = try hostAndPort(call)
-    let configuration = try RPCConfiguration(call, at: 3, interface: nil, main: loop.main)
+    let configuration = try RPCConfiguration(call, at: 3, interface: nil, loop: loop)
     call.count = 0
     configurations(call).push(configuration, onto: call)
     call.push(host)
@@ -170,7 +170,7 @@ extension RPCLibrary {
     _ call: LuaCall
   ) throws(LuaFailure) -> (configuration: RPCConfiguration, isListening: Bool) {
     let (host, port) = try hostAndPort(call)
-    let configuration = try RPCConfiguration(call, at: 3, interface: host, main: loop.main)
+    let configuration = try RPCConfiguration(call, at: 3, interface: host, loop: loop)
     let failure = try sockets.pushServer(
       call, host: host == "*" ? "0.0.0.0" : host, service: String(port), backlog: 1024)
     if let failure { call.pushFailure(failure) }

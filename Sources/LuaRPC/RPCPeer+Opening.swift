@@ -35,6 +35,7 @@ extension RPCPeer {
     opener = nil
     guard case .question = opening else { return .ready }
     opening = .done
+    stopObservingHangup()
     guard call.phase == .returned else {
       close()
       throw .raised
@@ -43,6 +44,7 @@ extension RPCPeer {
       close()
       return .refused("not authorized")
     }
+    guard isOpen else { return .refused("closed") }
     return .ready
   }
 
@@ -76,7 +78,10 @@ extension RPCPeer {
   /// Asks the program about the other side.
   private func ask(_ call: LuaCall) -> LuaOutcome {
     opening = .question
-    if canSuspend(call) { noteOpener() }
+    if canSuspend(call) {
+      noteOpener()
+      observeHangup()
+    }
     call.pushRetained(configuration.authorize)
     call.push(remoteAddress?.numericHost ?? "unknown")
     call.push(Int(remoteAddress?.port ?? 0))

@@ -82,7 +82,8 @@ extension RPCPeer: RoundEndObserver, TurnEndObserver {
       if output.count > configuration.mostUnsent {
         disconnect("it does not read: \(output.count) bytes wait for it (max_unsent_bytes)")
       } else {
-        wantWriter()
+        tellHolding()
+        if isOpen { wantWriter() }
       }
     }
   }

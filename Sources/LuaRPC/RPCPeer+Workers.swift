@@ -43,6 +43,7 @@ extension RPCPeer {
         isReaderCalling = false
       } else {
         suspended[me] = nil
+        endServing(me)
         // The function may have called on another connection, which observes the coroutine now.
         observe()
         flushSoon()
@@ -96,6 +97,7 @@ extension RPCPeer {
       let outcome = takeEvent { event -> LuaOutcome? in
         switch event {
         case .call(let sequence, let payload):
+          lastCallBytes = payload.count
           return serve(call, base: Self.base, sequence: sequence, payload)
         case .answer(let caller, let status, let payload):
           deliver(call, to: caller, status, payload)
@@ -120,6 +122,7 @@ extension RPCPeer {
       // What makes up messages counts with them.
       if hasReceived, let outcome = loop.turnOver(state: Step.wait.rawValue) { return outcome }
       hasReceived = true
+      if needed > BufferKeeper.largeMessage, let outcome = waitForRoom() { return outcome }
       switch receive(needed: needed, mayRead: mayRead) {
       case .done: continue
       case .wait(let direction):
@@ -144,6 +147,11 @@ extension RPCPeer {
   private var hasMoved: Bool { stream.received.count != lastReceived }
 
   private func wait(for direction: Direction) -> LuaOutcome? {
+    if isHolding || !stream.received.isEmpty {
+      tellHolding()
+      // It may be the one that had to go.
+      guard isOpen else { return nil }
+    }
     var deadline = MonotonicTime.never
     lastReceived = stream.received.count
     if direction == .read, lastReceived > 0, configuration.stallTimeout < .infinity {
@@ -207,6 +215,7 @@ extension RPCPeer {
       }
     }
     flush()
+    if isHolding || isOpen && !stream.received.isEmpty { tellHolding() }
   }
 
   private func noteSuspended(_ task: TaskID) {
@@ -214,6 +223,7 @@ extension RPCPeer {
       return disconnect("more than \(mostSuspended) calls at a time")
     }
     suspended[task] = readerSequence
+    if lastCallBytes > BufferKeeper.largeMessage { beginServing(task, lastCallBytes) }
   }
 
   // MARK: Writing

@@ -36,6 +36,8 @@ final class RPCPeer {
   var opener: TaskID?
   /// The userdata that holds this object, from its opening until the connection ends.
   var userdataReference: Int32 = 0
+  /// The descriptor whose hang-up is told (RPCPeer+Leaving); -1 for none.
+  var observedDescriptor: Int32 = -1
   private var observerNumber: Int32 = 0
 
   var session: PeerSession<Caller>
@@ -97,6 +99,18 @@ final class RPCPeer {
   var lastReceived = 0
   var hasToldOfUnknownAnswer = false
 
+  // MARK: What is held (RPCPeer+Holding)
+
+  var holder: BufferHolder?
+  /// The keeper knows of something that is held, or has to be told.
+  var isHolding = false
+  /// Bytes of the call that the reader read last.
+  var lastCallBytes = 0
+  /// Bytes of the calls that wait for something, of large ones, by their workers.
+  var largeCalls: [TaskID: Int] = [:]
+  /// The reader sleeps until there is room.
+  var isReaderWithoutRoom = false
+
   // MARK: Objects (RPCPeer+Objects), scripts (RPCPeer+Scripts)
 
   /// Objects by reference: ids by objects, objects by ids; in the registry, 0 while there are none.
@@ -140,6 +154,8 @@ final class RPCPeer {
     observerNumber = loop.addObserver(self)
   }
 
+  deinit { forgetHolder() }
+
   /// Afterwards the socket, which may be collected then, is not looked at any more.
   var isOpen: Bool { socketReference != 0 && stream.isOpen }
 
@@ -176,9 +192,10 @@ final class RPCPeer {
     granted = []
     for task in idleWorkers { loop.wake(task) }
     idleWorkers = []
-    if isReaderPaused, let reader { loop.wake(reader) }
-    suspended = [:]
+    if isReaderPaused || isReaderWithoutRoom, let reader { loop.wake(reader) }
+    leaveFunctions()
     release()
+    if isHolding { tellHolding() }
   }
 
   /// What was answered before the end should arrive, if it can at once.
@@ -200,6 +217,7 @@ final class RPCPeer {
     guard socketReference != 0 else { return }
     stream.close()
     loop.removeObserver(observerNumber)
+    stopObservingHangup()
     for reference in [
       socketReference, userdataReference, objectTable, typeTable, proxyTable, scriptTable,
     ] where reference != 0 {
@@ -234,6 +252,7 @@ extension RPCPeer: ThreadObserver {
     }
     waitingForNumber.removeAll { $0 == task }
     idleWorkers.removeAll { $0 == task }
+    endServing(task)
     if let sequence = suspended.removeValue(forKey: task) {
       respond(loop.main, sequence, error: "rpc: the thread that served the call was removed")
       flushSoon()

@@ -1,4 +1,5 @@
 import CShims
+import Copas
 import Lua
 import LuaConnection
 import RPC
@@ -47,12 +48,16 @@ final class ServerConfiguration {
   let access: Access
   let codec: MessageCodec
   let limits: RPCLimits
+  /// Counts what clients make the process hold.
+  let keeper: BufferKeeper
   /// Clients at a time.
   let maxConnections: Int
   /// Seconds without a byte after which a client is disconnected; infinite for never.
   let idleTimeout: Double
   /// Seconds that a TLS handshake may take.
   let handshakeTimeout: Double
+  /// What becomes of a function that waits when its client leaves.
+  let onDisconnect: OnDisconnect
   let tls: TLSContext?
   /// Asked about each client, in the registry.
   let authorize: Int32?
@@ -69,10 +74,11 @@ final class ServerConfiguration {
   ///
   /// - Parameters:
   ///   - isStream: false for ZeroMQ, which has a URL in the place of interface, port and TLS.
-  ///   - main: the main thread's stack, with which what is kept is let go.
+  ///   - loop: what serves; with its main thread's stack what is kept is let go.
   init(
-    _ call: LuaCall, at index: Int, isStream: Bool = true, codecs: TangoCodecs, main: LuaCall
+    _ call: LuaCall, at index: Int, isStream: Bool = true, codecs: TangoCodecs, loop: CopasLoop
   ) throws(LuaFailure) {
+    let main = loop.main
     let table = try ConfigurationTable(call, at: index, module: "tango")
     interface = try table.string("interface", default: "127.0.0.1")
     port = try table.integer("port", default: 12345, in: 0...65535)
@@ -82,9 +88,11 @@ final class ServerConfiguration {
     if table.boolean("write_access", default: true) { access.insert(.write) }
     self.access = access
     limits = try table.limits()
+    keeper = BufferKeeper.make(limits, on: loop)
     maxConnections = try table.integer("max_connections", default: .max >> 10, in: 1...(.max >> 10))
     idleTimeout = try table.seconds("idle_timeout", default: .infinity)
     handshakeTimeout = try table.seconds("ssl_timeout", default: 10)
+    onDisconnect = try table.onDisconnect()
     log = PeerLog(label: "tango")
     self.main = main
     tls = isStream ? try TLSContext.make(table, mode: "server", main: main) : nil

@@ -3,6 +3,7 @@ import Lua
 import LuaConnection
 import LuaSocket
 import RPC
+import Scheduler
 
 /// Messages over one TCP connection, with or without TLS: what client and server have in common.
 final class TangoConnection: TurnEndObserver, RoundEndObserver {
@@ -14,12 +15,29 @@ final class TangoConnection: TurnEndObserver, RoundEndObserver {
   let limits: RPCLimits
   var output: MessageOutput
 
+  // MARK: What is held (TangoConnection+Holding)
+
+  /// Of a server.
+  let keeper: BufferKeeper?
+  let log: PeerLog?
+  /// The client's address, for messages.
+  var peer = "unknown peer"
+  var holder: BufferHolder?
+  /// Bytes of the call that is being carried out, when it is large.
+  var serving = 0
+  /// The keeper knows of something that is held, or has to be told.
+  var isHolding = false
+  /// The coroutine that waits for room, when the descriptor does not tell.
+  var pausedTask: TaskID?
+
   typealias Progress = StreamConnection.Progress
 
   init(
     _ socket: UnsafeMutablePointer<SocketObject>, sockets: SocketLibrary, loop: CopasLoop,
-    spare: SpareBuffer, limits: RPCLimits
+    spare: SpareBuffer, limits: RPCLimits, keeper: BufferKeeper? = nil, log: PeerLog? = nil
   ) {
+    self.keeper = keeper
+    self.log = log
     stream = StreamConnection(socket, sockets: sockets, loop: loop, spare: spare)
     self.loop = loop
     self.socket = socket
@@ -27,8 +45,12 @@ final class TangoConnection: TurnEndObserver, RoundEndObserver {
     output = MessageOutput(limits: limits, isFramed: true, spare: spare)
   }
 
+  deinit { forgetHolder() }
+
   /// The socket may be gone for good after this.
   private var isClosed = false
+  /// The other side has gone; what it sent before is still to be handled.
+  var keepsReceived = false
 
   var isOpen: Bool { !isClosed && stream.isOpen }
 
@@ -74,21 +96,33 @@ final class TangoConnection: TurnEndObserver, RoundEndObserver {
   /// Sends what can be sent, without waiting.
   func turnEnded() {
     if isOpen { _ = flush() }
+    if keeper != nil, isHolding || !output.isEmpty || !isDrained { tellHolding() }
   }
 
   func roundEnded() { turnEnded() }
 
+  /// The other side has gone. What it sent before is kept, to be handled.
+  func closeKeepingReceived() {
+    output.release()
+    stream.closeKeepingReceived()
+    keepsReceived = true
+  }
+
   func close() {
     guard !isClosed else { return }
     isClosed = true
+    keepsReceived = false
     stream.close()
     output.release()
+    if isHolding { tellHolding() }
   }
 
   /// The socket is not used any more, whoever closes it.
   func detach() {
     guard !isClosed else { return }
     isClosed = true
+    keepsReceived = false
     output.release()
+    forgetHolder()
   }
 }

@@ -74,7 +74,7 @@ struct TangoEventServer {
 
   /// `new(config)`: listens, and serves as soon as the dispatcher runs.
   private func pushNew(_ call: LuaCall) throws(LuaFailure) {
-    let configuration = try ServerConfiguration(call, at: 1, codecs: codecs, main: loop.main)
+    let configuration = try ServerConfiguration(call, at: 1, codecs: codecs, loop: loop)
     try configuration.pushListener(call, sockets)
     let index = call.count
     servers.push(Listener(), onto: call, userValues: 1)
@@ -84,7 +84,8 @@ struct TangoEventServer {
     try loop.addEventServer(call, socket: index) { socket, reference in
       try? socket.pointee.socket.set(.noDelay, to: 1)
       let connection = TangoConnection(
-        socket, sockets: sockets, loop: loop, spare: spare, limits: configuration.limits)
+        socket, sockets: sockets, loop: loop, spare: spare, limits: configuration.limits,
+        keeper: configuration.keeper, log: configuration.log)
       return EventSession(
         TangoSession(configuration, connection), configuration, socketReference: reference)
     }
@@ -92,7 +93,7 @@ struct TangoEventServer {
 }
 
 /// A client whose session is in no coroutine while it waits.
-private final class EventSession: EventHandler {
+final class EventSession: EventHandler {
   private let session: TangoSession
   private let configuration: ServerConfiguration
   /// The socket in the registry; the dispatcher keeps it there.

@@ -46,7 +46,7 @@ struct TangoServer {
   /// `new(config)`: pushes a listening socket and the handler for its connections, as
   /// `copas.addserver` takes them.
   private func pushNew(_ call: LuaCall) throws(LuaFailure) {
-    let configuration = try ServerConfiguration(call, at: 1, codecs: codecs, main: loop.main)
+    let configuration = try ServerConfiguration(call, at: 1, codecs: codecs, loop: loop)
     try configuration.pushListener(call, sockets)
     call.push(function: { (call) throws(LuaFailure) in
       if call.phase == .entered { try begin(call, configuration) }
@@ -75,7 +75,8 @@ struct TangoServer {
     let socket = try sockets.check(sockets.tcp.client, call)
     try? socket.pointee.socket.set(.noDelay, to: 1)
     let connection = TangoConnection(
-      socket, sockets: sockets, loop: loop, spare: spare, limits: configuration.limits)
+      socket, sockets: sockets, loop: loop, spare: spare, limits: configuration.limits,
+      keeper: configuration.keeper, log: configuration.log)
     call.pushValue(at: 1)
     let holder = SessionHolder(
       TangoSession(configuration, connection), socket: call.retainTop(), main: loop.main)

@@ -19,14 +19,16 @@ final class TangoSession {
   typealias Slot = Responder.Slot
   typealias Step = Responder.Step
 
-  private let configuration: ServerConfiguration
-  private let connection: TangoConnection
-  private let stream: StreamConnection
-  private let responder: Responder
-  private let loop: CopasLoop
+  let configuration: ServerConfiguration
+  let connection: TangoConnection
+  let stream: StreamConnection
+  let responder: Responder
+  let loop: CopasLoop
   private let socket: UnsafeMutablePointer<SocketObject>
-  private let peer: String
-  private var opening: Opening
+  let peer: String
+  var stage = Stage.begin
+  /// What is known of the client's end.
+  var ending = Ending()
   private var isEnding = false
   private var callsSinceFlush = 0
   private var lastFlush: Int64 = 0
@@ -36,47 +38,67 @@ final class TangoSession {
   private(set) var isFinished = false
 
   /// The first request is not allowed yet. The socket is needed on the stack.
-  var isOpening: Bool { if case .nothing = opening { false } else { true } }
+  var isOpening: Bool {
+    switch stage {
+    case .serving, .observed: false
+    case .begin, .handshake, .authorization: true
+    }
+  }
 
-  /// What has to happen before the first request.
-  private enum Opening {
-    case nothing
+  enum Stage {
     case begin
     /// The TLS handshake, and when it has to be over.
     case handshake(until: Int64)
     case authorization
+    case serving
+    /// Requests are served, and when a function waits, the client's end is looked for (TangoSession+Leaving).
+    case observed
   }
 
-  init(_ configuration: ServerConfiguration, _ connection: TangoConnection) {
+  convenience init(_ configuration: ServerConfiguration, _ connection: TangoConnection) {
+    self.init(
+      configuration, connection, Responder(configuration, main: connection.loop.main),
+      peer: connection.stream.remoteAddress.map(\.description) ?? "unknown peer")
+  }
+
+  init(
+    _ configuration: ServerConfiguration, _ connection: TangoConnection, _ responder: Responder,
+    peer: String
+  ) {
     self.configuration = configuration
     self.connection = connection
+    self.responder = responder
+    self.peer = peer
     loop = connection.loop
     socket = connection.socket
     stream = connection.stream
-    peer = connection.stream.remoteAddress.map(\.description) ?? "unknown peer"
-    responder = Responder(configuration, main: connection.loop.main)
-    opening =
-      configuration.tls == nil && configuration.authorize == nil
-        && configuration.connections < configuration.maxConnections ? .nothing : .begin
+    connection.peer = peer
     configuration.connections += 1
   }
 
-  deinit { configuration.connections -= 1 }
+  deinit {
+    configuration.connections -= 1
+    stopObserving()
+  }
 
   /// Its function is being executed.
   var isRunning = false
-  /// Nobody has it any more.
+  /// Nothing has it any more.
   var isReleased = false
 
   /// Gives up what was kept for the client, and leaves the socket to others.
   func detach() {
-    responder.releaseReferences()
+    releaseReferences()
     connection.detach()
+  }
+
+  private func releaseReferences() {
+    if !ending.isHandedOver { responder.releaseReferences() }
   }
 
   /// The socket will not be used any more, whoever closes it.
   func close() {
-    responder.releaseReferences()
+    releaseReferences()
     connection.close()
   }
 
@@ -85,25 +107,32 @@ final class TangoSession {
   /// Goes on from where the last run ended.
   @inline(__always)
   func run(_ call: LuaCall) -> LuaOutcome {
-    if case .nothing = opening {
-      let outcome: LuaOutcome? =
-        switch call.phase {
-        case .entered, .resumed: nil
-        case .returned:
-          responder.returned(call, Step(rawValue: call.step)!, &connection.output)
-        case .failed: responder.failed(call, Step(rawValue: call.step)!, &connection.output)
-        }
-      if let outcome { return prepared(outcome) }
-      if responder.takeBroken() { disconnect("its answer could not be serialized") }
-      return serve(call)
-    }
-    return open(call)
+    if case .serving = stage { return proceed(call) }
+    let outcome = open(call)
+    observeTurn()
+    return outcome
+  }
+
+  @inline(__always)
+  private func proceed(_ call: LuaCall) -> LuaOutcome {
+    let outcome: LuaOutcome? =
+      switch call.phase {
+      case .entered, .resumed: nil
+      case .returned:
+        responder.returned(call, Step(rawValue: call.step)!, &connection.output)
+      case .failed: responder.failed(call, Step(rawValue: call.step)!, &connection.output)
+      }
+    if let outcome { return prepared(outcome) }
+    if responder.takeBroken() { disconnect("its answer could not be serialized") }
+    return serve(call)
   }
 
   /// Handles requests until one has to call a Lua function, or nothing more is there.
   private func serve(_ call: LuaCall) -> LuaOutcome {
     if call.count != Slot.namespace { call.count = Slot.namespace }
     isAtRest = false
+    // No call is being carried out.
+    if connection.isHolding { connection.serving = 0 }
     if configuration.idleTimeout != .infinity, call.phase == .resumed, loop.hasTimedOut {
       // It does not even read why.
       if isEnding { return finish(call) }
@@ -117,10 +146,12 @@ final class TangoSession {
         if let outcome = loop.turnOver() { return giveWay(outcome) }
         // A client that does not read its answers has to wait with its questions.
         if connection.output.count > mostUnsent, let outcome = flush(call) { return outcome }
+        if bodyBytes > BufferKeeper.largeMessage { connection.beginServing(bodyBytes) }
         let body = connection.body(headerBytes, bodyBytes)
         let outcome = responder.handle(call, body, &connection.output)
         connection.consume(headerBytes + bodyBytes)
         if let outcome { return prepared(outcome) }
+        connection.serving = 0
         call.count = Slot.namespace
       case .invalid(let error):
         disconnect(error.description)
@@ -135,6 +166,7 @@ final class TangoSession {
         // What makes up requests counts with them.
         if hasReceived, let outcome = loop.turnOver() { return outcome }
         hasReceived = true
+        if needed > BufferKeeper.largeMessage, let outcome = waitForRoom(call) { return outcome }
         switch connection.receive(needed: needed, mayRead: mayRead) {
         case .done: continue
         case .wait(let direction):
@@ -157,7 +189,8 @@ final class TangoSession {
     case .done: return nil
     case .wait(let direction): return wait(call, for: direction)
     case .failed:
-      isEnding = true
+      // What was received before the client left is handled all the same.
+      if !ending.hasLeft { isEnding = true }
       connection.output.release()
       return nil
     }
@@ -171,6 +204,11 @@ final class TangoSession {
   }
 
   private func wait(_ call: LuaCall, for direction: Direction) -> LuaOutcome {
+    if connection.isHolding || !socket.pointee.buffer.isEmpty || !connection.output.isEmpty {
+      connection.tellHolding()
+      // It may be the one that had to go.
+      guard connection.isOpen else { return finish(call) }
+    }
     var deadline = MonotonicTime.never
     if configuration.idleTimeout != .infinity {
       deadline = MonotonicTime.deadline(
@@ -178,6 +216,20 @@ final class TangoSession {
     }
     do throws(Errno) {
       return try stream.wait(for: direction, until: deadline)
+    } catch {
+      configuration.log.disconnected(peer, "its socket cannot be watched: \(error)")
+      return finish(call)
+    }
+  }
+
+  /// The rest of a large message is to be received. An outcome when all clients hold too much for that.
+  private func waitForRoom(_ call: LuaCall) -> LuaOutcome? {
+    // What a client sent before it left does not become more.
+    guard !ending.isHungUp else { return nil }
+    do throws(Errno) {
+      guard let outcome = try connection.waitForRoom() else { return nil }
+      isAtRest = true
+      return outcome
     } catch {
       configuration.log.disconnected(peer, "its socket cannot be watched: \(error)")
       return finish(call)
@@ -202,7 +254,9 @@ final class TangoSession {
   /// when it waits for something, and every now and then while functions only compute.
   @inline(__always)
   private func prepared(_ outcome: LuaOutcome) -> LuaOutcome {
-    if !connection.output.isEmpty { letAnswersLeave() }
+    if !connection.output.isEmpty || connection.isHolding || !socket.pointee.buffer.isEmpty {
+      letAnswersLeave()
+    }
     return outcome
   }
 
@@ -218,8 +272,8 @@ final class TangoSession {
   // MARK: Before the first request
 
   private func open(_ call: LuaCall) -> LuaOutcome {
-    switch opening {
-    case .nothing: return serve(call)
+    switch stage {
+    case .serving, .observed: return proceed(call)
     case .begin:
       guard configuration.connections <= configuration.maxConnections else {
         return refuse(call, "the server has \(configuration.maxConnections) connections already")
@@ -232,7 +286,7 @@ final class TangoSession {
       }
       let deadline = MonotonicTime.deadline(
         after: configuration.handshakeTimeout, from: MonotonicTime.now())
-      opening = .handshake(until: deadline)
+      stage = .handshake(until: deadline)
       return shake(call, until: deadline)
     case .handshake(let deadline): return shake(call, until: deadline)
     case .authorization:
@@ -258,11 +312,12 @@ final class TangoSession {
   /// Asks the program about the peer.
   private func authorize(_ call: LuaCall) -> LuaOutcome {
     call.count = Slot.namespace
+    observeEnd()
     guard let authorize = configuration.authorize else {
-      opening = .nothing
+      beginServing()
       return serve(call)
     }
-    opening = .authorization
+    stage = .authorization
     call.pushRetained(authorize)
     stream.pushPeer(onto: call)
     return .protectedCall(arguments: 1, results: 2, state: Step.authorize.rawValue)
@@ -272,7 +327,7 @@ final class TangoSession {
   private func authorized(_ call: LuaCall) -> LuaOutcome {
     switch call.phase {
     case .returned where call.boolean(at: -2):
-      opening = .nothing
+      beginServing()
       return serve(call)
     case .returned:
       let reason = call.stringIfString(at: -1)
@@ -285,7 +340,7 @@ final class TangoSession {
   }
 
   private func refuse(_ call: LuaCall, _ reason: String) -> LuaOutcome {
-    opening = .nothing
+    beginServing()
     disconnect(reason)
     return serve(call)
   }

@@ -204,11 +204,21 @@ extension Scheduler {
     descriptors.watched(descriptor) != nil
   }
 
+  /// Whether the descriptor has still the life that got this number from ``watch(_:)``.
+  public func isWatched(_ descriptor: Int32, generation: UInt32) -> Bool {
+    descriptors.watched(descriptor)?.pointee.generation == generation
+  }
+
   /// Whether it is worth trying: false only between ``markUnready(_:_:)`` and the next event.
   /// Descriptors that are not watched always count as ready.
   @inlinable
   public func isReady(_ descriptor: Int32, _ direction: Direction) -> Bool {
     descriptors.isReady(descriptor, direction)
+  }
+
+  /// Whether the peer of a descriptor has hung up, as far as is known.
+  public func hasHungUp(_ descriptor: Int32) -> Bool {
+    descriptors.watched(descriptor)?.pointee.flags.contains(.hangup) == true
   }
 
   /// A read got less than it asked for: the next one would block, unless the peer has hung up.

@@ -98,6 +98,7 @@ function codec.decode(text) end
 ---@field pcall? fun(f: function, ...): boolean, ... calls the functions in the place of Lua's own
 ---@field authorize? fun(peer: tango.Peer): boolean?, string? asked once about each client
 ---@field max_references? integer objects held for one client; 10000
+---@field max_buffered_bytes? integer what all clients may make the process hold; 256 MiB
 ---@field insecure? boolean allows to offer all globals to other machines
 
 ---@class tango.SocketServerConfiguration: tango.ServerConfiguration
@@ -107,6 +108,7 @@ function codec.decode(text) end
 ---@field ssl_timeout? number seconds for the handshake; 10
 ---@field max_connections? integer clients at a time
 ---@field idle_timeout? number seconds without a byte after which a client is disconnected
+---@field on_disconnect? 'finish'|'cancel'|'answer' what becomes of a function that waits when its client leaves; 'finish'
 
 ---@class tango.ZMQServerConfiguration: tango.ServerConfiguration
 ---@field url? string 'tcp://127.0.0.1:12345'

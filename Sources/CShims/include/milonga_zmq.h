@@ -26,6 +26,8 @@ void milonga_zmq_end_context(void *context);
 // part longer than `max_bytes` end the connection that they come on.
 void *milonga_zmq_socket(void *context, int type, int linger, int64_t max_bytes);
 void milonga_zmq_close(void *socket);
+// Other milliseconds for that.
+void milonga_zmq_set_linger(void *socket, int linger);
 
 // 0, or an errno.
 int milonga_zmq_bind(void *socket, const char *url);
@@ -47,6 +49,31 @@ size_t milonga_zmq_endpoint(void *socket, char *text, size_t room);
 
 // Sends a part, and takes one; 0, EAGAIN when that would have to wait, or another errno.
 int milonga_zmq_send(void *socket, const void *bytes, size_t count, int more);
+
+// What a counter adds to the bytes of each message: libzmq's own memory for it.
+enum { MILONGA_ZMQ_OVERHEAD = 256 };
+
+// Counts the bytes of messages that libzmq has not got rid of: the peer has not read them. It has an eventfd of its
+// own, or that of the `first` one. NULL when that cannot be had. It lives until it is released and no message counts for it.
+typedef struct milonga_zmq_counter milonga_zmq_counter;
+milonga_zmq_counter *milonga_zmq_make_counter(milonga_zmq_counter *first);
+void milonga_zmq_release_counter(milonga_zmq_counter *counter);
+int64_t milonga_zmq_counted(milonga_zmq_counter *counter);
+// From now on the eventfd is written when so few bytes, or fewer, are left; -1 for never.
+void milonga_zmq_wake_below(milonga_zmq_counter *counter, int64_t low);
+// The eventfd, and what makes it wait for the next time.
+int milonga_zmq_waker(milonga_zmq_counter *counter);
+void milonga_zmq_calm(milonga_zmq_counter *counter);
+// Sends the last part of a message, which counts. 0, or an errno: EHOSTUNREACH when the peer is gone.
+int milonga_zmq_send_counted(
+    void *socket, const void *bytes, size_t count, milonga_zmq_counter *counter);
+
+// The descriptor of the connection that a part came on, and what tells that from a later one with the same number;
+// -1 when there is none.
+int milonga_zmq_descriptor_of(milonga_zmq_part *part, uint64_t *node);
+// Ends that connection, if it is still the same; whether it was.
+int milonga_zmq_shut_down(int descriptor, uint64_t node);
+
 int milonga_zmq_receive(void *socket, milonga_zmq_part *part);
 
 // What is in a part that was received; `more` of the message may follow. Each has to be freed.

@@ -7,6 +7,8 @@ import Tracing
 /// What the connections of a server, or one that was made, have in common.
 struct ConnectionSettings: Sendable {
   let limits: RPCLimits
+  /// Count what peers hold.
+  let keepers: EventLoopKeepers
   let callTimeout: Duration?
   let hasTLS: Bool
   let handshakeTimeout: Duration?
@@ -25,6 +27,7 @@ struct ConnectionSettings: Sendable {
 
   init(_ configuration: RPCPeer.Configuration) {
     limits = configuration.limits
+    keepers = EventLoopKeepers(configuration.limits, account: .process)
     callTimeout = configuration.timeout
     hasTLS = configuration.tls != nil
     handshakeTimeout = configuration.timeout
@@ -37,9 +40,10 @@ struct ConnectionSettings: Sendable {
 
   init(
     _ configuration: RPCServer.Configuration,
-    visitor: (@Sendable (RPCPeer) async throws -> Void)?
+    visitor: (@Sendable (RPCPeer) async throws -> Void)?, account: BufferAccount
   ) {
     limits = configuration.limits
+    keepers = EventLoopKeepers(configuration.limits, account: account)
     callTimeout = configuration.timeout
     hasTLS = configuration.tls != nil
     handshakeTimeout = configuration.handshakeTimeout

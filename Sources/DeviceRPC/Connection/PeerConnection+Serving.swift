@@ -5,7 +5,11 @@ import Tango
 // The other side's calls.
 extension PeerConnection {
   func serve(_ sequence: UInt8, _ payload: UnsafeRawBufferPointer) {
-    defer { elements.removeAll() }
+    let lastTask = lastTask
+    defer {
+      elements.removeAll()
+      beginServing(payload.count, before: lastTask)
+    }
     do throws(ReadFailure) {
       try readValues(payload)
       if elements.count == 0 { throw .malformed("no name of a function") }
@@ -146,6 +150,7 @@ extension PeerConnection {
       return eventLoop.execute { self.finished(id, call, outcome, finish) }
     }
     record(call, succeeded: (try? outcome.get()) != nil)
+    endServing(id)
     guard running.removeValue(forKey: id) != nil else { return }
     switch outcome {
     case .success(let results): finish(self, results)

@@ -60,7 +60,7 @@ final class PeerConnection: ChannelDuplexHandler, @unchecked Sendable {
   private(set) var state = State.opening
   private(set) var context: ChannelHandlerContext?
   let executor: EventLoopExecutor
-  private var received = ByteBuffer()
+  private(set) var received = ByteBuffer()
   private var isReading = false
   /// When its turn on the event loop has lasted long enough, in ticks of `CTurns`.
   private var turnEnd: UInt64 = 0
@@ -90,6 +90,17 @@ final class PeerConnection: ChannelDuplexHandler, @unchecked Sendable {
   private var hasSent = false
   var hasToldOfUnknownAnswer = false
 
+  // MARK: What is held (PeerConnection+Holding)
+
+  let keeper: BufferKeeper
+  var holder: BufferHolder?
+  /// The keeper knows of something that is held, or has to be told.
+  var isHolding = false
+  /// It had to go, because it held the most.
+  var isEvicted = false
+  /// Bytes of large calls whose functions run.
+  var largeCalls: [Int: Int] = [:]
+
   init(
     _ channel: any Channel, _ name: String, _ namespace: RPCNamespace,
     _ settings: ConnectionSettings
@@ -102,6 +113,7 @@ final class PeerConnection: ChannelDuplexHandler, @unchecked Sendable {
     opened = channel.eventLoop.makePromise()
     output = PeerOutput(limits: settings.limits)
     reader = LuatobinReader(limits: settings.limits.codec)
+    keeper = settings.keepers.keeper(of: channel.eventLoop)
     shared = Shared(session: PeerSession(maxBytes: settings.limits.frameBytes), channel: channel)
     let peer = RPCPeer(self)
     unclaimedPeer = peer
@@ -217,6 +229,7 @@ final class PeerConnection: ChannelDuplexHandler, @unchecked Sendable {
   func channelReadComplete(context: ChannelHandlerContext) {
     isReading = false
     flush()
+    if isHolding || received.readableBytes > 0 { tellHolding() }
     acknowledge()
     watchStall()
     context.fireChannelReadComplete()
@@ -233,7 +246,7 @@ final class PeerConnection: ChannelDuplexHandler, @unchecked Sendable {
   }
 
   func read(context: ChannelHandlerContext) {
-    if isHeld { owesRead = true } else { context.read() }
+    if isHeld || mustWaitForRoom { owesRead = true } else { context.read() }
   }
 
   /// A peer that does not read its answers has to wait with its calls; but if it has to answer calls of this side,
@@ -245,15 +258,18 @@ final class PeerConnection: ChannelDuplexHandler, @unchecked Sendable {
   }
 
   func channelWritabilityChanged(context: ChannelHandlerContext) {
+    // What is written may leave at once; the end of the turn tells.
+    isHolding = true
     if context.channel.isWritable { proceed() }
     context.fireChannelWritabilityChanged()
   }
 
   /// Something that messages waited for is over.
-  private func proceed() {
+  func proceed() {
     process()
     if !isReading { flush() }
-    if owesRead, !isHeld {
+    if isHolding { tellHolding() }
+    if owesRead, !isHeld, !mustWaitForRoom {
       owesRead = false
       context?.read()
     }
@@ -321,7 +337,8 @@ final class PeerConnection: ChannelDuplexHandler, @unchecked Sendable {
     stallTimer = eventLoop.scheduleTask(in: TimeAmount(timeout)) { [weak self] in
       guard let self else { return }
       stallTimer = nil
-      if bytesReceived == before, received.readableBytes > 0, !isHeld, !isGivingWay {
+      let mayRead = !isHeld && !isGivingWay && !mustWaitForRoom
+      if bytesReceived == before, received.readableBytes > 0, mayRead {
         disconnect("no byte in \(timeout) in the middle of a message")
       } else {
         watchStall()
@@ -359,7 +376,9 @@ final class PeerConnection: ChannelDuplexHandler, @unchecked Sendable {
     guard let buffer else { return }
     hasSent = true
     guard unsent > 0 || !context.channel.isWritable else {
-      return context.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
+      context.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
+      if isHolding, !isReading { tellHolding() }
+      return
     }
     let count = buffer.readableBytes
     unsent += count
@@ -369,6 +388,7 @@ final class PeerConnection: ChannelDuplexHandler, @unchecked Sendable {
     if unsent > settings.maxUnsentBytes {
       disconnect("it does not read: \(unsent) bytes wait for it (maxUnsentBytes)")
     }
+    if isHolding, !isReading { tellHolding() }
   }
 
   // MARK: Deadlines
@@ -429,6 +449,7 @@ final class PeerConnection: ChannelDuplexHandler, @unchecked Sendable {
     received = ByteBuffer()
     let (reason, objects) = lock.withLock { (shared.end, output.release()) }
     withExtendedLifetime(objects) {}
+    tellHolding()
     _ = claimPeer()
     opened.fail(reason ?? .connectionClosed(peer: name))
     context?.close(promise: nil)

@@ -15,7 +15,7 @@ extension RPCServer {
     public var tls: TLSConfiguration?
     /// How long each call of a peer may take; nil for no limit.
     public var timeout: Duration? = .seconds(30)
-    /// What one connection may cost.
+    /// What one connection may cost, and all together may make the process hold.
     public var limits = RPCLimits()
     /// Connections at a time; further ones are closed at once.
     public var maxConnections = 100_000

@@ -1,5 +1,6 @@
 import NIOConnection
 package import NIOCore
+import RPC
 public import ServiceLifecycle
 
 /// Listens for peers: devices, Milonga's `rpc.newclient`, ``RPCPeer``.
@@ -23,13 +24,25 @@ public final class RPCServer: Service {
   public let configuration: Configuration
   private let visitor: (@Sendable (RPCPeer) async throws -> Void)?
   private let listener: Listener<RPCPeer>
+  private let account: BufferAccount
 
   /// - Parameter visitor: what this side does with each peer that has connected, as a task of its own. When it returns
   ///   the connection stays open; when it throws it is closed; when the connection ends the task is cancelled.
-  public init(
+  public convenience init(
     _ namespace: RPCNamespace, configuration: Configuration = .init(),
     whenConnected visitor: (@Sendable (RPCPeer) async throws -> Void)? = nil
   ) {
+    self.init(
+      namespace, configuration: configuration, whenConnected: visitor, account: .process)
+  }
+
+  /// - Parameter account: counts what peers hold; tests have one of their own.
+  init(
+    _ namespace: RPCNamespace, configuration: Configuration,
+    whenConnected visitor: (@Sendable (RPCPeer) async throws -> Void)? = nil,
+    account: BufferAccount
+  ) {
+    self.account = account
     self.namespace = namespace
     self.configuration = configuration
     self.visitor = visitor
@@ -58,7 +71,7 @@ public final class RPCServer: Service {
 
   /// What makes the peer of a channel.
   private func makePeer() -> @Sendable (any Channel) -> RPCPeer {
-    let settings = ConnectionSettings(configuration, visitor: visitor)
+    let settings = ConnectionSettings(configuration, visitor: visitor, account: account)
     return { [namespace] channel in
       PeerConnection(channel, channel.peerName, namespace, settings).claimPeer()!
     }

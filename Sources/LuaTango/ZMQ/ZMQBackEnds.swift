@@ -91,16 +91,16 @@ final class ZMQBackEnds {
   /// `new(config)`: listens, and serves as soon as the dispatcher runs.
   private func pushNew(_ call: LuaCall) throws(LuaFailure) {
     let configuration = try ServerConfiguration(
-      call, at: 1, isStream: false, codecs: codecs, main: loop.main)
+      call, at: 1, isStream: false, codecs: codecs, loop: loop)
     let library = try library(call)
-    guard
+    guard let answers = ZMQCounter(),
       let socket = ZMQSocket(
         library, .router, linger: 1000, maxBytes: configuration.limits.frameBytes)
     else { throw call.failure("tango: no more ZeroMQ sockets can be made") }
     if let reason = socket.bind(configuration.url) {
       throw call.failure("tango server: cannot listen on \(configuration.url): \(reason)")
     }
-    let server = ZMQServer(configuration, socket, loop: loop, spare: spare)
+    let server = ZMQServer(configuration, socket, answers, loop: loop, spare: spare)
     servers.push(server, onto: call)
     server.start()
   }

@@ -56,14 +56,20 @@ final class ZMQSocket {
   /// Readable whenever something may have changed, in either direction.
   private(set) var descriptor: Int32
   private let make: () -> UnsafeMutableRawPointer?
+  private let linger: Int32
 
   /// - Parameters:
   ///   - linger: milliseconds that what is not sent yet gets at the end.
   ///   - maxBytes: of a message; peers that send more are disconnected.
   init?(_ context: ZMQContext, _ kind: Kind, linger: Int32, maxBytes: Int) {
     self.context = context
+    self.linger = linger
     let type = kind == .dealer ? MILONGA_ZMQ_DEALER : MILONGA_ZMQ_ROUTER
-    make = { milonga_zmq_socket(context.handle, Int32(type), linger, Int64(maxBytes)) }
+    // What a client has not read when it leaves is of no use; what a server has not sent when it ends is.
+    let lingerOfConnections = kind == .router ? 0 : linger
+    make = {
+      milonga_zmq_socket(context.handle, Int32(type), lingerOfConnections, Int64(maxBytes))
+    }
     guard let handle = make() else { return nil }
     self.handle = handle
     descriptor = milonga_zmq_descriptor(handle)
@@ -75,7 +81,10 @@ final class ZMQSocket {
 
   func close() {
     if let monitor { milonga_zmq_end_monitor(handle, monitor) }
-    if let handle { milonga_zmq_close(handle) }
+    if let handle {
+      milonga_zmq_set_linger(handle, linger)
+      milonga_zmq_close(handle)
+    }
     monitor = nil
     handle = nil
   }
@@ -141,6 +150,13 @@ final class ZMQSocket {
     part.withUnsafeBytes { send($0, more: more) }
   }
 
+  /// Sends the last part of a message, whose bytes count until the peer has them. 0, EHOSTUNREACH when the peer is gone,
+  /// or another error.
+  func send(_ part: UnsafeRawBufferPointer, countedBy counter: ZMQCounter) -> Int32 {
+    guard let handle else { return ENOTSOCK }
+    return milonga_zmq_send_counted(handle, part.baseAddress, part.count, counter.handle)
+  }
+
   /// Takes the next part of a message, if there is one.
   func receive() -> ZMQPart? {
     guard let handle else { return nil }
@@ -151,6 +167,40 @@ final class ZMQSocket {
   }
 
   static func text(of code: Int32) -> String { String(cString: milonga_zmq_text(code)) }
+}
+
+/// A connection of libzmq, which has no function to end it.
+struct ZMQConnection {
+  fileprivate let descriptor: Int32
+  /// What tells its file from a later one with the same number.
+  fileprivate let node: UInt64
+
+  /// Ends the connection, unless it has ended.
+  func end() { _ = milonga_zmq_shut_down(descriptor, node) }
+}
+
+/// Counts bytes of messages that libzmq has: peers have not read them.
+final class ZMQCounter {
+  fileprivate let handle: OpaquePointer
+
+  /// - Parameter first: a counter whose waker this one uses; nil for its own.
+  /// - Returns: nil when there is no memory for it, or no descriptor.
+  init?(_ first: ZMQCounter? = nil) {
+    guard let handle = milonga_zmq_make_counter(first?.handle) else { return nil }
+    self.handle = handle
+  }
+
+  deinit { milonga_zmq_release_counter(handle) }
+
+  var bytes: Int { Int(milonga_zmq_counted(handle)) }
+
+  /// The waker becomes readable when so few bytes are left; -1 for never.
+  func wake(below bytes: Int) { milonga_zmq_wake_below(handle, Int64(bytes)) }
+
+  var waker: Int32 { milonga_zmq_waker(handle) }
+
+  /// The waker is not readable until the next time.
+  func calmWaker() { milonga_zmq_calm(handle) }
 }
 
 /// A part of a message that was received.
@@ -169,6 +219,13 @@ final class ZMQPart {
 
   /// The message goes on.
   var hasMore: Bool { milonga_zmq_more(memory) != 0 }
+
+  /// The connection that it came on; nil when there is none, as inside the process.
+  var connection: ZMQConnection? {
+    var node: UInt64 = 0
+    let descriptor = milonga_zmq_descriptor_of(memory, &node)
+    return descriptor < 0 ? nil : ZMQConnection(descriptor: descriptor, node: node)
+  }
 
   /// The address that it came from, as far as that has one.
   var peer: String { milonga_zmq_peer(memory).map { String(cString: $0) } ?? "" }

@@ -11,6 +11,9 @@ struct FrameReader {
   /// Bytes that wait to be taken.
   var count: Int { received.readableBytes }
 
+  /// Bytes of memory in which they are.
+  var memory: Int { received.readableBytes == 0 ? 0 : received.storageCapacity }
+
   mutating func append(_ buffer: ByteBuffer) {
     if received.readableBytes == 0 {
       received = buffer
@@ -18,6 +21,9 @@ struct FrameReader {
       received.writeImmutableBuffer(buffer)
     }
   }
+
+  /// Forgets what waits. Not while it is being taken.
+  mutating func drop() { received = ByteBuffer() }
 
   /// Hands the bodies of the frames that are whole to `body`, one after the other, until it returns false.
   ///

@@ -15,7 +15,7 @@ extension TangoServer {
     public var tls: TLSConfiguration?
     /// Whether peers may read and write variables; functions can always be called.
     public var access: Access = [.read, .write]
-    /// What one connection may cost.
+    /// What one connection may cost, and all together may make the process hold.
     public var limits = RPCLimits()
     /// Connections at a time; further ones are closed at once.
     public var maxConnections = 100_000

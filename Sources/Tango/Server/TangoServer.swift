@@ -1,6 +1,7 @@
 import NIOConcurrencyHelpers
 import NIOConnection
 import NIOCore
+import RPC
 public import ServiceLifecycle
 
 /// Serves Swift functions to tango clients: the original's, Milonga's in Lua, ``TangoClient``.
@@ -20,11 +21,19 @@ public final class TangoServer: Service {
   public let configuration: Configuration
   let observer = CallObserver("tango")
   private let listener: Listener<TangoServerHandler>
+  /// Count what peers hold.
+  let keepers: EventLoopKeepers
   private let workspaces = NIOLockedValueBox<[ObjectIdentifier: ServerWorkspace]>([:])
 
-  public init(_ namespace: TangoNamespace, configuration: Configuration = .init()) {
+  public convenience init(_ namespace: TangoNamespace, configuration: Configuration = .init()) {
+    self.init(namespace, configuration: configuration, account: .process)
+  }
+
+  /// - Parameter account: counts what peers hold; tests have one of their own.
+  init(_ namespace: TangoNamespace, configuration: Configuration, account: BufferAccount) {
     self.namespace = namespace
     self.configuration = configuration
+    keepers = EventLoopKeepers(configuration.limits, account: account)
     listener = Listener(configuration, "tango")
   }
 

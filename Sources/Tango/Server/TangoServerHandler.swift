@@ -14,6 +14,8 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
     /// The handshake, or the program's permission, is to come.
     case opening
     case serving
+    /// The peer has gone. What it called before runs, and is not answered.
+    case left
     /// No more calls are taken; it closes when the answers have left.
     case ending
   }
@@ -24,10 +26,10 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
   private let workspace: ServerWorkspace
   private let elements: MessageElements
   private var state = State.opening
-  private var context: ChannelHandlerContext?
+  private(set) var context: ChannelHandlerContext?
   private let executor: EventLoopExecutor
-  private var reader: FrameReader
-  private var writer = TangoTextWriter()
+  private(set) var reader: FrameReader
+  private(set) var writer = TangoTextWriter()
   private var references: References<any TangoObject>
   /// Where the next result of the answer goes.
   private var nextElement = 2
@@ -41,10 +43,19 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
   private var turnEnd: UInt64 = 0
   /// Its turn is over; it goes on when other connections have had theirs.
   private var isGivingWay = false
-  /// The peer has gone, but the calls that it has made are carried out.
-  private var isGone = false
   /// The last answers are on their way.
   private var closesWhenSent = false
+
+  // MARK: What is held (TangoServerHandler+Holding)
+
+  let keeper: BufferKeeper
+  var holder: BufferHolder?
+  /// The keeper knows of something that is held, or has to be told.
+  var isHolding = false
+  /// It had to go, because it held the most.
+  private(set) var isEvicted = false
+  /// Bytes of the call whose function runs, when it is large.
+  var serving = 0
 
   /// Bytes of answers that may wait for the peer to read them before its next call is taken.
   private static let mostUnsent = 64 << 10
@@ -55,12 +66,13 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
     configuration = server.configuration
     observer = server.observer
     workspace = server.workspace(of: eventLoop)
+    keeper = server.keepers.keeper(of: eventLoop)
     elements = workspace.elements
     reader = FrameReader(maxBytes: configuration.limits.frameBytes)
     references = References(limit: configuration.limits.references)
   }
 
-  private var eventLoop: any EventLoop { executor.eventLoop }
+  var eventLoop: any EventLoop { executor.eventLoop }
   private var peer: String { context?.channel.peerName ?? "unknown peer" }
 
   // MARK: Opening
@@ -131,16 +143,18 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
   func channelReadComplete(context: ChannelHandlerContext) {
     isReading = false
     flush()
+    if isHolding || reader.count > 0 { tellHolding() }
     pauseOrGoOn()
     // No handler comes behind this one to be told.
   }
 
   /// A peer whose calls wait is not read.
-  private func pauseOrGoOn() {
+  func pauseOrGoOn() {
+    guard state != .left else { return }
     let isToPause =
       reader.count > 64 << 10
       && (running != nil || state != .serving || isGivingWay
-        || context?.channel.isWritable == false)
+        || context?.channel.isWritable == false || mustWaitForRoom)
     guard isToPause != isPaused, let context else { return }
     isPaused = isToPause
     context.channel.setOption(.autoRead, value: !isToPause)
@@ -148,38 +162,50 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
   }
 
   func channelWritabilityChanged(context: ChannelHandlerContext) {
+    // What is written may leave at once; the end of the turn tells.
+    isHolding = true
     if context.channel.isWritable { proceed() }
     context.fireChannelWritabilityChanged()
   }
 
   /// Something that calls waited for is over. It may have come in the same turn: a function that is async need not wait.
   private func proceed() {
-    if state == .serving, milonga_turn_is_over(turnEnd) != 0 { giveWay() } else { process() }
+    if takesCalls, reader.count > 0, milonga_turn_is_over(turnEnd) != 0 {
+      giveWay()
+    } else {
+      process()
+    }
     if !isReading { flush() }
+    if isHolding { tellHolding() }
     pauseOrGoOn()
   }
 
   /// Ends the turn; what was answered leaves.
   private func giveWay() {
-    guard !isGivingWay, reader.count > 0 else { return }
+    guard !isGivingWay else { return }
     isGivingWay = true
     flush()
     EventLoopTurns.wait(on: eventLoop) { [self] in
       isGivingWay = false
       turnEnd = milonga_turn_end()
       proceed()
-      if isGone, !isGivingWay { end() }
     }
   }
 
   func channelInactive(context: ChannelHandlerContext) {
     handshakeTimer?.cancel()
     running?.cancel()
-    isGone = true
-    if !isGivingWay { end() }
+    if state == .serving {
+      state = .left
+      if !isGivingWay { proceed() }
+    } else if state != .left {
+      end()
+    }
+    tellHolding()
     context.fireChannelInactive()
   }
 
+  /// Nothing is to be done any more for a peer that has gone.
   private func end() {
     state = .ending
     _ = references.removeAll()
@@ -193,6 +219,19 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
 
   private func log(_ reason: String) {
     configuration.logger.warning("\(peer): disconnected: \(reason)")
+  }
+
+  /// It holds the most, and that is too much.
+  func endForMemory(_ reason: String) {
+    log(reason)
+    isEvicted = true
+    if hasLeft { end() }
+    state = .ending
+    closesWhenSent = true
+    reader.drop()
+    writer.buffer.release()
+    // Not in the middle of what somebody does with this connection, or another one.
+    eventLoop.execute { self.context?.close(promise: nil) }
   }
 
   /// Closes without an answer.
@@ -211,8 +250,8 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
   }
 
   private func flush() {
-    if isGone { writer.buffer.removeFirst(writer.buffer.count) }
-    guard let context, !closesWhenSent, !isGone else { return }
+    if state == .left { return dropAnswers() }
+    guard let context, !closesWhenSent else { return }
     let isLast = state == .ending && running == nil
     guard isLast || !writer.buffer.isEmpty else { return }
     let buffer = takeAnswers()
@@ -224,6 +263,12 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
       sent!.futureResult.whenComplete { [weak self] _ in self?.context?.close(promise: nil) }
     }
     context.writeAndFlush(NIOAny(buffer), promise: sent)
+    if isHolding, !isReading { tellHolding() }
+  }
+
+  private func dropAnswers() {
+    writer.buffer.removeFirst(writer.buffer.count)
+    workspace.spare.giveBack(&writer.buffer)
   }
 
   private func takeAnswers() -> ByteBuffer {
@@ -239,24 +284,29 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
 
   // MARK: Calls
 
+  private var takesCalls: Bool { state == .serving || state == .left }
+  var hasLeft: Bool { state == .left }
+
   /// Carries out calls until one has to wait, or there are no more.
   private func process() {
     defer { elements.letGo() }
-    while state == .serving, running == nil {
+    while takesCalls, running == nil {
       if writer.buffer.count > Self.mostUnsent {
         flush()
-        guard isGone || context?.channel.isWritable == true else { return }
+        guard takesCalls, state == .left || context?.channel.isWritable == true else { return }
       }
       var isOver = false
       do {
         let isWaiting = try reader.takeFrames { body in
           take(body)
           isOver = milonga_turn_is_over(turnEnd) != 0
-          return !isOver && state == .serving && running == nil
-            && writer.buffer.count <= Self.mostUnsent
+          return !isOver && takesCalls && running == nil && writer.buffer.count <= Self.mostUnsent
         }
-        if isWaiting { return }
-        if isOver, running == nil, state == .serving { return giveWay() }
+        if isWaiting {
+          if state == .left { end() }
+          return
+        }
+        if isOver, running == nil, takesCalls { return giveWay() }
       } catch {
         disconnect("\(error)")
       }
@@ -275,6 +325,10 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
       return respond(error: "tango server error: cannot read the request: \(error)")
     }
     dispatch(0, makesReference: false)
+    if body.count > BufferKeeper.largeMessage, running != nil {
+      serving = body.count
+      isHolding = true
+    }
   }
 
   /// - Parameter place: the element that is the path.
@@ -393,6 +447,8 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
       }
       self.finished(path, begin, outcome, finish)
     }
+    // There is no peer that could wait for it.
+    if state == .left { running?.cancel() }
   }
 
   private func finished<Results: Sendable>(
@@ -403,6 +459,7 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
       return eventLoop.execute { self.finished(path, begin, outcome, finish) }
     }
     running = nil
+    serving = 0
     switch outcome {
     case .success(let results):
       finish(self, results)
@@ -511,7 +568,7 @@ extension TangoServerHandler: AcceptedConnection {
       case .serving:
         self.state = .ending
         if self.running == nil { self.flush() }
-      case .ending: break
+      case .left, .ending: break
       }
     }
   }

@@ -1,0 +1,36 @@
+import NIOConnection
+import NIOCore
+import RPC
+
+// What a connection holds for its peer. It is told at the end of a turn that leaves something behind; so what is served
+// at once is never counted.
+extension TangoServerHandler: BufferHolding {
+  /// Says what is held now. The connection may be ended afterwards.
+  func tellHolding() {
+    let channel = context?.channel
+    // What a peer has called before it left is kept until it is carried out.
+    let isOpen = !isEvicted && (channel?.isActive == true || hasLeft)
+    let bytes =
+      isOpen ? reader.memory + writer.buffer.count + (channel?.unsentBytes ?? 0) : 0
+    isHolding = bytes + serving > 0
+    if holder == nil {
+      guard isHolding else { return }
+      holder = BufferHolder(self, asksToCount: true)
+    }
+    if isOpen || serving > 0 {
+      keeper.set(holder!, bytes: bytes, serving: serving)
+    } else {
+      keeper.remove(holder!)
+    }
+  }
+
+  /// The rest of a large message has to wait.
+  var mustWaitForRoom: Bool {
+    guard keeper.isOver, let holder else { return false }
+    return keeper.mustWait(holder)
+  }
+
+  func mayReadAgain() { eventLoop.execute { self.pauseOrGoOn() } }
+
+  func countAgain() { tellHolding() }
+}

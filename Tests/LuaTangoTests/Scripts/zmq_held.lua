@@ -1,0 +1,163 @@
+-- What clients make a ZeroMQ server hold: answers that they do not read, calls behind them, large calls.
+
+package.path = (arg[0]:match '^.*/' or '') .. 'support/?.lua;' .. package.path
+local processes = require 'processes'
+local socket = require 'socket'
+local tango = require 'tango'
+local T = require 'testing'
+local zmtp = require 'zmtp'
+local test = T.test
+
+local MB = 1 << 20
+
+local function start(configuration)
+  local server = processes.server("url = 'tcp://127.0.0.1:*', " .. (configuration or ''), [[
+    calls = 0
+    function big(n) calls = calls + 1 return ('x'):rep(n) end
+    function length(text) return #text end
+    function counted() return calls end
+    -- As long as its arguments are wanted; the result is so long.
+    function keep(n, text) hold() return text and #text or ('x'):rep(n) end
+  ]])
+  server.witness = tango.client.zmq.connect{
+    url = ('tcp://127.0.0.1:%d'):format(server.port), timeout = 60,
+  }
+  return server
+end
+
+local function memory(server, what)
+  local file = assert(io.open('/proc/' .. server.pid .. '/status'))
+  local text = file:read 'a'
+  file:close()
+  return tonumber(text:match(what .. ':%s*(%d+)')) * 1024
+end
+
+-- How many calls of `big` there were, when there are no more.
+local function callsInTheEnd(server)
+  local calls
+  processes.waitFor('calls to end', function()
+    local last = calls
+    for i = 1, 20 do T.equal(server.witness.add(i, 1), i + 1) end
+    calls = server.witness.counted()
+    return calls == last
+  end)
+  return calls
+end
+
+test('a client that does not read has to wait with its calls', function()
+  local server = start()
+  T.equal(server.witness.add(1, 2), 3)
+  local before = memory(server, 'VmHWM')
+  local client = zmtp.connect(server.port)
+  local requests = {}
+  for i = 1, 300 do requests[i] = zmtp.request('id' .. i, '{"big",1000000}') end
+  assert(client:push(table.concat(requests)))
+  processes.waitFor('the first call', function() return server.witness.counted() > 0 end)
+  -- Others go on meanwhile. Some answers are on their way, or in the system's buffers.
+  local calls = callsInTheEnd(server)
+  assert(calls < 100, calls .. ' calls')
+  assert(memory(server, 'VmHWM') - before < 60 * MB)
+  -- When it reads it gets all answers, each once.
+  local seen = {}
+  for i = 1, 300 do
+    local id, body = client:receive()
+    assert(not seen[id] and #body > 1000000, id)
+    seen[id] = true
+  end
+  T.equal(server.witness.counted(), 300)
+  client:close()
+  T.equal(server:errorText(), '')
+  server:stop()
+end)
+
+test('many small answers, too', function()
+  local server = start()
+  local client = zmtp.connect(server.port)
+  client:push(zmtp.request('id', '{"big",1000}'):rep(20000), 0.5)
+  T.equal(server.witness.add(1, 2), 3)
+  client:close()
+  -- It is gone with what it had; others are not even slower.
+  for i = 1, 100 do T.equal(server.witness.add(i, 2), i + 2) end
+  server:stop()
+end)
+
+test('what a client had when it left goes away', function()
+  local server = start()
+  for i = 1, 10 do
+    local client = zmtp.connect(server.port)
+    local last = server.witness.counted()
+    assert(client:push(zmtp.request('id', '{"big",1000000}'):rep(200)))
+    processes.waitFor('the first call', function() return server.witness.counted() > last end)
+    local before = callsInTheEnd(server)
+    client:close()
+    -- One of the calls that had not begun tells that it is gone; the others are dropped.
+    local after = callsInTheEnd(server)
+    assert(before < 100 * i and after - before < 5, ('%d calls, then %d'):format(before, after))
+  end
+  T.equal(server:errorText(), '')
+  server:stop()
+end)
+
+test('one that does not read, and calls and calls, is disconnected', function()
+  local server = start 'max_buffered_bytes = 16 << 20, max_frame_bytes = 4 << 20'
+  local client = zmtp.connect(server.port)
+  assert(client:push(zmtp.request('id', '{"big",3000000}'):rep(10)))
+  local large = zmtp.request('id', '{"length","' .. ('x'):rep(1000000) .. '"}')
+  processes.waitFor('its end', function() return not client:push(large, 1) end)
+  local lines = server:errorLines(1)
+  T.equal(#lines, 1)
+  T.contains(lines[1], '127.0.0.1: disconnected: it does not read its answers: ')
+  T.contains(lines[1], 'max_buffered_bytes')
+  T.equal(server.witness.length(('x'):rep(1000000)), 1000000)
+  client:close()
+  -- Another connection is another client.
+  client = zmtp.connect(server.port)
+  assert(client:push(zmtp.request('id', '{"length","abc"}')))
+  T.equal(T.list(client:receive()), T.list('id', '{true,3}'))
+  server:stop()
+end)
+
+test('results of calls that ran side by side', function()
+  local server = start 'max_buffered_bytes = 32 << 20, max_frame_bytes = 4 << 20'
+  local client = zmtp.connect(server.port)
+  assert(client:push(zmtp.request('id', '{"keep",1000000}'):rep(60)))
+  server.witness.release(60)
+  -- Nobody reads them: that ends the client.
+  local lines = server:errorLines(1)
+  T.equal(#lines, 1)
+  T.contains(lines[1], 'max_buffered_bytes')
+  client:close()
+  -- Who reads gets them.
+  client = zmtp.connect(server.port)
+  assert(client:push(zmtp.request('id', '{"keep",1000000}'):rep(20)))
+  server.witness.release(20)
+  for i = 1, 20 do
+    local _, body = client:receive()
+    assert(#body > 1000000)
+  end
+  server:stop()
+end)
+
+test('large calls that run side by side', function()
+  local server = start 'max_buffered_bytes = 16 << 20, max_frame_bytes = 4 << 20'
+  local client = zmtp.connect(server.port)
+  -- Its share is a message, or a quarter: four of them.
+  local request = zmtp.request('id', '{"keep",1,"' .. ('x'):rep(1000000) .. '"}')
+  assert(client:push(request:rep(6)))
+  for i = 1, 2 do
+    local _, body = client:receive()
+    T.contains(body, 'too many bytes of calls wait (max_buffered_bytes)')
+  end
+  T.equal(server.witness.length(('x'):rep(1000000)), 1000000)
+  server.witness.release(4)
+  for i = 1, 4 do
+    local _, body = client:receive()
+    T.equal(body, '{true,1000000}')
+  end
+  assert(client:push(request))
+  server.witness.release(1)
+  T.equal(T.list(client:receive()), T.list('id', '{true,1000000}'))
+  server:stop()
+end)
+
+T.finish()
