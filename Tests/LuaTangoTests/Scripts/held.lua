@@ -15,6 +15,8 @@ local function start(configuration)
     function length(text) return #text end
     -- As long as its argument is wanted.
     function keep(text) hold() return #text end
+    ticks = 0
+    function tick(text) ticks = ticks + 1 end
   ]])
   server.witness = tango.client.socket.connect{port = server.port, timeout = 60}
   return server
@@ -176,6 +178,52 @@ test('those who leave are not counted', function()
   T.equal(count(server:errorLines(20), 'in the middle of a message'), 20)
   T.equal(count(server:errorLines(20), 'max_buffered_bytes'), 0)
   server:stop()
+end)
+
+-- Clients that leave, one after the other, while a function of theirs waits; each has one more call behind that.
+local function leave(server, n)
+  T.equal(server.witness.add(1, 2), 3)
+  local open = server:descriptors()
+  local call = '{"tick","' .. ('x'):rep(60000) .. '"}'
+  for i = 1, n do
+    local peer = raw(server)
+    peer:settimeout(60)
+    assert(peer:send('12\n{"keep","x"}' .. #call .. '\n' .. call))
+    server.witness.holding(i)
+    peer:close()
+    processes.waitFor('its descriptor', function() return server:descriptors() <= open end)
+  end
+end
+
+test('what clients have called before they left counts', function()
+  local server = start 'max_buffered_bytes = 300000, max_frame_bytes = 100000'
+  leave(server, 10)
+  local lines = server:errorLines(1)
+  T.contains(lines[1], '127.0.0.1:')
+  T.contains(lines[1], 'disconnected: it holds ')
+  T.contains(lines[1], 'max_buffered_bytes')
+  server.witness.release(10)
+  -- Those that were not dropped are carried out.
+  local ticks
+  processes.waitFor('calls', function() ticks = server.witness.ticks() return ticks > 0 end)
+  for i = 1, 20 do ticks = server.witness.ticks() end
+  assert(ticks < 10, ticks)
+  server:stop()
+end)
+
+test('and nothing of it, once it is carried out', function()
+  for _, fate in ipairs{'finish', 'cancel'} do
+    local server = start(([[
+      max_buffered_bytes = 300000, max_frame_bytes = 100000, on_disconnect = '%s']]):format(fate))
+    for round = 1, 10 do
+      leave(server, 1)
+      if fate == 'finish' then server.witness.release(1) end
+      processes.waitFor('a call', function() return server.witness.ticks() == round end)
+    end
+    T.equal(server.witness.length(('x'):rep(90000)), 90000)
+    T.equal(server:errorText(), '')
+    server:stop()
+  end
 end)
 
 test('servers with limits of their own', function()

@@ -14,9 +14,28 @@ local function start(configuration)
   local server = processes.server("url = 'tcp://127.0.0.1:*', " .. (configuration or ''), [[
     calls = 0
     function big(n) calls = calls + 1 return ('x'):rep(n) end
+    local copas, zmq = require 'copas', require 'tango'.server.zmq
+    local new = zmq.new
+    function zmq.new(configuration)
+      local server = new(configuration)
+      function finish()
+        server:stop()
+        copas.addthread(function()
+          repeat copas.pause(0.01) collectgarbage() until collectgarbage 'count' < 4000
+          os.exit(0)
+        end)
+      end
+      return server
+    end
     function length(text) return #text end
     function counted() return calls end
+    function burn()
+      calls = calls + 1
+      local stop = os.clock() + 0.005
+      repeat until os.clock() > stop
+    end
     -- As long as its arguments are wanted; the result is so long.
+    function fail(n) hold() error(('x'):rep(n), 0) end
     function keep(n, text) hold() return text and #text or ('x'):rep(n) end
   ]])
   server.witness = tango.client.zmq.connect{
@@ -158,6 +177,54 @@ test('large calls that run side by side', function()
   server.witness.release(1)
   T.equal(T.list(client:receive()), T.list('id', '{true,1000000}'))
   server:stop()
+end)
+
+test('calls that had to wait hold nobody up when they begin', function()
+  local server = start()
+  local client = zmtp.connect(server.port)
+  assert(client:push(zmtp.request('id', '{"big",1000000}'):rep(20)))
+  assert(client:push(zmtp.request('id', '{"burn"}'):rep(300)))
+  local before = callsInTheEnd(server)
+  assert(before < 20, before)
+  for i = 1, 20 do client:receive() end
+  processes.waitFor('calls', function() return server.witness.counted() > 20 end)
+  local most, last = 0, server.witness.counted()
+  for i = 1, 10 do
+    local calls = server.witness.counted()
+    if calls == 320 then break end
+    most, last = math.max(most, calls - last), calls
+  end
+  assert(most < 30, most)
+  assert(last < 320, last)
+  for i = 1, 300 do T.equal(select(2, client:receive()), '{true}') end
+  server:stop()
+end)
+
+test('errors, too, wait to be read', function()
+  local server = start 'max_buffered_bytes = 32 << 20, max_frame_bytes = 4 << 20'
+  local client = zmtp.connect(server.port)
+  assert(client:push(zmtp.request('id', '{"fail",1000000}'):rep(25)))
+  server.witness.release(25)
+  for i = 1, 25 do
+    local _, body = client:receive()
+    assert(#body > 1000000 and body:find('^{false,'))
+  end
+  T.equal(server:errorText(), '')
+  server:stop()
+end)
+
+test('a server that stops while results wait to be read', function()
+  local server = start 'max_buffered_bytes = 32 << 20, max_frame_bytes = 4 << 20'
+  local client = zmtp.connect(server.port)
+  assert(client:push(zmtp.request('id', '{"keep",1000000}'):rep(20)))
+  server.witness.release(20)
+  -- It ends when Lua has nothing of them any more.
+  local other = zmtp.connect(server.port)
+  assert(other:push(zmtp.request('id', '{"finish"}')))
+  server:waitForEnd()
+  T.equal(server:errorText(), '')
+  client:close()
+  other:close()
 end)
 
 T.finish()
