@@ -3,7 +3,7 @@
 # Both install what is missing first.
 
 .DEFAULT_GOAL := build
-.PHONY: build run test bench soak lint packages packages-test clean
+.PHONY: build run test check-memory bench soak lint packages packages-test clean
 
 # Debian packages for building and running; more for the tests, which compare with the originals.
 PACKAGES := liblua5.4-dev pkg-config
@@ -63,6 +63,11 @@ bench: build build/bench-echo build/bench-load build/bench-peer bench-tango
 # Ten minutes; options go into SOAK: make soak SOAK="--seconds 60"
 soak: build
 	build/milonga Tests/Soak/soak.lua $(SOAK)
+
+# Lets each allocation of the test scripts fail once; some minutes.
+check-memory:
+	swift build --build-tests
+	MILONGA_CHECK_MEMORY=1 swift test --skip-build --filter MemoryTests
 
 .PHONY: bench-tango
 bench-tango:

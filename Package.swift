@@ -17,12 +17,13 @@ let package = Package(
   ],
   targets: [
     .systemLibrary(name: "CLua", pkgConfig: "lua5.4", providers: [.apt(["liblua5.4-dev"])]),
-    .target(name: "CShims", dependencies: ["CLua"]),
-    .target(name: "Lua", dependencies: ["CLua", "CShims"]),
+    .target(name: "CMemory"),
+    .target(name: "CShims", dependencies: ["CLua", "CMemory"]),
+    .target(name: "Lua", dependencies: ["CLua", "CMemory", "CShims"]),
     .target(
       name: "IO",
       dependencies: [
-        "CShims",
+        "CMemory", "CShims",
         .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "SystemPackage", package: "swift-system"),
       ]),
@@ -32,10 +33,11 @@ let package = Package(
         .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "HeapModule", package: "swift-collections"),
       ]),
-    .target(name: "RPC"),
-    .target(name: "LuaSocket", dependencies: ["CLua", "CShims", "IO", "Lua", "LuaFiles"]),
+    .target(name: "RPC", dependencies: ["CMemory"]),
+    .target(
+      name: "LuaSocket", dependencies: ["CLua", "CMemory", "CShims", "IO", "Lua", "LuaFiles"]),
     .target(name: "LuaFiles", exclude: ["lua"]),
-    .target(name: "Copas", dependencies: ["IO", "Lua", "LuaSocket", "Scheduler"]),
+    .target(name: "Copas", dependencies: ["CMemory", "IO", "Lua", "LuaSocket", "Scheduler"]),
     .target(
       name: "XPIO",
       dependencies: [
@@ -61,9 +63,10 @@ let package = Package(
         "Copas", "IO", "Lua", "LuaCodec", "LuaConnection", "LuaSocket", "RPC", "Scheduler",
         .product(name: "DequeModule", package: "swift-collections"),
       ]),
+    .target(name: "CModule", dependencies: ["CLua", "CShims"]),
     .target(
       name: "MilongaModule",
-      dependencies: ["Copas", "Lua", "LuaRPC", "LuaSocket", "LuaTango", "XPIO"]),
+      dependencies: ["CModule", "Copas", "Lua", "LuaRPC", "LuaSocket", "LuaTango", "XPIO"]),
     .executableTarget(
       name: "milonga", dependencies: ["CLua", "CShims", "Lua", "MilongaModule"]),
     .target(name: "TestSupport", path: "Tests/TestSupport", exclude: ["Lua"]),
@@ -88,7 +91,11 @@ let package = Package(
       name: "LuaRPCTests", dependencies: ["milonga", "TestSupport"], exclude: ["Scripts"]),
     .testTarget(
       name: "LuaTangoTests", dependencies: ["milonga", "TestSupport"], exclude: ["Scripts"]),
-    .testTarget(name: "LuaTests", dependencies: ["Lua", "TestSupport"]),
+    .testTarget(
+      name: "LuaTests", dependencies: ["Lua", "TestSupport"],
+      exclude: ["Adversarial", "Differential"]),
+    .testTarget(
+      name: "MemoryTests", dependencies: ["milonga", "TestSupport"], exclude: ["Scripts"]),
     .testTarget(name: "RPCTests", dependencies: ["RPC", "TestSupport"]),
     .testTarget(name: "SchedulerTests", dependencies: ["Scheduler", "TestSupport"]),
     .testTarget(name: "SourceTests"),

@@ -2,19 +2,62 @@
 #include "CShims.h"
 
 #include <lauxlib.h>
+#include <stdatomic.h>
 #include <string.h>
 
-// The closure's upvalue: a userdata that owns the Swift context.
+// The closure's upvalue: a userdata that owns the Swift context. The debug library gets at it: its
+// finaliser can be called at any time, and anything can be put in its place.
 typedef struct function_box {
+  const void *mark; // &box_mark
   milonga_invoke invoke;
   milonga_release release;
   void *context;  // NULL once released
-  milonga_vm *vm; // of the state, NULL when it is not ours
+  milonga_memory *memory; // of the state, NULL when its allocator is not ours
 } function_box;
+
+static const char box_mark = 0;
+
+// Boxes that were found to be such. They are told by their addresses, so that what a light userdata points
+// to is not touched.
+enum { KNOWN_BOXES = 512 };
+static _Atomic(function_box *) known_boxes[KNOWN_BOXES];
+
+// Boxes that were released; while that stays the same, the one that runs is there.
+static _Atomic(unsigned) released_boxes;
+
+static inline unsigned count_of_released(void) {
+  return atomic_load_explicit(&released_boxes, memory_order_relaxed);
+}
+
+static inline _Atomic(function_box *) *place_of(const function_box *box) {
+  return &known_boxes[((uintptr_t)box >> 4) % KNOWN_BOXES];
+}
+
+static int is_box(lua_State *L, int index, const function_box *box) {
+  return lua_type(L, index) == LUA_TUSERDATA && lua_rawlen(L, index) == sizeof(function_box) &&
+         box->mark == &box_mark;
+}
+
+// The box of the running function.
+static inline function_box *own_box(lua_State *L) {
+  function_box *box = lua_touserdata(L, lua_upvalueindex(1));
+  if (atomic_load_explicit(place_of(box), memory_order_relaxed) != box || box == NULL ||
+      box->mark != &box_mark) {
+    if (box == NULL || !is_box(L, lua_upvalueindex(1), box))
+      luaL_error(L, "a function's first upvalue was replaced");
+    atomic_store_explicit(place_of(box), box, memory_order_relaxed);
+  }
+  if (box->context == NULL) luaL_error(L, "function called after its Lua state began to close");
+  return box;
+}
 
 static int run(lua_State *L, milonga_resumption why);
 
-// lua_KContext carries what must survive a yield: the action that ended the last run and the state.
+// lua_KContext carries what must survive a yield: the action that ended the last run and the state. A yield
+// of an exhausted state has another action, for the error is raised when the coroutine goes on: whoever
+// waits for something must not be told by an error that comes before it.
+enum { YIELD_EXHAUSTED = 100 };
+
 static lua_KContext pack(int32_t action, int32_t state) {
   return (lua_KContext)(((uint64_t)(uint32_t)action << 32) | (uint32_t)state);
 }
@@ -22,33 +65,54 @@ static lua_KContext pack(int32_t action, int32_t state) {
 static int proceed(lua_State *L, int status, lua_KContext context) {
   milonga_resumption why;
   why.state = (int32_t)(uint32_t)((uint64_t)context & 0xffffffffu);
-  if ((int32_t)((uint64_t)context >> 32) == MILONGA_YIELD)
+  int32_t action = (int32_t)((uint64_t)context >> 32);
+  if (action == YIELD_EXHAUSTED) milonga_raise_memory_error(L);
+  if (action == MILONGA_YIELD)
     why.phase = MILONGA_RESUMED;
   else
     why.phase = status == LUA_OK || status == LUA_YIELD ? MILONGA_RETURNED : MILONGA_FAILED;
   return run(L, why);
 }
 
-// Swift may have allocated beyond the memory limit, which is not enforced under a Swift frame. An
-// allocation made now meets the limit: Lua collects, and raises its memory error if that is in vain.
-static void report_memory_limit(lua_State *L, milonga_vm *vm) {
-  if (vm->limit != 0 && vm->used > vm->limit && vm->swift_frames == 0 && lua_checkstack(L, 1)) {
-    lua_newuserdatauv(L, 0, 0);
-    lua_settop(L, -2);
+// The Swift function has left something in the state that is not what it should be: it fails, or what it
+// wants to call does, with Lua's memory error. Returns whether the Swift function is to run again.
+static int report_exhaustion(lua_State *L, milonga_outcome outcome, milonga_resumption *why) {
+  switch (outcome.action) {
+  case MILONGA_YIELD:
+    lua_yieldk(L, outcome.count, pack(YIELD_EXHAUSTED, outcome.state), proceed);
+    return 0;
+  case MILONGA_PCALL:
+  case MILONGA_TRACED_PCALL:
+    lua_settop(L, -outcome.count - 2);
+    lua_pushliteral(L, "not enough memory");
+    *why = (milonga_resumption){MILONGA_FAILED, outcome.state};
+    return 1;
+  default:
+    milonga_raise_memory_error(L);
+    return 0;
   }
 }
 
 static int run(lua_State *L, milonga_resumption why) {
-  function_box *box = lua_touserdata(L, lua_upvalueindex(1));
-  milonga_vm *vm = box->vm;
+  // The box itself may be gone after a call, if another value has taken its place.
+  function_box box = *own_box(L);
+  milonga_memory *memory = box.memory;
+  unsigned released = count_of_released();
   for (;;) {
-    if (box->context == NULL)
-      return luaL_error(L, "function called after its Lua state began to close");
-    if (vm) vm->swift_frames++;
-    milonga_outcome outcome = box->invoke(L, box->context, why);
-    if (vm) {
-      vm->swift_frames--;
-      report_memory_limit(L, vm);
+    lua_State *outer = NULL;
+    if (memory) {
+      memory->swift_frames++;
+      outer = memory->running;
+      memory->running = L;
+    }
+    milonga_outcome outcome = box.invoke(L, box.context, why);
+    if (memory) {
+      memory->running = outer;
+      memory->swift_frames--;
+      if (__builtin_expect(memory->exhausted | memory->reserve_spent, 0) &&
+          memory->swift_frames == 0 && milonga_take_exhaustion(L) &&
+          report_exhaustion(L, outcome, &why))
+        goto again;
     }
     switch (outcome.action) {
     case MILONGA_RETURN:
@@ -88,6 +152,11 @@ static int run(lua_State *L, milonga_resumption why) {
       return lua_error(L);
     }
     why.state = outcome.state;
+  again:
+    if (released != count_of_released()) {
+      box = *own_box(L);
+      released = count_of_released();
+    }
   }
 }
 
@@ -98,6 +167,10 @@ static int trampoline(lua_State *L) {
 
 static int release_box(lua_State *L) {
   function_box *box = lua_touserdata(L, 1);
+  if (box == NULL || !is_box(L, 1, box)) return 0;
+  function_box *known = box;
+  atomic_compare_exchange_strong(place_of(box), &known, NULL);
+  atomic_fetch_add_explicit(&released_boxes, 1, memory_order_relaxed);
   void *context = box->context;
   box->context = NULL;
   if (context != NULL) box->release(context);
@@ -108,17 +181,19 @@ void milonga_pushfunction(lua_State *L, void *context, milonga_invoke invoke,
                           milonga_release release, int upvalues) {
   static const char metatable_key = 0;
   function_box *box = lua_newuserdatauv(L, sizeof(function_box), 0);
+  box->mark = &box_mark;
   box->invoke = invoke;
   box->release = release;
   box->context = context;
-  box->vm = milonga_vm_of(L);
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable_key) != LUA_TTABLE) {
+  box->memory = milonga_memory_of(L);
+  milonga_pushkept(L, &metatable_key);
+  if (lua_type(L, -1) != LUA_TTABLE) {
     lua_pop(L, 1);
     lua_createtable(L, 0, 1);
     lua_pushcfunction(L, release_box);
     lua_setfield(L, -2, "__gc");
     lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &metatable_key);
+    milonga_keep(L, &metatable_key);
   }
   lua_setmetatable(L, -2);
   lua_insert(L, -1 - upvalues);

@@ -1,48 +1,61 @@
 // Protected calls from Swift. Inside them no Swift frame is between an error and its catcher, so the
 // memory limit is enforced again.
-#include "CShims.h"
+#include "spending.h"
 
 #include <lauxlib.h>
 #include <lualib.h>
+#include <string.h>
 
-static int hide_swift_frames(milonga_vm *vm) {
-  int frames = vm ? vm->swift_frames : 0;
-  if (vm) vm->swift_frames = 0;
+static int hide_swift_frames(milonga_memory *memory) {
+  int frames = memory ? memory->swift_frames : 0;
+  if (memory) memory->swift_frames = 0;
   return frames;
 }
 
-static void restore_swift_frames(milonga_vm *vm, int frames) {
-  if (vm) vm->swift_frames = frames;
+static void restore_swift_frames(milonga_memory *memory, int frames) {
+  if (memory) memory->swift_frames = frames;
+}
+
+// What was pushed for the call may not be what it should be: the call fails. Of several Swift frames it may be
+// another one, which has yet to be told.
+static int fail_exhausted(lua_State *L, milonga_memory *memory, int pushed) {
+  if (memory->swift_frames <= 1) milonga_take_exhaustion(L);
+  lua_settop(L, -pushed - 1);
+  lua_pushliteral(L, "not enough memory"); // Lua has the string already
+  return LUA_ERRMEM;
 }
 
 int milonga_pcall(lua_State *L, int arguments, int results, int handler) {
-  milonga_vm *vm = milonga_vm_of(L);
-  int frames = hide_swift_frames(vm);
+  milonga_memory *memory = milonga_memory_of(L);
+  if (memory && memory->exhausted) return fail_exhausted(L, memory, arguments + 1);
+  int frames = hide_swift_frames(memory);
   int status = lua_pcallk(L, arguments, results, handler, 0, NULL);
-  restore_swift_frames(vm, frames);
+  restore_swift_frames(memory, frames);
   return status;
 }
 
-int milonga_resume(lua_State *co, lua_State *from, milonga_vm *vm, int arguments, int *results) {
-  int frames = hide_swift_frames(vm);
+int milonga_resume(lua_State *co, lua_State *from, milonga_memory *memory, int arguments,
+                   int *results) {
+  int frames = hide_swift_frames(memory);
   int status = lua_resume(co, from, arguments, results);
-  restore_swift_frames(vm, frames);
+  restore_swift_frames(memory, frames);
   return status;
 }
 
 int milonga_load(lua_State *L, const char *bytes, size_t count, const char *name, const char *mode) {
-  milonga_vm *vm = milonga_vm_of(L);
-  int frames = hide_swift_frames(vm);
-  int status = luaL_loadbufferx(L, bytes, count, name, mode);
-  restore_swift_frames(vm, frames);
+  milonga_memory *memory = milonga_memory_of(L);
+  int frames = hide_swift_frames(memory);
+  int status = current_limits == NULL ? luaL_loadbufferx(L, bytes, count, name, mode)
+                                      : limits_load(L, bytes, count, name, mode, 0);
+  restore_swift_frames(memory, frames);
   return status;
 }
 
 int milonga_loadfile(lua_State *L, const char *path) {
-  milonga_vm *vm = milonga_vm_of(L);
-  int frames = hide_swift_frames(vm);
+  milonga_memory *memory = milonga_memory_of(L);
+  int frames = hide_swift_frames(memory);
   int status = luaL_loadfilex(L, path, NULL);
-  restore_swift_frames(vm, frames);
+  restore_swift_frames(memory, frames);
   return status;
 }
 
@@ -104,11 +117,18 @@ void milonga_generational(lua_State *L) {
   lua_gc(L, LUA_GCGEN, 0, 0);
 }
 
+int milonga_iscollecting(lua_State *L) {
+  lua_Debug frame;
+  return lua_getstack(L, 0, &frame) && lua_getinfo(L, "n", &frame) && frame.name != NULL &&
+         strcmp(frame.namewhat, "metamethod") == 0 && strcmp(frame.name, "__gc") == 0;
+}
+
 int milonga_closecoroutine(lua_State *co, lua_State *from) {
   (void)from; // Lua 5.4.6 wants it; 5.4.4 has only lua_resetthread
-  milonga_vm *vm = milonga_vm_of(co);
-  int frames = hide_swift_frames(vm);
+  if (milonga_is_stopped(co)) return lua_status(co);
+  milonga_memory *memory = milonga_memory_of(co);
+  int frames = hide_swift_frames(memory);
   int status = lua_resetthread(co);
-  restore_swift_frames(vm, frames);
+  restore_swift_frames(memory, frames);
   return status;
 }

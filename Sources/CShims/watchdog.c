@@ -13,26 +13,26 @@ static const char key = 0;
 
 static void hook(lua_State *L, lua_Debug *ar) {
   (void)ar;
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &key);
+  milonga_pushkept(L, &key);
   watchdog *dog = lua_touserdata(L, -1);
   lua_settop(L, -2);
   if (dog == NULL || dog->look == NULL) {
     lua_sethook(L, NULL, 0, 0);
     return;
   }
-  milonga_vm *vm = milonga_vm_of(L);
-  if (vm) vm->swift_frames++;
+  milonga_memory *memory = milonga_memory_of(L);
+  if (memory) memory->swift_frames++;
   dog->look(L, dog->context);
-  if (vm) vm->swift_frames--;
+  if (memory) memory->swift_frames--;
 }
 
 void milonga_set_watchdog(lua_State *L, milonga_look look, void *context) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &key);
+  milonga_pushkept(L, &key);
   watchdog *dog = lua_touserdata(L, -1);
   lua_settop(L, -2);
   if (dog == NULL) {
     dog = lua_newuserdatauv(L, sizeof(watchdog), 0);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
+    milonga_keep(L, &key);
   }
   dog->look = look;
   dog->context = context;

@@ -138,10 +138,19 @@ extension CopasLoop {
 
   @inline(__always)
   private func borrowWorker(for task: TaskID) {
-    let worker = events.workers.popLast() ?? makeWorker()
+    let worker = takeWorker()
     tasks[Int(task.index)].coroutine = worker.coroutine
     tasks[Int(task.index)].reference = worker.reference
     setTask(task, of: worker.coroutine)
+  }
+
+  /// One that rests, unless a script has closed it.
+  private func takeWorker() -> (coroutine: OpaquePointer, reference: Int32) {
+    while let worker = events.workers.popLast() {
+      if lua_status(worker.coroutine) == LUA_YIELD { return worker }
+      main.release(worker.reference)
+    }
+    return makeWorker()
   }
 
   @inline(__always)
@@ -171,6 +180,12 @@ extension CopasLoop {
   /// next, as long as they are such connections at rest.
   private func takeTurns(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
     var call = call
+    guard isInside(call) else {
+      // A script has resumed it. One that rests goes on resting.
+      if task(of: call.state) == nil { return .yield() }
+      try requireInside(call, "loop")
+      return .results(0)
+    }
     while true {
       let outcome = try run(handlerOf: current!, call)
       switch events.state {

@@ -1,3 +1,4 @@
+import CShims
 import Lua
 import Scheduler
 
@@ -60,6 +61,8 @@ extension CopasLoop {
 
   /// Gives up all that waits or is ready, and every server, without letting anybody clean up.
   private func cancelAll() {
+    // A coroutine that sleeps may have been collected, of which its task is only told later.
+    if asleepForEver > 0 { milonga_collect(main.state) }
     for (index, record) in tasks.enumerated() where record.kind != .none {
       guard let task = scheduler.task(at: Int32(index)), task != current else { continue }
       if record.kind == .server {

@@ -162,7 +162,7 @@ extension CopasLoop {
       call.pushValue(at: -1)
     case .lastIndex:
       guard let last = call.numberIfNumber(at: -1) else { return }
-      call.push(last.clampedToInt + 1)
+      call.push(last.clampedToInt &+ 1)
     }
     call.replace(at: 3)
   }
@@ -219,7 +219,7 @@ extension CopasLoop {
     let index = Int(lua_absindex(call.state, Int32(index)))
     call.pushRetained(foreignTimeoutsReference)
     call.pushValue(at: index)
-    lua_rawget(call.state, -2)
+    milonga_rawget(call.state, -2)
     defer { call.pop(2) }
     return foreignTimeouts.payload(call, at: -1)?.pointee ?? .init()
   }
@@ -236,7 +236,7 @@ extension CopasLoop {
     call.pushRetained(foreignTimeoutsReference)
     call.pushValue(at: index)
     foreignTimeouts.push(timeouts, onto: call)
-    lua_rawset(call.state, -3)
+    milonga_rawset(call.state, -3)
     call.pop()
   }
 }

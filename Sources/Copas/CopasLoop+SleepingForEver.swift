@@ -1,4 +1,5 @@
 import CLua
+import CShims
 import Lua
 import Scheduler
 
@@ -31,14 +32,14 @@ extension CopasLoop {
     if sentinelsReference == 0 { sentinelsReference = retainWeakTable(call) }
     call.pushRetained(sentinelsReference)
     lua_pushthread(call.state)
-    if lua_rawget(call.state, -2) != LUA_TNIL {
+    if milonga_rawget(call.state, -2) != LUA_TNIL {
       call.pop(2)
       return
     }
     call.pop()
     lua_pushthread(call.state)
     sentinels.push(CollectionSentinel(task: task), onto: call)
-    lua_rawset(call.state, -3)
+    milonga_rawset(call.state, -3)
     call.pop()
   }
 
@@ -47,6 +48,7 @@ extension CopasLoop {
     let task = sentinel.task
     guard scheduler.exists(task), tasks[Int(task.index)].reference == 0 else { return }
     let record = tasks[Int(task.index)]
+    forget(record.coroutine, of: task)
     scheduler.finish(task)
     tasks[Int(task.index)] = CopasTask()
     tell(record.removalObserver, endOf: task)

@@ -75,7 +75,7 @@ extension CopasLoop {
     defer { call.pop() }
     guard lua_rawequal(call.state, -1, 1) != 0 else { return }
     call.pushValue(at: 2)
-    lua_rawseti(call.state, milonga_registryindex(), lua_Integer(reference))
+    call.replaceRetained(reference)
   }
 
   /// Whether the coroutine whose turn it is wants to know what a socket waited for when it timed out.

@@ -38,13 +38,13 @@ extension CopasLoop {
       socket = own
       (pattern, prefix) = try sockets.receiveArguments(call)
       if case .count(0) = pattern, prefix > 0 {
-        return sockets.pushReceived(call, socket, pattern, prefix: prefix, failure: nil)
+        return try sockets.pushReceived(call, socket, pattern, prefix: prefix, failure: nil)
       }
       try requireInside(call, "receive")
     } else {
       if call.isOtherTransfer { return try transfer(call, .receive(enough)) }
       try requireInside(call, "receive")
-      socket = client.checkedBefore(call, at: 1)
+      socket = try client.check(call, at: 1)
       if let packed = SocketObject.Pattern(packed: call.step) {
         (pattern, prefix) = (packed, 0)
       } else {
@@ -83,7 +83,7 @@ extension CopasLoop {
         }
       }
     }
-    return sockets.pushReceived(call, socket, pattern, prefix: prefix, failure: failure)
+    return try sockets.pushReceived(call, socket, pattern, prefix: prefix, failure: failure)
   }
 
   /// `send(socket, data [, from [, to]])`.
@@ -99,6 +99,9 @@ extension CopasLoop {
     try requireInside(call, "send")
     if call.phase == .entered, let outcome = turnOver() { return outcome }
     var offset = call.count >= Slot.sendOffset ? try call.integer(at: Slot.sendOffset) : 0
+    guard 0...bytes.count ~= offset else {
+      throw call.failure("copas.send: what was sent is \(offset) of \(bytes.count) bytes")
+    }
     let failure: SocketFailure?
     switch socket.pointee.send(bytes, from: &offset) {
     case .done: failure = nil

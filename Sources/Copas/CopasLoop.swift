@@ -24,6 +24,7 @@ public final class CopasLoop {
   public let main: LuaCall
   /// Where its limits are; nil when the state is another program's.
   private let vm: UnsafeMutablePointer<milonga_vm>?
+  private let memory: UnsafeMutablePointer<milonga_memory>?
   /// The module's table in the registry: it holds settings (`autoclose`) and state (`running`).
   var moduleReference: Int32 = 0
   /// The function `copas.connect`, in the registry.
@@ -121,11 +122,10 @@ public final class CopasLoop {
     foreignTimeouts = LuaClass(call, name: "copas timeouts")
     readiness = try ReadinessQueue(kind)
     lookups = Errands(waker: readiness.waker)
-    // The registry's main thread: `call` may be a coroutine that will be gone.
-    lua_rawgeti(call.state, milonga_registryindex(), lua_Integer(LUA_RIDX_MAINTHREAD))
-    main = LuaCall(lua_tothread(call.state, -1))
+    // `call` may be a coroutine that will be gone.
+    main = LuaCall(milonga_mainthread(call.state))
     vm = milonga_vm_of(main.state)
-    call.pop()
+    memory = milonga_memory_of(main.state)
     sentinels = LuaClass(
       call, name: "copas sentinel", finalize: { [unowned self] in collected($0) })
     sockets.willClose = { [unowned self] descriptor in forget(descriptor) }
@@ -209,8 +209,9 @@ public final class CopasLoop {
     if scheduler.readyCount > 0 {
       idleCollection.isDue = true
       scheduler.runTurns(run)
+      idleCollection.turnsEnded(memory, pool) { milonga_collect(main.state) }
     } else if !handled {
-      idleCollection.run { milonga_collect(main.state) }
+      idleCollection.run(memory) { milonga_collect(main.state) }
     }
     return handled
   }
@@ -297,7 +298,7 @@ public final class CopasLoop {
     currentReason = reason
     if let monitor { monitor.turnBegins(self, task, reason) }
     var results: Int32 = 0
-    let status = milonga_resume(coroutine, main.state, vm, arguments, &results)
+    let status = milonga_resume(coroutine, main.state, memory, arguments, &results)
     if let monitor { monitor.turnEnded(self, task, status: status) }
     let last = current!
     let lastIndex = Int(last.index)
@@ -348,6 +349,11 @@ public final class CopasLoop {
     } else {
       milonga_extraspace(coroutine).pointee = task.map { ~$0.bits } ?? 0
     }
+  }
+
+  /// The coroutine is gone, and another one may have its address.
+  func forget(_ coroutine: OpaquePointer?, of task: TaskID) {
+    if let coroutine, tasksByCoroutine[coroutine] == task { tasksByCoroutine[coroutine] = nil }
   }
 
   // MARK: Observed coroutines

@@ -85,7 +85,7 @@ extension CopasLoop {
     pushNamesTable(call)
     call.pushValue(at: index)
     call.push(name)
-    lua_rawset(call.state, -3)
+    milonga_rawset(call.state, -3)
     call.pop()
   }
 
@@ -94,7 +94,7 @@ extension CopasLoop {
     let index = Int(lua_absindex(call.state, Int32(index)))
     pushNamesTable(call)
     call.pushValue(at: index)
-    lua_rawget(call.state, -2)
+    milonga_rawget(call.state, -2)
     defer { call.pop(2) }
     return call.stringIfString(at: -1)
   }

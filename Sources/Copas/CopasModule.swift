@@ -53,7 +53,7 @@ public enum CopasModule {
       if call.phase == .entered { call.remove(at: 1) }
       return try loop.runLoop(call)
     }
-    lua_setmetatable(call.state, -2)
+    milonga_setmetatable(call.state, -2)
   }
 }
 

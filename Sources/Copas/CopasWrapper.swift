@@ -25,6 +25,10 @@ final class CopasWrapper {
     call.setField("__index", of: -2)
     call.setFunction("__tostring") { (call) throws(LuaFailure) in
       call.pushField("socket", of: 1)
+      guard call.type(at: -1) != .nil else {
+        call.pop()
+        throw call.typeFailure(argument: 1, expected: "copas socket")
+      }
       guard milonga_tostring(call.state, -1) == LUA_OK else { throw .raised }
       call.push(" (copas wrapped)")
       call.concatenate(2)
@@ -67,7 +71,7 @@ final class CopasWrapper {
     call.insert(at: -2)
     call.setField("socket", of: -2)
     call.pushRetained(reference)
-    lua_setmetatable(call.state, -2)
+    milonga_setmetatable(call.state, -2)
   }
 }
 

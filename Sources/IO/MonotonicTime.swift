@@ -31,6 +31,11 @@ public enum MonotonicTime {
     let (whole, rest) = (deadline - now).quotientAndRemainder(dividingBy: 1_000_000)
     return Int32(clamping: rest > 0 ? whole + 1 : whole)
   }
+
+  /// Seconds from now until `deadline`, negative once it has passed.
+  public static func seconds(until deadline: Int64) -> Double {
+    (Double(deadline) - Double(now())) / 1e9
+  }
 }
 
 /// The time of day.

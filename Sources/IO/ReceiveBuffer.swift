@@ -1,3 +1,4 @@
+import CMemory
 import Glibc
 
 /// Blocks of memory for receive buffers, shared by the connections of one loop. A connection holds a
@@ -13,6 +14,8 @@ public final class BufferPool {
   private var freeCount = 0
   /// Blocks handed out and not yet back.
   public private(set) var blocksInUse = 0
+  /// Bytes of larger memory that buffers have freed, until the dispatcher sets it to 0.
+  public var bytesFreed = 0
 
   public init() {}
 
@@ -20,16 +23,18 @@ public final class BufferPool {
     while let block = takeFree() { Glibc.free(block) }
   }
 
-  /// Lends a block for the time of the call.
-  public func withBlock<Result>(_ body: (UnsafeMutableRawBufferPointer) -> Result) -> Result {
-    let block = take()
+  /// Lends a block for the time of the call; nil, without a call, when there is no memory for one.
+  public func withBlock<Result>(_ body: (UnsafeMutableRawBufferPointer) -> Result) -> Result? {
+    guard let block = take() else { return nil }
     defer { give(block) }
     return body(UnsafeMutableRawBufferPointer(start: block, count: Self.blockSize))
   }
 
-  func take() -> UnsafeMutableRawPointer {
+  /// A block; nil when there is no memory for one.
+  func take() -> UnsafeMutableRawPointer? {
+    guard let block = takeFree() ?? milonga_allocate(Self.blockSize) else { return nil }
     blocksInUse += 1
-    return takeFree() ?? malloc(Self.blockSize)!
+    return block
   }
 
   func give(_ block: UnsafeMutableRawPointer) {
@@ -108,20 +113,22 @@ public struct ReceiveBuffer {
     self = ReceiveBuffer()
   }
 
-  /// Room for at least one more read behind the unread bytes.
+  /// Room for at least one more read behind the unread bytes; nil, with the bytes as they were, when
+  /// there is no memory for it.
   ///
   /// - Parameter wanted: unread bytes that will have to be together in the end. Memory grows as they
   ///   arrive: beyond a block it is at most eightfold what is there, however large the number is.
-  public mutating func room(wanted: Int, pool: BufferPool) -> UnsafeMutableRawBufferPointer {
+  public mutating func room(wanted: Int, pool: BufferPool) -> UnsafeMutableRawBufferPointer? {
     guard base != nil else {
       base = pool.take()
+      guard base != nil else { return nil }
       capacity = BufferPool.blockSize
       return UnsafeMutableRawBufferPointer(start: base, count: capacity)
     }
     let unread = last - first
     if capacity > BufferPool.blockSize, unread < capacity / 8 {
-      // What needed so much is gone.
-      resize(to: max(BufferPool.blockSize, unread * 4), pool: pool)
+      // What needed so much is gone. If there is no memory to move it, it may stay.
+      _ = resize(to: max(BufferPool.blockSize, unread * 4), pool: pool)
     }
     if first > 0, capacity - last < min(wanted - unread, BufferPool.blockSize) || last == capacity {
       memmove(base!, base! + first, unread)
@@ -129,7 +136,8 @@ public struct ReceiveBuffer {
       last = unread
     }
     if last == capacity || (unread * 2 >= capacity && wanted > capacity) {
-      resize(to: max(capacity * 2, min(wanted, capacity * 4)), pool: pool)
+      let larger = max(capacity * 2, min(wanted, capacity * 4))
+      guard resize(to: larger, pool: pool) || last < capacity else { return nil }
     }
     return UnsafeMutableRawBufferPointer(start: base! + last, count: capacity - last)
   }
@@ -141,26 +149,33 @@ public struct ReceiveBuffer {
     last += count
   }
 
-  /// Moves the unread bytes to the start of memory of this size.
-  private mutating func resize(to size: Int, pool: BufferPool) {
+  /// Moves the unread bytes to the start of memory of this size; false, with all as it was, when there
+  /// is none.
+  private mutating func resize(to size: Int, pool: BufferPool) -> Bool {
     let unread = last - first
     let isPooled = size == BufferPool.blockSize
     if isPooled || capacity == BufferPool.blockSize {
-      let moved = isPooled ? pool.take() : malloc(size)!
+      guard let moved = isPooled ? pool.take() : milonga_allocate(size) else { return false }
       memcpy(moved, base! + first, unread)
       Self.free(base!, capacity, pool)
       base = moved
     } else {
       if first > 0 { memmove(base!, base! + first, unread) }
-      base = realloc(base, size)!
+      first = 0
+      last = unread
+      guard let moved = milonga_reallocate(base, size) else { return false }
+      base = moved
     }
     first = 0
     last = unread
     capacity = size
+    return true
   }
 
   private static func free(_ base: UnsafeMutableRawPointer, _ capacity: Int, _ pool: BufferPool) {
-    if capacity == BufferPool.blockSize { pool.give(base) } else { Glibc.free(base) }
+    if capacity == BufferPool.blockSize { return pool.give(base) }
+    Glibc.free(base)
+    pool.bytesFreed += capacity
   }
 }
 

@@ -7,22 +7,37 @@ public typealias LuaBody = (LuaCall) throws(LuaFailure) -> LuaOutcome
 /// What the trampoline's closure owns: the Swift function.
 final class FunctionBox {
   let body: LuaBody
+  /// How many times the function is running; with ``released``, when Lua has let go of it meanwhile.
+  private var runs = 0
+  private static let released = Int.min
 
   init(_ body: @escaping LuaBody) { self.body = body }
 
   static let invoke: milonga_invoke = { state, context, resumption in
     let call = LuaCall(state!, resumption)
-    return Unmanaged<FunctionBox>.fromOpaque(context!)._withUnsafeGuaranteedRef { box in
+    let unmanaged = Unmanaged<FunctionBox>.fromOpaque(context!)
+    return unmanaged._withUnsafeGuaranteedRef { box in
+      box.runs &+= 1
+      let outcome: milonga_outcome
       do throws(LuaFailure) {
-        return try box.body(call).raw
+        outcome = try box.body(call).raw
       } catch {
-        return error.outcome
+        outcome = error.outcome
       }
+      box.runs &-= 1
+      if box.runs == released { unmanaged.release() }
+      return outcome
     }
   }
 
+  /// A script may call the finaliser by itself, from within the function.
   static let release: milonga_release = { context in
-    Unmanaged<FunctionBox>.fromOpaque(context!).release()
+    let unmanaged = Unmanaged<FunctionBox>.fromOpaque(context!)
+    let runs = unmanaged._withUnsafeGuaranteedRef { box in
+      box.runs |= released
+      return box.runs
+    }
+    if runs == released { unmanaged.release() }
   }
 }
 

@@ -96,10 +96,12 @@ public struct LuaCall {
   @inlinable
   public func push(_ value: Double) { lua_pushnumber(state, value) }
 
-  /// Pushes a Lua string of these bytes.
+  /// Pushes a Lua string of these bytes; an empty one when there is no memory for them, see
+  /// ``isExhausted``.
   @inlinable
   public func push(_ bytes: UnsafeRawBufferPointer) {
-    _ = lua_pushlstring(state, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count)
+    milonga_pushlstring(
+      state, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count)
   }
 
   @inlinable
@@ -153,9 +155,11 @@ public struct LuaCall {
     return isInteger != 0 ? Int(integer) : nil
   }
 
-  /// The text of a string or number, nil for others. Bytes that are not UTF-8 are repaired.
+  /// The text of a string or number, nil for others, and when there is no memory for it (the state is
+  /// exhausted then). Bytes that are not UTF-8 are repaired.
   public func stringIfString(at index: Int) -> String? {
-    bytesIfString(at: index).map { String(decoding: $0, as: UTF8.self) }
+    guard let bytes = bytesIfString(at: index), hasSystemRoom(for: bytes.count) else { return nil }
+    return String(decoding: bytes, as: UTF8.self)
   }
 
   /// The identity of a table, function, thread or userdata.
@@ -213,7 +217,9 @@ public struct LuaCall {
   }
 
   public func string(at index: Int) throws(LuaFailure) -> String {
-    String(decoding: try bytes(at: index), as: UTF8.self)
+    let bytes = try bytes(at: index)
+    guard hasSystemRoom(for: bytes.count) else { throw memoryFailure() }
+    return String(decoding: bytes, as: UTF8.self)
   }
 
   /// The text, or `fallback` for nil and none.

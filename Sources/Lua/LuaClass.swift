@@ -1,18 +1,20 @@
 import CLua
 import CShims
+import Synchronization
 
 /// A userdata type: Swift values of type `Payload` that live inside Lua's own memory.
 ///
 /// The payload is deinitialised when Lua collects the userdata or its state closes. A class belongs to
 /// one Lua state.
 ///
-/// A block of memory begins with the address of its class's metatable, and the payload follows. So an
-/// argument is checked by its size and one comparison; to ask Lua for the metatable takes five times as
-/// long.
+/// A block of memory begins with its class's mark, and the payload follows. So an argument is checked
+/// by its size and one comparison; to ask Lua for the metatable takes five times as long, and scripts can
+/// exchange that.
 public final class LuaClass<Payload> {
   /// The `__name` of the metatable, used in error messages.
   public let name: String
-  @usableFromInline let metatable: UnsafeRawPointer
+  /// A number that no other class in the process has.
+  @usableFromInline let mark = ClassMark.next()
   private let reference: Int32
 
   /// Makes the class and its metatable, without methods and without a finaliser: to be followed by
@@ -22,7 +24,6 @@ public final class LuaClass<Payload> {
       MemoryLayout<Payload>.alignment <= 16, "Lua aligns userdata to 16 bytes; \(name) wants more")
     self.name = name
     call.pushTable()
-    metatable = call.identity(at: -1)!
     call.push(name)
     call.setField("__name", of: -2)
     reference = call.retainTop()
@@ -46,24 +47,29 @@ public final class LuaClass<Payload> {
   /// - Parameters:
   ///   - close: runs when a to-be-closed variable (`local x <close>`) that holds an object goes out of
   ///     scope. Without it the objects cannot be held by such variables.
+  ///   - finalizesByHand: `finalize` also runs, as often as one likes, when a script calls the metamethod
+  ///     `__gc`; the payload stays what it is. Otherwise such a call does nothing.
   ///   - finalize: runs before a payload is deinitialised.
   public func complete(
     _ call: LuaCall,
     methods: (LuaCall) -> Void = { _ in },
     metamethods: (LuaCall) -> Void = { _ in },
     close: ((inout Payload) -> Void)? = nil,
+    finalizesByHand: Bool = false,
     finalize: @escaping (inout Payload) -> Void = { _ in }
   ) {
     pushMetatable(onto: call)
     call.pushTable()
     methods(call)
     call.setField("__index", of: -2)
-    call.setFunction("__gc") { [metatable] call in
-      guard let payload = Self.payload(call, at: 1, metatable: metatable) else {
+    call.setFunction("__gc") { [mark] call in
+      guard let payload = Self.payload(call, at: 1, mark: mark) else { return .results(0) }
+      guard milonga_iscollecting(call.state) != 0 else {
+        if finalizesByHand { finalize(&payload.pointee) }
         return .results(0)
       }
       // From now on the userdata is of no class: nothing can reach the dead payload.
-      Self.mark(payload, nil)
+      Self.mark(payload, 0)
       call.pushNil()
       lua_setmetatable(call.state, 1)
       finalize(&payload.pointee)
@@ -71,8 +77,8 @@ public final class LuaClass<Payload> {
       return .results(0)
     }
     if let close {
-      call.setFunction("__close") { [metatable] call in
-        if let payload = Self.payload(call, at: 1, metatable: metatable) {
+      call.setFunction("__close") { [mark] call in
+        if let payload = Self.payload(call, at: 1, mark: mark) {
           close(&payload.pointee)
         }
         return .results(0)
@@ -93,18 +99,19 @@ public final class LuaClass<Payload> {
     let block = milonga_newuserdata(call.state, Self.blockSize, Int32(userValues))!
     let pointer = (block + Self.headerSize).bindMemory(to: Payload.self, capacity: 1)
     pointer.initialize(to: payload)
-    Self.mark(pointer, metatable)
+    Self.mark(pointer, mark)
     pushMetatable(onto: call)
-    lua_setmetatable(call.state, -2)
+    milonga_setmetatable(call.state, -2)
     return pointer
   }
 
   /// Makes the userdata at `index`, whose payload is of the same type, one of this class.
   public func adopt(_ call: LuaCall, at index: Int) {
     let index = lua_absindex(call.state, Int32(index))
-    Self.mark(checkedBefore(call, at: Int(index)), metatable)
+    guard let payload = Self.marked(call, at: Int(index))?.payload else { return }
+    Self.mark(payload, mark)
     pushMetatable(onto: call)
-    lua_setmetatable(call.state, index)
+    milonga_setmetatable(call.state, index)
   }
 
   @usableFromInline
@@ -113,7 +120,7 @@ public final class LuaClass<Payload> {
   /// The payload of the userdata at `index`, nil when it is not of this class.
   @inlinable
   public func payload(_ call: LuaCall, at index: Int) -> UnsafeMutablePointer<Payload>? {
-    Self.payload(call, at: index, metatable: metatable)
+    Self.payload(call, at: index, mark: mark)
   }
 
   /// The payload of the userdata at `index`; an argument error when it is not of this class.
@@ -129,9 +136,9 @@ public final class LuaClass<Payload> {
 
   @inlinable
   static func payload(
-    _ call: LuaCall, at index: Int, metatable: UnsafeRawPointer
+    _ call: LuaCall, at index: Int, mark: UInt
   ) -> UnsafeMutablePointer<Payload>? {
-    guard let (mark, payload) = marked(call, at: index), mark == metatable else { return nil }
+    guard let (found, payload) = marked(call, at: index), found == mark else { return nil }
     return payload
   }
 
@@ -141,13 +148,13 @@ public final class LuaClass<Payload> {
   @inline(__always)
   static func marked(
     _ call: LuaCall, at index: Int
-  ) -> (mark: UnsafeRawPointer?, payload: UnsafeMutablePointer<Payload>)? {
+  ) -> (mark: UInt, payload: UnsafeMutablePointer<Payload>)? {
     // Light userdata have no length, and what else has one is no userdata.
     guard lua_rawlen(call.state, Int32(index)) == blockSize,
       let block = lua_touserdata(call.state, Int32(index))
     else { return nil }
     return (
-      block.load(as: UnsafeRawPointer?.self),
+      block.load(as: UInt.self),
       (block + headerSize).assumingMemoryBound(to: Payload.self)
     )
   }
@@ -158,19 +165,17 @@ public final class LuaClass<Payload> {
 
   /// Says of which class the userdata with this payload is.
   @usableFromInline
-  static func mark(_ payload: UnsafeMutablePointer<Payload>, _ metatable: UnsafeRawPointer?) {
-    (UnsafeMutableRawPointer(payload) - headerSize).storeBytes(
-      of: metatable, as: UnsafeRawPointer?.self)
+  static func mark(_ payload: UnsafeMutablePointer<Payload>, _ mark: UInt) {
+    (UnsafeMutableRawPointer(payload) - headerSize).storeBytes(of: mark, as: UInt.self)
   }
+}
 
-  /// The payload of the userdata at `index`, which an earlier run of the same Lua function found to be
-  /// of this class. A payload that was finalised meanwhile is there, but deinitialised: only for
-  /// types without one.
-  @inlinable
-  public func checkedBefore(
-    _ call: LuaCall, at index: Int
-  ) -> UnsafeMutablePointer<Payload> {
-    (lua_touserdata(call.state, Int32(index))! + Self.headerSize)
-      .assumingMemoryBound(to: Payload.self)
-  }
+/// Where classes get their marks from.
+@usableFromInline
+enum ClassMark {
+  /// What is in a block of another kind is hardly a large odd number.
+  private static let last = Atomic<UInt>(0x4d69_6c6f_6e67_6101)
+
+  @usableFromInline
+  static func next() -> UInt { last.wrappingAdd(2, ordering: .relaxed).newValue }
 }

@@ -2,27 +2,27 @@
 public struct LuaClassGroup<Payload> {
   /// What error messages call it.
   public let name: String
-  private let metatables: [UnsafeRawPointer]
+  private let marks: [UInt]
 
   public init(name: String, _ classes: [LuaClass<Payload>]) {
     self.name = name
-    metatables = classes.map(\.metatable)
+    marks = classes.map(\.mark)
   }
 
   /// The classes of both groups.
   public func union(_ other: LuaClassGroup, name: String) -> LuaClassGroup {
-    LuaClassGroup(name: name, metatables: metatables + other.metatables)
+    LuaClassGroup(name: name, marks: marks + other.marks)
   }
 
-  private init(name: String, metatables: [UnsafeRawPointer]) {
+  private init(name: String, marks: [UInt]) {
     self.name = name
-    self.metatables = metatables
+    self.marks = marks
   }
 
   /// The payload of the userdata at `index`, nil when it is of none of the classes.
   public func payload(_ call: LuaCall, at index: Int) -> UnsafeMutablePointer<Payload>? {
     guard let (mark, payload) = LuaClass<Payload>.marked(call, at: index) else { return nil }
-    for metatable in metatables where metatable == mark { return payload }
+    for known in marks where known == mark { return payload }
     return nil
   }
 }

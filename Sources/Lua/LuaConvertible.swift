@@ -1,4 +1,5 @@
 import CLua
+import CShims
 
 /// A Swift type whose values can go to Lua and come back.
 public protocol LuaConvertible {
@@ -88,10 +89,11 @@ extension Array: LuaConvertible where Element: LuaConvertible {
     guard call.type(at: index) == .table, call.reserve(3) else { return nil }
     let table = lua_absindex(call.state, Int32(index))
     let count = Int(lua_rawlen(call.state, table))
+    guard call.hasSystemRoom(for: count * MemoryLayout<Element>.stride) else { return nil }
     var elements: [Element] = []
     elements.reserveCapacity(count)
     for position in 0..<count {
-      lua_rawgeti(call.state, table, lua_Integer(position + 1))
+      milonga_rawgeti(call.state, table, lua_Integer(position + 1))
       defer { call.pop() }
       guard let element = Element(call, at: -1) else { return nil }
       elements.append(element)
@@ -103,8 +105,10 @@ extension Array: LuaConvertible where Element: LuaConvertible {
     call.pushTable(elements: count)
     guard call.reserve(3) else { return }
     for (position, element) in enumerated() {
+      // With memory for the table there may be none for what is in it.
+      if call.isExhausted { return }
       element.push(onto: call)
-      lua_rawseti(call.state, -2, lua_Integer(position + 1))
+      milonga_rawseti(call.state, -2, lua_Integer(position + 1))
     }
   }
 }
@@ -119,7 +123,7 @@ extension Dictionary: LuaConvertible where Key: LuaConvertible, Value: LuaConver
     let table = lua_absindex(call.state, Int32(index))
     var entries: [Key: Value] = [:]
     call.pushNil()
-    while lua_next(call.state, table) != 0 {
+    while milonga_next(call.state, table) != 0 {
       // A copy of the key: reading a number as text would change it under lua_next.
       call.pushValue(at: -2)
       guard let key = Key(call, at: -1), let value = Value(call, at: -2) else {
@@ -137,13 +141,14 @@ extension Dictionary: LuaConvertible where Key: LuaConvertible, Value: LuaConver
     call.pushTable(fields: count)
     guard call.reserve(4) else { return }
     for (key, value) in self {
+      if call.isExhausted { return }
       key.push(onto: call)
       if call.isNoneOrNil(at: -1) || call.numberIfNumber(at: -1)?.isNaN == true {
         call.pop()
         continue
       }
       value.push(onto: call)
-      lua_rawset(call.state, -3)
+      milonga_rawset(call.state, -3)
     }
   }
 }

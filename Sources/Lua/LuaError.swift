@@ -9,6 +9,10 @@ public struct LuaError: Error, Sendable, Equatable, CustomStringConvertible {
     /// The memory limit of the state was reached. The state can still be used; raise the limit, or
     /// drop references and try again.
     case memory
+    /// The instruction limit or the time limit of the state was reached; the message says which.
+    case limit
+    /// ``LuaState/interrupt()`` was called.
+    case interrupted
     /// A message handler failed in turn.
     case handler
     /// A value did not have the type that the Swift program asked for.

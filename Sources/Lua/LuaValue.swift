@@ -32,7 +32,10 @@ extension LuaValue: LuaConvertible {
       } else {
         self = .number(lua_tonumberx(call.state, Int32(index), nil))
       }
-    case .string: self = .bytes(Array(call.bytesIfString(at: index)!))
+    case .string:
+      let bytes = call.bytesIfString(at: index)!
+      guard call.hasSystemRoom(for: bytes.count) else { return nil }
+      self = .bytes(Array(bytes))
     case .table:
       guard let table = LuaTable(call, at: index) else { return nil }
       self = .table(table)

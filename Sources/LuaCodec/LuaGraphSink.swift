@@ -13,6 +13,10 @@ public struct LuaGraphSink: GraphSink {
     public var acceptsText: Bool
     /// Bytecode is loaded, which can do anything to the process.
     public var acceptsBytecode: Bool
+    /// Instructions that compiling a function may take, where a byte counts as one; negative for any number.
+    public var instructions: Int64 = -1
+    /// Nanoseconds that it may take; negative for any number.
+    public var nanoseconds: Int64 = -1
 
     public init(acceptsText: Bool = true, acceptsBytecode: Bool = false) {
       self.acceptsText = acceptsText
@@ -32,6 +36,8 @@ public struct LuaGraphSink: GraphSink {
   @usableFromInline var base: Int32 = 0
   /// Why a function was refused; nil when none was.
   public private(set) var refusal: String?
+  /// Whether there was a function among the values.
+  public private(set) var hasFunctions = false
 
   /// Values go on top of the call's stack.
   @inlinable
@@ -83,7 +89,7 @@ public struct LuaGraphSink: GraphSink {
   public mutating func keep(as number: Int) {
     if numbered == 0 { makeNumbered() }
     lua_pushvalue(state, -1)
-    lua_rawseti(state, numbered, lua_Integer(number))
+    stack.store(in: numbered, at: lua_Integer(number))
   }
 
   /// To fetch a string that came before takes less time than to have Lua find it by its bytes.
@@ -94,7 +100,7 @@ public struct LuaGraphSink: GraphSink {
       milonga_pop(state, 1)
       stack.string(bytes)
       lua_pushvalue(state, -1)
-      lua_rawseti(state, numbered, lua_Integer(-number))
+      stack.store(in: numbered, at: lua_Integer(-number))
     }
   }
 
@@ -116,6 +122,7 @@ public struct LuaGraphSink: GraphSink {
   }
 
   public mutating func function(_ bytes: UnsafeRawBufferPointer) {
+    hasFunctions = true
     lua_checkstack(state, 8)
     if let reason = load(bytes) {
       if refusal == nil { refusal = reason }
@@ -145,9 +152,10 @@ public struct LuaGraphSink: GraphSink {
     // The text is its own name: so the function can be sent on.
     let name: [UInt8] = isBytecode ? Array("=function\0".utf8) : Array(bytes) + [0]
     let status = name.withUnsafeBytes {
-      milonga_load(
+      milonga_limited_load(
         state, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count,
-        $0.baseAddress!.assumingMemoryBound(to: CChar.self), isBytecode ? "b" : "t")
+        $0.baseAddress!.assumingMemoryBound(to: CChar.self), isBytecode ? "b" : "t",
+        policy.instructions, policy.nanoseconds, 0)
     }
     guard status != LUA_OK else { return nil }
     defer { milonga_pop(state, 1) }

@@ -14,6 +14,9 @@ public struct GraphFailure: Error, Sendable {
     self.place = place
     self.reason = reason
   }
+
+  /// Whether memory was lacking, and the value may be fine.
+  public var isMemory: Bool { reason == LuatobinRefusal.memory.description }
 }
 
 /// Sends values of the Lua stack to a luatobin writer, shared tables, cycles and functions included.

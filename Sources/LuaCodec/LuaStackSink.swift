@@ -14,6 +14,15 @@ public struct LuaStackSink: MessageSink {
   @usableFromInline static var roomAtStart: Int { 8 }
   /// Elements of the message so far, those that are nil included.
   @usableFromInline var count = 0
+  /// Bytes that may still be pushed before the state is asked whether it has memory for them.
+  @usableFromInline var budget = Self.bytesBetweenChecks
+  /// Bytes of the tables' parts so far: the next one to grow becomes at most twice as large.
+  @usableFromInline var parts = 0
+  /// Memory is lacking, and nothing is kept any more: the state is exhausted.
+  @usableFromInline var isFull = false
+
+  /// The reserve is larger than what is pushed between two checks.
+  @usableFromInline static var bytesBetweenChecks: Int { 256 << 10 }
 
   /// Values go on top of the call's stack.
   @inlinable
@@ -30,22 +39,52 @@ public struct LuaStackSink: MessageSink {
 
   @inlinable
   public mutating func string(_ bytes: UnsafeRawBufferPointer) {
-    _ = lua_pushlstring(
-      state, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count)
+    spend(48 + bytes.count)
+    let count = isFull ? 0 : bytes.count
+    milonga_pushlstring(state, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), count)
+  }
+
+  @inlinable
+  @inline(__always)
+  mutating func spend(_ bytes: Int) {
+    budget &-= bytes
+    if budget < 0 { check() }
+  }
+
+  @usableFromInline
+  @inline(never)
+  mutating func check() {
+    if milonga_has_room(state, max(2 * parts, Self.bytesBetweenChecks / 8)) == 0 { isFull = true }
+    budget = Self.bytesBetweenChecks
   }
 
   @inlinable
   public mutating func beginTable(elements: Int, entries: Int) {
     lua_checkstack(state, 8)
-    lua_createtable(
-      state, Int32(truncatingIfNeeded: elements), Int32(truncatingIfNeeded: entries))
+    spend(64)
+    milonga_createtable(
+      state, isFull ? 0 : Int32(truncatingIfNeeded: elements),
+      isFull ? 0 : Int32(truncatingIfNeeded: entries))
   }
 
   @inlinable
-  public mutating func endElement(_ index: Int) { lua_rawseti(state, -2, lua_Integer(index)) }
+  public mutating func endElement(_ index: Int) { store(in: -2, at: lua_Integer(index)) }
+
+  /// Pops a value into a table, in which it is one more part.
+  @inlinable
+  mutating func store(in table: Int32, at index: lua_Integer) {
+    parts &+= 16
+    spend(32)
+    if isFull { milonga_pop(state, 1) } else { lua_rawseti(state, table, index) }
+  }
 
   /// Readers refuse nil and NaN as keys, which Lua would answer with an error.
-  @inlinable public mutating func endEntry() { lua_rawset(state, -3) }
+  @inlinable
+  public mutating func endEntry() {
+    parts &+= 40
+    spend(80)
+    if isFull { milonga_pop(state, 2) } else { lua_rawset(state, -3) }
+  }
 
   @inlinable public mutating func endTable() {}
 

@@ -12,6 +12,8 @@ public enum SerializationFailure: Error, Sendable, Equatable, CustomStringConver
   case size(limit: Int)
   /// Something that the format has no place for; see ``MessageEncoder/refusal``.
   case refused(StaticString)
+  /// There is no memory for the bytes.
+  case memory
 
   public static func == (a: Self, b: Self) -> Bool { a.description == b.description }
 
@@ -25,6 +27,7 @@ public enum SerializationFailure: Error, Sendable, Equatable, CustomStringConver
     case .depth(let limit): "tables nested more than \(limit) deep cannot be serialized"
     case .size(let limit): "the message would be larger than the limit of \(limit) bytes"
     case .refused(let what): "\(what) cannot be serialized"
+    case .memory: "not enough memory"
     }
   }
 }

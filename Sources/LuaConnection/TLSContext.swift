@@ -71,10 +71,10 @@ public final class TLSContext {
     call.push(mode)
     call.setField("mode", of: copy)
     call.pushNil()
-    while lua_next(call.state, Int32(parameters)) != 0 {
+    while milonga_next(call.state, Int32(parameters)) != 0 {
       call.pushValue(at: -2)
       call.insert(at: -2)
-      lua_rawset(call.state, Int32(copy))
+      milonga_rawset(call.state, Int32(copy))
     }
     let requiresCertificate =
       lists(call, copy, "verify", "peer") && lists(call, copy, "verify", "fail_if_no_peer_cert")
@@ -97,7 +97,7 @@ public final class TLSContext {
     if call.type(at: -1) == .string { return call.stringIfString(at: -1) == word }
     guard call.type(at: -1) == .table else { return false }
     call.pushNil()
-    while lua_next(call.state, Int32(top + 1)) != 0 {
+    while milonga_next(call.state, Int32(top + 1)) != 0 {
       if call.type(at: -1) == .string, call.stringIfString(at: -1) == word { return true }
       call.pop()
     }

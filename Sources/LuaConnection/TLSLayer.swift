@@ -113,7 +113,9 @@ final class TLSLayer {
     }
     var rest = bytes
     while !rest.isEmpty {
-      let room = buffer.room(wanted: buffer.count + rest.count, pool: pool)
+      guard let room = buffer.room(wanted: buffer.count + rest.count, pool: pool) else {
+        return .failed("not enough memory")
+      }
       let count = min(room.count, rest.count)
       room.copyMemory(from: UnsafeRawBufferPointer(rebasing: rest[..<count]))
       buffer.filled(count)

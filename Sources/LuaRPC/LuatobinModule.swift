@@ -37,6 +37,7 @@ public enum LuatobinModule {
       writer.buffer.shrink(keeping: Self.mostKept)
       self.writer = consume writer
       if let failure {
+        if failure.isMemory { throw call.memoryFailure() }
         throw call.failure("cannot serialize: value\(failure.place): \(failure.reason)")
       }
       return .results(1)

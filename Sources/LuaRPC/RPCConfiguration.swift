@@ -27,10 +27,9 @@ final class RPCConfiguration {
   let allowed: Allowed
   /// The globals of code that arrives, in the registry; 0 for Lua's own.
   let environment: Int32
-  /// Virtual machine instructions of a run of such code; negative for any number.
-  let instructionLimit: Int
   /// Bytes that a run of such code may take; 0 for any number.
   let memoryLimit: Int
+  /// How code is compiled, and how long that, and a run, may take.
   let functions: LuaGraphSink.FunctionPolicy
   let sendsBytecode: Bool
   let tls: TLSContext?
@@ -64,13 +63,10 @@ final class RPCConfiguration {
     let table = try ConfigurationTable(call, at: index, module: "rpc")
     self.main = main
     isServer = interface != nil
-    instructionLimit = try table.integer("instruction_limit", default: -1, in: -1...(1 << 60))
+    let instructionLimit = try table.integer(
+      "instruction_limit", default: -1, in: -1...(1 << 60))
+    let timeLimit = try table.seconds("time_limit", default: .infinity)
     memoryLimit = try table.integer("memory_limit", default: 0, in: 0...(1 << 40))
-    if memoryLimit > 0, milonga_vm_of(call.state) == nil {
-      throw call.failure(
-        "rpc: 'memory_limit' needs the program milonga: under a stock lua5.4 the memory is not ours"
-      )
-    }
     tls = try TLSContext.make(table, mode: isServer ? "server" : "client", main: main)
     handshakeTimeout = try table.seconds("ssl_timeout", default: 10)
     isTrusting =
@@ -107,14 +103,34 @@ final class RPCConfiguration {
         kept.append(environment)
       }
       authorize = try table.function("authorize") ?? 0
+      if instructionLimit >= 0 || timeLimit < .infinity || memoryLimit > 0 {
+        try Self.guardLibraries(call, environment)
+      }
     } catch {
       for reference in kept { main.release(reference) }
       throw error
     }
-    functions = LuaGraphSink.FunctionPolicy(
+    var functions = LuaGraphSink.FunctionPolicy(
       acceptsText: allowed.contains(.newexec),
       acceptsBytecode: allowed.contains(.newexec)
         && table.boolean("accept_bytecode", default: false))
+    functions.instructions = Int64(instructionLimit)
+    // As much as a century is no limit.
+    functions.nanoseconds = timeLimit < 3e9 ? Int64(timeLimit * 1e9) : -1
+    self.functions = functions
+  }
+
+  /// Whether code that arrives has limits.
+  var limitsCode: Bool {
+    functions.instructions >= 0 || functions.nanoseconds >= 0 || memoryLimit > 0
+  }
+
+  /// Functions of Lua's libraries count what they do from now on, when limited code calls them.
+  private static func guardLibraries(
+    _ call: LuaCall, _ environment: Int32
+  ) throws(LuaFailure) {
+    if environment != 0 { call.pushRetained(environment) }
+    guard milonga_guard(call.state, environment == 0 ? 0 : 1) == LUA_OK else { throw .raised }
   }
 
   deinit {
@@ -133,7 +149,7 @@ final class RPCConfiguration {
     guard call.type(at: -1) == .table else { throw table.wrong("allow", "a table") }
     var allowed: Allowed = []
     call.pushNil()
-    while lua_next(call.state, -2) != 0 {
+    while milonga_next(call.state, -2) != 0 {
       // {'call', 'eval'} or {call = true}.
       let isListed = call.type(at: -2) == .number
       let isOn = isListed || call.boolean(at: -1)

@@ -78,7 +78,8 @@ final class RPCLibrary {
     socket.pointee.timeouts.block = -1
     call.pushValue(at: index)
     let socketReference = call.retainTop()
-    let stream = StreamConnection(socket, sockets: sockets, loop: loop, spare: spare)
+    let stream = StreamConnection(
+      socket, sockets: sockets, loop: loop, spare: spare, keeper: configuration.keeper)
     let peer = RPCPeer(self, configuration, stream, socketReference: socketReference)
     if let context = configuration.tls, !peer.stream.startTLS(call, socket: index, context) {
       peer.close()
@@ -93,7 +94,7 @@ final class RPCLibrary {
     peers.push(peer, onto: call)
     call.setField(Self.peerKey, of: -2)
     call.pushRetained(metatable)
-    lua_setmetatable(call.state, -2)
+    milonga_setmetatable(call.state, -2)
     call.replace(at: index)
     return peer
   }

@@ -21,7 +21,7 @@ extension RPCPeer {
     call.pushRetained(objectTable)
     defer { call.pop() }
     call.pushValue(at: index)
-    lua_rawget(call.state, -2)
+    milonga_rawget(call.state, -2)
     let known = call.integerIfInteger(at: -1)
     call.pop()
     if let known { return UInt32(known) }
@@ -34,12 +34,12 @@ extension RPCPeer {
     objectCount += 1
     call.pushValue(at: index)
     call.push(objectCount)
-    lua_rawset(call.state, -3)
+    milonga_rawset(call.state, -3)
     call.pushValue(at: index)
-    lua_rawseti(call.state, -2, lua_Integer(objectCount))
+    milonga_rawseti(call.state, -2, lua_Integer(objectCount))
     call.pushRetained(typeTable)
     call.pushValue(at: type)
-    lua_rawseti(call.state, -2, lua_Integer(objectCount))
+    milonga_rawseti(call.state, -2, lua_Integer(objectCount))
     call.pop()
     return UInt32(objectCount)
   }
@@ -48,7 +48,7 @@ extension RPCPeer {
   func pushObject(_ call: LuaCall, _ id: UInt32) -> Bool {
     guard objectTable != 0, call.reserve(4) else { return false }
     call.pushRetained(objectTable)
-    lua_rawgeti(call.state, -1, lua_Integer(id))
+    milonga_rawgeti(call.state, -1, lua_Integer(id))
     call.remove(at: -2)
     if call.type(at: -1) != .nil { return true }
     call.pop()
@@ -61,12 +61,12 @@ extension RPCPeer {
     guard objectTable != 0 else { return call.pushNil() }
     call.pushRetained(objectTable)
     call.pushValue(at: index)
-    lua_rawget(call.state, -2)
+    milonga_rawget(call.state, -2)
     call.remove(at: -2)
     guard let id = call.integerIfInteger(at: -1) else { return }
     call.pop()
     call.pushRetained(typeTable)
-    lua_rawgeti(call.state, -1, lua_Integer(id))
+    milonga_rawgeti(call.state, -1, lua_Integer(id))
     call.remove(at: -2)
   }
 
@@ -79,16 +79,16 @@ extension RPCPeer {
       call.pushTable(fields: 1)
       call.push("v")
       call.setField("__mode", of: -2)
-      lua_setmetatable(call.state, -2)
+      milonga_setmetatable(call.state, -2)
       proxyTable = call.retainTop()
     }
     call.pushRetained(proxyTable)
-    lua_rawgeti(call.state, -1, lua_Integer(id))
+    milonga_rawgeti(call.state, -1, lua_Integer(id))
     if call.type(at: -1) == .nil {
       call.pop()
       library.objects.push(RemoteObject(peer: self, id: id), onto: call)
       call.pushValue(at: -1)
-      lua_rawseti(call.state, -3, lua_Integer(id))
+      milonga_rawseti(call.state, -3, lua_Integer(id))
     }
     call.remove(at: -2)
   }

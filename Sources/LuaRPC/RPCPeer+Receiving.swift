@@ -93,12 +93,14 @@ extension RPCPeer {
         default: try reader.readValue(into: &sink)
         }
       } catch {
-        throw error.kind == .limit ? .refused("\(error)") : .malformed("\(error)")
+        throw error.kind == .syntax ? .malformed("\(error)") : .refused("\(error)")
       }
       if let unknown { throw .refused("Unknown local object \(unknown)") }
       count += 1
     }
+    if call.isExhausted, call.takeExhaustion() { throw .refused("\(CodecError.memory)") }
     if let refusal = sink.refusal { throw .refused(refusal) }
+    if sink.hasFunctions { hasReadFunctions = true }
     return count
   }
 

@@ -29,7 +29,7 @@ extension RPCPeer {
     scriptCount += 1
     call.pushRetained(scriptTable)
     call.insert(at: -2)
-    lua_rawseti(call.state, -2, lua_Integer(scriptCount))
+    milonga_rawseti(call.state, -2, lua_Integer(scriptCount))
     call.push(scriptCount)
     return nil
   }
@@ -40,7 +40,7 @@ extension RPCPeer {
       let number = call.integerIfInteger(at: index)
     else { return false }
     call.pushRetained(scriptTable)
-    lua_rawgeti(call.state, -1, lua_Integer(number))
+    milonga_rawgeti(call.state, -1, lua_Integer(number))
     call.remove(at: -2)
     if call.type(at: -1) == .function { return true }
     call.pop()
@@ -51,7 +51,7 @@ extension RPCPeer {
   private func joinPieces(_ call: LuaCall, at index: Int) -> String? {
     var text: [UInt8] = []
     for position in stride(from: 1, through: Int(lua_rawlen(call.state, Int32(index))), by: 1) {
-      lua_rawgeti(call.state, Int32(index), lua_Integer(position))
+      milonga_rawgeti(call.state, Int32(index), lua_Integer(position))
       guard call.type(at: -1) == .string, let piece = call.bytesIfString(at: -1) else {
         return "rpc: piece \(position) of the script is a \(call.typeName(at: -1)), not text"
       }
@@ -68,9 +68,10 @@ extension RPCPeer {
     if bytes.first == 0x1B, !functions.acceptsBytecode {
       return "rpc: bytecode is not loaded without accept_bytecode = true; send the source text"
     }
-    let status = milonga_load(
+    let status = milonga_limited_load(
       call.state, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count, "=rpc",
-      functions.acceptsBytecode ? "bt" : "t")
+      functions.acceptsBytecode ? "bt" : "t", functions.instructions, functions.nanoseconds,
+      configuration.memoryLimit)
     guard status == LUA_OK else { return call.stringIfString(at: -1) ?? "rpc: cannot be compiled" }
     if configuration.environment != 0 {
       call.pushRetained(configuration.environment)

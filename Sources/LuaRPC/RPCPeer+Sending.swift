@@ -21,6 +21,9 @@ extension RPCPeer: RoundEndObserver, TurnEndObserver {
     let message = PeerFraming.open(in: &writer.buffer)
     do throws(GraphFailure) {
       try write(&writer)
+      if writer.buffer.lacksMemory {
+        throw GraphFailure(place: "", reason: LuatobinRefusal.memory.description)
+      }
       try checkSize(PeerFraming.payloadBytes(of: message, in: writer.buffer))
       PeerFraming.close(message, kind, sequence: sequence(), in: &writer.buffer)
     } catch {
@@ -48,6 +51,7 @@ extension RPCPeer: RoundEndObserver, TurnEndObserver {
     swap(&writer.buffer, &output)
     if !writer.buffer.isEmpty {
       writer.buffer.withUnsafeBytes { output.append($0) }
+      if output.lacksMemory { disconnect("not enough memory for what it has to get") }
     }
     if writer.buffer.capacity > 0 { writer.buffer.release() }
   }

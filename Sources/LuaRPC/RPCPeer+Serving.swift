@@ -32,6 +32,7 @@ extension RPCPeer {
     _ call: LuaCall, base: Int, sequence: UInt8, _ payload: UnsafeRawBufferPointer
   ) -> LuaOutcome? {
     call.push(Int(sequence))
+    hasReadFunctions = false
     do throws(ReadFailure) {
       guard try readValues(call, payload) > 0 else {
         throw .malformed("a call without the name of a function")
@@ -71,8 +72,22 @@ extension RPCPeer {
       return nil
     }
     lua_rotate(call.state, Int32(base + Served.types), 2)
-    return .protectedCall(
-      arguments: call.count - base - Served.function, state: Step.call.rawValue | base << 8)
+    return perform(call, base, isCode: hasReadFunctions)
+  }
+
+  /// Calls what is on the stack. Code that arrived, or a function that was given such code and may call it,
+  /// runs within the limits.
+  private func perform(_ call: LuaCall, _ base: Int, isCode: Bool) -> LuaOutcome? {
+    let arguments = call.count - base - Served.function
+    guard isCode, configuration.limitsCode else {
+      return .protectedCall(arguments: arguments, state: Step.call.rawValue | base << 8)
+    }
+    // Limited code runs to its end: while it waited, its limits would be those of others.
+    let status = milonga_limited_pcall(
+      call.state, Int32(arguments), -1, functions.instructions, functions.nanoseconds,
+      configuration.memoryLimit)
+    finish(call, base, hasFailed: status != LUA_OK)
+    return nil
   }
 
   /// Pushes the variable, or nil, that a path leads to. Tables are read raw: what a metatable would
@@ -91,7 +106,7 @@ extension RPCPeer {
         call.push(part)
         if isNumber(part) { makeNumber(call, part.count) }
       }
-      lua_rawget(call.state, -2)
+      milonga_rawget(call.state, -2)
       call.remove(at: -2)
     }
   }
@@ -162,16 +177,7 @@ extension RPCPeer {
     call.replace(at: first)
     call.pushNil()
     call.insert(at: first)
-    let arguments = call.count - base - Served.function
-    guard configuration.instructionLimit >= 0 || configuration.memoryLimit > 0 else {
-      return .protectedCall(arguments: arguments, state: Step.call.rawValue | base << 8)
-    }
-    // Limited code runs to its end: while it waited, its limits would be those of others.
-    let status = milonga_limited_pcall(
-      call.state, Int32(arguments), -1, Int64(configuration.instructionLimit),
-      configuration.memoryLimit)
-    finish(call, base, hasFailed: status != LUA_OK)
-    return nil
+    return perform(call, base, isCode: true)
   }
 
   /// Calls a method: the object and the method's name are the first arguments.
@@ -200,8 +206,7 @@ extension RPCPeer {
     // object, name, ..., types, method  becomes  types, method, object, ...
     lua_rotate(call.state, Int32(first), 2)
     call.remove(at: first + 3)
-    return .protectedCall(
-      arguments: call.count - base - Served.function, state: Step.call.rawValue | base << 8)
+    return perform(call, base, isCode: hasReadFunctions)
   }
 
   /// Whether the value was sent to the other side by reference. (What it sends as a value has no

@@ -35,7 +35,7 @@ extension RPCPeer {
   ///
   /// - Returns: its place on the stack, 0 when nothing was pushed.
   private func pushType(_ call: LuaCall, _ types: Int, _ position: Int) -> Int {
-    lua_rawgeti(call.state, Int32(types), lua_Integer(position))
+    milonga_rawgeti(call.state, Int32(types), lua_Integer(position))
     if call.type(at: -1) == .string { return call.count }
     call.pop()
     return 0

@@ -44,6 +44,8 @@ final class RPCPeer {
   var isFlushDue = false
   /// A message is being read: Lua may run a finalizer, which must not read the next one.
   var isReading = false
+  /// There were functions among the values of the call that was read last.
+  var hasReadFunctions = false
   /// The other side sends messages in two writes and has to be told at once what has come.
   var isSplitting = false
   /// Where the received bytes end, while one of their messages is being read.

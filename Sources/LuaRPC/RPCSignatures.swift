@@ -21,7 +21,7 @@ struct RPCSignatures {
     call.pushRetained(functions)
     call.pushTable(elements: 1)
     call.push(type)
-    lua_rawseti(call.state, -2, 1)
+    milonga_rawseti(call.state, -2, 1)
     call.setField("\(function)", of: -2)
     call.pop()
   }
@@ -36,14 +36,14 @@ struct RPCSignatures {
       try call.check(2, is: .string)
       call.pushRetained(types)
       call.pushValue(at: 1)
-      lua_rawget(call.state, -2)
+      milonga_rawget(call.state, -2)
       if call.type(at: -1) != .table {
         call.pop()
         call.pushValue(at: 1)
         call.pushTable()
         call.pushValue(at: -1)
         call.insert(at: -3)
-        lua_rawset(call.state, -4)
+        milonga_rawset(call.state, -4)
       }
       call.pushValue(at: 2)
       try pushResults(call, at: 3)
@@ -52,7 +52,7 @@ struct RPCSignatures {
       call.pushValue(at: 1)
       try pushResults(call, at: 2)
     }
-    lua_rawset(call.state, -3)
+    milonga_rawset(call.state, -3)
     return .results(0)
   }
 
@@ -67,7 +67,7 @@ struct RPCSignatures {
       call.pushTable(elements: 1)
       if !call.isNoneOrNil(at: index) {
         call.pushValue(at: index)
-        lua_rawseti(call.state, -2, 1)
+        milonga_rawseti(call.state, -2, 1)
       }
     default: throw call.typeFailure(argument: index, expected: "string or table of strings")
     }
@@ -77,7 +77,7 @@ struct RPCSignatures {
   func push(_ call: LuaCall, functionAt index: Int) {
     call.pushRetained(functions)
     call.pushValue(at: index)
-    lua_rawget(call.state, -2)
+    milonga_rawget(call.state, -2)
     call.remove(at: -2)
   }
 
@@ -86,11 +86,11 @@ struct RPCSignatures {
     let index = Int(lua_absindex(call.state, Int32(index)))
     call.pushRetained(types)
     call.insert(at: -2)
-    lua_rawget(call.state, -2)
+    milonga_rawget(call.state, -2)
     call.remove(at: -2)
     guard call.type(at: -1) == .table else { return }
     call.pushValue(at: index)
-    lua_rawget(call.state, -2)
+    milonga_rawget(call.state, -2)
     call.remove(at: -2)
   }
 }

@@ -1,3 +1,4 @@
+import CMemory
 import Glibc
 import IO
 import Lua
@@ -64,6 +65,7 @@ extension SocketLibrary {
       }
       switch transfer {
       case .moved: return nil
+      case .failed(.noMemory): throw call.memoryFailure()
       case .failed(let code): return call.pushDatagramFailure(.system(code))
       case .wouldBlock:
         if let failure = wait(socket, .readable, &start) {
@@ -80,12 +82,14 @@ extension SocketLibrary {
   ) -> Transfer {
     if wanted <= BufferPool.blockSize {
       return pool.withBlock { body(UnsafeMutableRawBufferPointer(rebasing: $0[..<wanted])) }
+        ?? .failed(.noMemory)
     }
     let next = socket.nextDatagramLength()
     guard case .moved(let length) = next else { return next }
-    let room = UnsafeMutableRawBufferPointer.allocate(byteCount: min(length, wanted), alignment: 1)
-    defer { room.deallocate() }
-    return body(room)
+    let count = min(length, wanted)
+    guard let memory = milonga_allocate(max(count, 1)) else { return .failed(.noMemory) }
+    defer { free(memory) }
+    return body(UnsafeMutableRawBufferPointer(start: memory, count: count))
   }
 }
 

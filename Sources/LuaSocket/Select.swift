@@ -140,7 +140,7 @@ extension SocketLibrary {
   private func pushElement(
     _ call: LuaCall, of table: Int, _ element: Int
   ) throws(LuaFailure) -> Bool {
-    if lua_rawgeti(call.state, Int32(table), lua_Integer(element)) != LUA_TNIL { return true }
+    if milonga_rawgeti(call.state, Int32(table), lua_Integer(element)) != LUA_TNIL { return true }
     call.pop()
     // Not there; but a metatable may know it.
     guard lua_getmetatable(call.state, Int32(table)) != 0 else { return false }
@@ -187,8 +187,8 @@ extension SocketLibrary {
     guard try pushElement(call, of: table, element) else { return }
     position += 1
     call.pushValue(at: -1)
-    lua_rawseti(call.state, -3, lua_Integer(position))
+    milonga_rawseti(call.state, -3, lua_Integer(position))
     call.push(Double(position))
-    lua_rawset(call.state, -3)
+    milonga_rawset(call.state, -3)
   }
 }

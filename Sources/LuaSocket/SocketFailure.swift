@@ -6,6 +6,8 @@ import SystemPackage
 public enum SocketFailure: Error, Sendable, Equatable {
   case closed
   case timeout
+  /// There is no memory for what was received. Methods raise it, as Lua does.
+  case memory
   case system(Errno)
   case resolver(ResolverError)
 
@@ -15,6 +17,7 @@ public enum SocketFailure: Error, Sendable, Equatable {
     switch self {
     case .closed: "closed"
     case .timeout: "timeout"
+    case .memory: "not enough memory"
     case .system(let code): Self.text(of: code.rawValue)
     case .resolver(let error):
       switch error.code {

@@ -57,13 +57,16 @@ public final class SocketLibrary {
         addMethods(call)
       },
       metamethods: { call in
-        call.setFunction("__tostring") { (call) throws(LuaFailure) in
+        call.setFunction("__tostring") { [self] (call) throws(LuaFailure) in
+          guard any.payload(call, at: 1) != nil else {
+            throw call.typeFailure(argument: 1, expected: name)
+          }
           let address = UInt(bitPattern: call.identity(at: 1))
           call.push("\(name): 0x\(String(address, radix: 16))")
           return .results(1)
         }
       },
-      finalize: { [self] in close(&$0) })
+      finalizesByHand: true, finalize: { [self] in close(&$0) })
   }
 
   // MARK: Objects

@@ -1,4 +1,5 @@
 import CLua
+import CShims
 import Lua
 
 /// Functions that return `nil, error` made of functions that raise errors, and the other way round.
@@ -52,9 +53,9 @@ extension SocketModule {
   private static func raise(_ call: LuaCall) -> LuaFailure {
     call.pushTable(elements: 1)
     call.pushValue(at: 2)
-    lua_rawseti(call.state, -2, 1)
+    milonga_rawseti(call.state, -2, 1)
     call.pushRegistry(exceptionKey)
-    lua_setmetatable(call.state, -2)
+    milonga_setmetatable(call.state, -2)
     return .raised
   }
 
@@ -64,7 +65,7 @@ extension SocketModule {
     case .failed:
       guard isException(call) else { throw .raised }
       call.pushNil()
-      lua_rawgeti(call.state, -2, 1)
+      milonga_rawgeti(call.state, -2, 1)
       return .results(2)
     case .entered:
       let arguments = call.count

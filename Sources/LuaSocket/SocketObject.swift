@@ -77,7 +77,7 @@ public struct SocketObject {
       guard mayRead else { return .wait }
       guard descriptor >= 0 else { return .failed(.closed) }
       let wanted = if case .count(let count) = pattern { count } else { Int.max }
-      let room = buffer.room(wanted: wanted, pool: pool)
+      guard let room = buffer.room(wanted: wanted, pool: pool) else { return .failed(.memory) }
       switch read(into: room) {
       case .moved(0):
         buffer.releaseIfEmpty(to: pool)
@@ -119,6 +119,9 @@ public struct SocketObject {
     case .all: return false
     }
   }
+
+  /// Bytes of the line at the start of the buffer, or of all when it has no end.
+  var lineLength: Int { buffer.bytes.firstIndex(ofByte: newline) ?? buffer.count }
 
   /// Hands out what ``receive(_:pool:mayRead:wasShort:)`` found, or, when it failed, all there is.
   /// As in LuaSocket a line loses its line end and every carriage return.

@@ -72,12 +72,18 @@ extension SocketLibrary {
   }
 
   /// Pushes what was received, after the prefix at 3; with a failure, as LuaSocket does:
-  /// nil, message, partial.
+  /// nil, message, partial. Without memory for it nothing is taken, and the error is raised.
   public func pushReceived(
     _ call: LuaCall, _ socket: UnsafeMutablePointer<SocketObject>, _ pattern: SocketObject.Pattern,
     prefix: Int, failure: SocketFailure?
-  ) -> LuaOutcome {
+  ) throws(LuaFailure) -> LuaOutcome {
+    if socket.pointee.buffer.count > BufferPool.blockSize,
+      !hasRoom(call, toTake: pattern, from: socket)
+    {
+      throw call.memoryFailure()
+    }
     if let failure {
+      if case .memory = failure { throw call.memoryFailure() }
       call.pushNil()
       call.push(failure.text)
     }
@@ -91,6 +97,19 @@ extension SocketLibrary {
     return .results(3)
   }
 
+  private func hasRoom(
+    _ call: LuaCall, toTake pattern: SocketObject.Pattern,
+    from socket: UnsafeMutablePointer<SocketObject>
+  ) -> Bool {
+    let bytes =
+      switch pattern {
+      case .all: socket.pointee.buffer.count
+      case .count(let wanted): min(socket.pointee.buffer.count, wanted)
+      case .line: socket.pointee.lineLength
+      }
+    return bytes <= BufferPool.blockSize || call.hasRoom(for: bytes)
+  }
+
   private func receive(
     _ call: LuaCall, _ clients: LuaClass<SocketObject>
   ) throws(LuaFailure) -> LuaOutcome {
@@ -98,7 +117,7 @@ extension SocketLibrary {
     let (pattern, prefix) = try receiveArguments(call)
     call.count = 3
     if case .count(0) = pattern, prefix > 0 {
-      return pushReceived(call, socket, pattern, prefix: prefix, failure: nil)
+      return try pushReceived(call, socket, pattern, prefix: prefix, failure: nil)
     }
     var start: Int64?
     while true {
@@ -116,12 +135,12 @@ extension SocketLibrary {
         })
       socket.pointee.isDrained = isDrained
       switch progress {
-      case .done: return pushReceived(call, socket, pattern, prefix: prefix, failure: nil)
+      case .done: return try pushReceived(call, socket, pattern, prefix: prefix, failure: nil)
       case .failed(let failure):
-        return pushReceived(call, socket, pattern, prefix: prefix, failure: failure)
+        return try pushReceived(call, socket, pattern, prefix: prefix, failure: failure)
       case .wait:
         if let failure = wait(socket, .readable, &start) {
-          return pushReceived(call, socket, pattern, prefix: prefix, failure: failure)
+          return try pushReceived(call, socket, pattern, prefix: prefix, failure: failure)
         }
         socket.pointee.isDrained = false
       }

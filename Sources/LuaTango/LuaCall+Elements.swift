@@ -10,7 +10,7 @@ extension LuaCall {
     pushTable(elements: last - first + 1)
     insert(at: first)
     for position in stride(from: last - first + 1, to: 0, by: -1) {
-      lua_rawseti(state, Int32(first), lua_Integer(position))
+      milonga_rawseti(state, Int32(first), lua_Integer(position))
     }
   }
 
@@ -20,7 +20,7 @@ extension LuaCall {
     let table = count
     var last = Int(min(lua_rawlen(state, Int32(table)), lua_Unsigned(limit)))
     pushNil()
-    while lua_next(state, Int32(table)) != 0 {
+    while milonga_next(state, Int32(table)) != 0 {
       if lua_isinteger(state, -2) != 0 {
         let key = Int(lua_tointegerx(state, -2, nil))
         if key <= limit { last = max(last, key) }
@@ -29,7 +29,7 @@ extension LuaCall {
     }
     guard reserve(last + 4) else { return }
     for position in stride(from: 1, through: last, by: 1) {
-      lua_rawgeti(state, Int32(table), lua_Integer(position))
+      milonga_rawgeti(state, Int32(table), lua_Integer(position))
     }
     remove(at: table)
   }

@@ -20,6 +20,14 @@ enum MessageFormat {
     } else {
       try readOther(body, limits: limits, call)
     }
+    if call.isExhausted { throw shortage(call) }
+  }
+
+  /// The values are not what they should be.
+  @inline(never)
+  private func shortage(_ call: LuaCall) -> CodecError {
+    _ = call.takeExhaustion()
+    return .memory
   }
 
   @inline(never)

@@ -64,9 +64,8 @@ struct MessageOutput: ~Copyable {
         encoder.breakOff()
         throw error
       }
-      if encoder.buffer.count - start > limits.frameBytes {
-        encoder.buffer.truncate(to: start)
-        throw .size(limit: limits.frameBytes)
+      if encoder.buffer.lacksMemory || encoder.buffer.count - start > limits.frameBytes {
+        throw tooLong(&encoder, start, limits)
       }
       return
     }
@@ -79,15 +78,29 @@ struct MessageOutput: ~Copyable {
       throw error
     }
     if LengthLineFraming.close(frame, in: &encoder.buffer) > limits.frameBytes {
-      encoder.buffer.truncate(to: start)
-      throw .size(limit: limits.frameBytes)
+      throw tooLong(&encoder, start, limits)
     }
   }
 
-  /// Collects the answer that a request could not be carried out.
-  mutating func collect(error text: String, _ format: MessageFormat) {
+  /// Removes the message from `start` on, for which there is no room or no memory.
+  private static func tooLong<Encoder: MessageEncoder & ~Copyable>(
+    _ encoder: inout Encoder, _ start: Int, _ limits: RPCLimits
+  ) -> SerializationFailure {
+    let lacksMemory = encoder.buffer.lacksMemory
+    encoder.buffer.truncate(to: start)
+    return lacksMemory ? .memory : .size(limit: limits.frameBytes)
+  }
+
+  /// Collects the answer that a request could not be carried out; whether there was memory for it.
+  @discardableResult
+  mutating func collect(error text: String, _ format: MessageFormat) -> Bool {
     var content = ErrorMessage(text: text)
-    try? collect(format, &content)
+    do throws(SerializationFailure) {
+      try collect(format, &content)
+      return true
+    } catch {
+      return false
+    }
   }
 
   /// Collects a message that is there already.

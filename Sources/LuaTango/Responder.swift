@@ -270,8 +270,7 @@ final class Responder {
       return dispatch(call, .call, &output)
     case .serialize, .serializeError:
       guard call.type(at: -1) == .string, let body = call.bytesIfString(at: -1) else {
-        output.collect(
-          error: "tango server error: serialize returned no string", configuration.codec.writes)
+        answer(error: "tango server error: serialize returned no string", &output)
         return nil
       }
       do throws(SerializationFailure) {
@@ -331,12 +330,16 @@ final class Responder {
     _ call: LuaCall, error text: String, _ output: inout MessageOutput
   ) -> LuaOutcome? {
     guard configuration.codec.serialize != nil else {
-      output.collect(error: text, configuration.codec.writes)
+      answer(error: text, &output)
       return nil
     }
     call.count = Slot.namespace
     call.push(text)
     return respondFailure(call, .serialize, &output)
+  }
+
+  private func answer(error text: String, _ output: inout MessageOutput) {
+    if !output.collect(error: text, configuration.codec.writes) { isBroken = true }
   }
 
   /// Hands status and values, which are on the stack in the place of the request, to the program's

@@ -38,8 +38,11 @@ struct TangoClient {
       proxies.connections.push(client, onto: call)
       outcome = try client.connectFirst(call)
     } else {
-      let client = try proxies.connections.check(call, at: 1).pointee
-      outcome = try (client as! TangoClientConnection).establish(call)
+      let caller = try proxies.connections.check(call, at: 1).pointee
+      guard let client = caller as? TangoClientConnection else {
+        throw call.typeFailure(argument: 1, expected: "tango connection")
+      }
+      outcome = try client.establish(call)
     }
     if let outcome { return outcome }
     proxies.push(call, connection: 1, path: nil)

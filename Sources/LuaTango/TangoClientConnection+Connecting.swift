@@ -50,8 +50,11 @@ extension TangoClientConnection {
     _ call: LuaCall, _ deadline: Int64
   ) throws(LuaFailure) -> LuaOutcome? {
     guard attempt != nil else { return try startAttempt(call, deadline, isFirst: false) }
+    guard loop.isInside(call), let task = loop.currentTask else {
+      throw call.failure("\(peer): the connection is being made; it cannot be used before that")
+    }
     call.push(Int(deadline))
-    waitingForConnection.append(loop.currentTask!)
+    waitingForConnection.append(task)
     loop.observeRemoval(by: observerNumber)
     return loop.sleep(until: deadline, state: Step.othersConnect.rawValue)
   }
@@ -73,7 +76,7 @@ extension TangoClientConnection {
     let socket = pushNewSocket(call)
     let seconds =
       attempt.deadline == MonotonicTime.never
-      ? Double.infinity : max(0.001, Double(attempt.deadline - MonotonicTime.now()) / 1e9)
+      ? Double.infinity : max(0.001, MonotonicTime.seconds(until: attempt.deadline))
     socket.pointee.timeouts.block = seconds
     socket.pointee.copasTimeouts.connect = seconds
     if attempt.task != nil {

@@ -82,6 +82,7 @@ final class TangoCodecs {
     case .messagePack: result = encode(call, MessagePackWriter())
     case .json: result = encode(call, JSONWriter())
     }
+    if result == .memory { throw call.memoryFailure() }
     if let result { throw call.failure("tango.codec: \(result)") }
     return .results(1)
   }
@@ -96,6 +97,7 @@ final class TangoCodecs {
     do throws(SerializationFailure) {
       try source.write(1, to: &encoder, isFull: { $0.buffer.count > most ? most : nil })
       if let refusal = encoder.refusal { throw .refused(refusal) }
+      if encoder.buffer.lacksMemory { throw .memory }
     } catch {
       call.count = top
       return error

@@ -7,8 +7,8 @@ import RPC
 import Scheduler
 import SystemPackage
 
-// What a server's connection holds for its client. It is told when the connection begins to wait while it holds
-// something; so what is served at once is never counted.
+// What a server's connection holds for its client. It is told when the connection begins to wait
+// while it holds something; so what is served at once is never counted.
 extension TangoConnection: BufferHolding {
   /// Nothing is received that was not served.
   @inline(__always)
@@ -16,7 +16,7 @@ extension TangoConnection: BufferHolding {
 
   /// Says what is held now. The connection may be closed afterwards.
   func tellHolding() {
-    guard let keeper else { return }
+    guard let keeper = stream.keeper else { return }
     let bytes = isOpen ? socket.pointee.buffer.memory + output.count : 0
     isHolding = bytes + serving > 0
     if holder == nil { holder = BufferHolder(self) }
@@ -31,7 +31,8 @@ extension TangoConnection: BufferHolding {
 
   /// The rest of a large message is to be received. An outcome when that has to wait for room.
   func waitForRoom() throws(Errno) -> LuaOutcome? {
-    guard let keeper, keeper.isOver, let holder, !loop.hasHungUp(socket), keeper.mustWait(holder)
+    guard let keeper = stream.keeper, keeper.isOver, let holder, !loop.hasHungUp(socket),
+      keeper.mustWait(holder)
     else { return nil }
     guard !stream.isSecure else {
       pausedTask = loop.currentTask
@@ -60,7 +61,7 @@ extension TangoConnection: BufferHolding {
   }
 
   func forgetHolder() {
-    guard let keeper, let holder else { return }
+    guard let keeper = stream.keeper, let holder else { return }
     serving = 0
     keeper.remove(holder)
     self.holder = nil

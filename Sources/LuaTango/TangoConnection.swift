@@ -18,7 +18,6 @@ final class TangoConnection: TurnEndObserver, RoundEndObserver {
   // MARK: What is held (TangoConnection+Holding)
 
   /// Of a server.
-  let keeper: BufferKeeper?
   let log: PeerLog?
   var holder: BufferHolder?
   /// Bytes of the call that is being carried out, when it is large.
@@ -34,9 +33,9 @@ final class TangoConnection: TurnEndObserver, RoundEndObserver {
     _ socket: UnsafeMutablePointer<SocketObject>, sockets: SocketLibrary, loop: CopasLoop,
     spare: SpareBuffer, limits: RPCLimits, keeper: BufferKeeper? = nil, log: PeerLog? = nil
   ) {
-    self.keeper = keeper
     self.log = log
-    stream = StreamConnection(socket, sockets: sockets, loop: loop, spare: spare)
+    stream = StreamConnection(
+      socket, sockets: sockets, loop: loop, spare: spare, keeper: keeper)
     self.loop = loop
     self.socket = socket
     self.limits = limits
@@ -92,7 +91,7 @@ final class TangoConnection: TurnEndObserver, RoundEndObserver {
   /// Sends what can be sent, without waiting.
   func turnEnded() {
     if isOpen { _ = flush() }
-    if keeper != nil, isHolding || !output.isEmpty || !isDrained { tellHolding() }
+    if log != nil, isHolding || !output.isEmpty || !isDrained { tellHolding() }
   }
 
   func roundEnded() { turnEnded() }
@@ -102,6 +101,15 @@ final class TangoConnection: TurnEndObserver, RoundEndObserver {
     isClosed = true
     stream.close()
     output.release()
+    if isHolding { tellHolding() }
+  }
+
+  /// The socket is not used any more, whoever closes it.
+  func detach() {
+    guard !isClosed else { return }
+    isClosed = true
+    output.release()
+    serving = 0
     if isHolding { tellHolding() }
   }
 }

@@ -18,9 +18,7 @@ struct TangoEventServer {
   private let servers: LuaClass<Listener>
 
   /// What `new` returns: the socket is its user value.
-  private struct Listener {
-    let socket: UnsafeMutablePointer<SocketObject>
-  }
+  private struct Listener {}
 
   init(_ call: LuaCall, loop: CopasLoop, codecs: TangoCodecs) {
     sockets = loop.sockets
@@ -28,6 +26,7 @@ struct TangoEventServer {
     self.codecs = codecs
     let servers = LuaClass<Listener>(call, incomplete: "tango server")
     self.servers = servers
+    let sockets = sockets
     servers.complete(
       call,
       methods: { call in
@@ -38,9 +37,10 @@ struct TangoEventServer {
           return .results(1)
         }
         call.setFunction("stop") { (call) throws(LuaFailure) in
-          let listener = try servers.check(call, at: 1)
-          if listener.pointee.socket.pointee.descriptor >= 0 {
-            loop.removeEventServer(listener.pointee.socket)
+          _ = try servers.check(call, at: 1)
+          call.pushUserValue(1, of: 1)
+          if let socket = sockets.server(call, at: -1), socket.pointee.descriptor >= 0 {
+            loop.removeEventServer(socket)
           }
           return .results(0)
         }
@@ -77,8 +77,7 @@ struct TangoEventServer {
     let configuration = try ServerConfiguration(call, at: 1, codecs: codecs, loop: loop)
     try configuration.pushListener(call, sockets)
     let index = call.count
-    let socket = sockets.server(call, at: index)!
-    servers.push(Listener(socket: socket), onto: call, userValues: 1)
+    servers.push(Listener(), onto: call, userValues: 1)
     call.pushValue(at: index)
     call.setUserValue(1, of: -2)
     let (sockets, loop, spare) = (sockets, loop, spare)

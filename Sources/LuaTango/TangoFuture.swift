@@ -17,7 +17,8 @@ final class TangoFuture {
   var deadline = Int64.max
   /// The coroutines that wait for it.
   var waiters: [TaskID] = []
-  unowned let caller: TangoCaller
+  /// It forgets its futures when it ends.
+  let caller: TangoCaller
   private let main: LuaCall
   /// Lua has it: the program may ask for it at any time.
   var isUserdata = false

@@ -78,7 +78,7 @@ final class TangoProxies {
       call.setField(Self.listKey, of: proxy)
     }
     call.pushRetained(isAsync ? asyncMetatable : proxyMetatable)
-    lua_setmetatable(call.state, -2)
+    milonga_setmetatable(call.state, -2)
   }
 
   /// `proxy.name` for the first time: a new proxy, which is kept.
@@ -111,7 +111,7 @@ final class TangoProxies {
     }
     call.pushValue(at: 2)
     call.pushValue(at: -2)
-    lua_rawset(call.state, 1)
+    milonga_rawset(call.state, 1)
     return .results(1)
   }
 
@@ -186,7 +186,7 @@ final class TangoProxies {
     let future = futures.push(call, caller, connection: list + 1)
     if isListed {
       call.pushValue(at: -1)
-      lua_rawseti(
+      milonga_rawseti(
         call.state, Int32(list), lua_Integer(lua_rawlen(call.state, Int32(list))) + 1)
     }
     call.insert(at: 1)
@@ -252,7 +252,7 @@ final class TangoProxies {
       let position = try call.integer(at: Slot.position)
       if !isBody {
         if !hasFailed {
-          lua_rawseti(call.state, Int32(Slot.results), lua_Integer(position))
+          milonga_rawseti(call.state, Int32(Slot.results), lua_Integer(position))
         } else if !call.boolean(at: Slot.hasFailed) {
           call.replace(at: Slot.error)
           call.push(true)
@@ -266,7 +266,7 @@ final class TangoProxies {
       call.push(position + 1)
       call.replace(at: Slot.position)
       futures.pushGet(call)
-      lua_rawgeti(call.state, Int32(Slot.list), lua_Integer(position + 1))
+      milonga_rawgeti(call.state, Int32(Slot.list), lua_Integer(position + 1))
       return .protectedCall(arguments: 1, results: 1, state: Step.get.rawValue)
     }
   }
@@ -339,7 +339,7 @@ final class TangoProxies {
     call.push(caller.generation)
     call.setField(Self.generationKey, of: -2)
     call.pushRetained(referenceMetatable)
-    lua_setmetatable(call.state, -2)
+    milonga_setmetatable(call.state, -2)
     return .results(1)
   }
 
@@ -381,10 +381,10 @@ final class TangoProxies {
     call.pushValue(at: 2)
     call.setField(Self.nameKey, of: 3)
     call.pushRetained(methodMetatable)
-    lua_setmetatable(call.state, 3)
+    milonga_setmetatable(call.state, 3)
     call.pushValue(at: 2)
     call.pushValue(at: 3)
-    lua_rawset(call.state, 1)
+    milonga_rawset(call.state, 1)
     return .results(1)
   }
 

@@ -50,12 +50,13 @@ struct TangoServer {
     try configuration.pushListener(call, sockets)
     call.push(function: { (call) throws(LuaFailure) in
       if call.phase == .entered { try begin(call, configuration) }
-      let holder = sessions.checkedBefore(call, at: TangoSession.Slot.session)
-      guard let session = holder.pointee.session else {
+      // Both may have been changed by the debug library, which reaches this coroutine's stack, and the
+      // coroutine may have been resumed by somebody else.
+      guard loop.isInside(call), let holder = sessions.payload(call, at: TangoSession.Slot.session)
+      else {
         throw call.failure("tango: the session is gone")
       }
-      // The userdata, which is on this coroutine's stack, retains it.
-      return session._withUnsafeGuaranteedRef { $0.run(call) }
+      return holder.pointee.run(call)
     })
   }
 
@@ -76,23 +77,48 @@ struct TangoServer {
     let connection = TangoConnection(
       socket, sockets: sockets, loop: loop, spare: spare, limits: configuration.limits,
       keeper: configuration.keeper, log: configuration.log)
-    sessions.push(SessionHolder(TangoSession(configuration, connection)), onto: call)
+    call.pushValue(at: 1)
+    let holder = SessionHolder(
+      TangoSession(configuration, connection), socket: call.retainTop(), main: loop.main)
+    sessions.push(holder, onto: call)
     call.pushRetained(configuration.namespace)
   }
 }
 
-/// A session inside a userdata. Nothing is left in it once it is finalised, so that it can be looked
-/// at even then.
+/// A session inside a userdata on its coroutine's stack.
 private struct SessionHolder {
-  private(set) var session: Unmanaged<TangoSession>?
+  private let session: Unmanaged<TangoSession>
+  /// What keeps the socket, to whose payload the session points, whatever becomes of that stack.
+  private let socket: Int32
+  private let main: LuaCall
 
-  init(_ session: TangoSession) { self.session = .passRetained(session) }
+  init(_ session: TangoSession, socket: Int32, main: LuaCall) {
+    self.session = .passRetained(session)
+    self.socket = socket
+    self.main = main
+  }
 
-  mutating func release() {
-    guard let session else { return }
-    self.session = nil
-    session.takeUnretainedValue().releaseReferences()
-    session.release()
+  /// Without taking hold of it, unless the collector takes the userdata meanwhile.
+  @inline(__always)
+  func run(_ call: LuaCall) -> LuaOutcome {
+    let session = session
+    return session._withUnsafeGuaranteedRef {
+      $0.isRunning = true
+      let outcome = $0.run(call)
+      $0.isRunning = false
+      if $0.isReleased { session.release() }
+      return outcome
+    }
+  }
+
+  func release() {
+    let session = session
+    session._withUnsafeGuaranteedRef {
+      $0.detach()
+      $0.isReleased = true
+      if !$0.isRunning { session.release() }
+    }
+    main.release(socket)
   }
 }
 

@@ -63,8 +63,16 @@ final class TangoSession {
 
   deinit { configuration.connections -= 1 }
 
-  /// Gives up what was kept for the client.
-  func releaseReferences() { responder.releaseReferences() }
+  /// Its function is being executed.
+  var isRunning = false
+  /// Nobody has it any more.
+  var isReleased = false
+
+  /// Gives up what was kept for the client, and leaves the socket to others.
+  func detach() {
+    responder.releaseReferences()
+    connection.detach()
+  }
 
   /// The socket will not be used any more, whoever closes it.
   func close() {

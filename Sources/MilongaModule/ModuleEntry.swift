@@ -1,13 +1,13 @@
+import CModule
 import Lua
 
-/// `require 'milonga'` under a stock `lua5.4`: registers the modules and returns a table that says
-/// which version this is.
-@_cdecl("luaopen_milonga")
-public func openMilonga(_ state: OpaquePointer) -> Int32 {
+/// The Swift part of `luaopen_milonga`: registers the modules and pushes a table that says which version
+/// this is.
+@_cdecl("milonga_open_modules")
+func openModules(_ state: OpaquePointer) {
   let call = LuaCall(state)
   MilongaModules.preload(call: call)
   call.pushTable(fields: 1)
   call.push(MilongaModules.version)
   call.setField("_VERSION", of: -2)
-  return 1
 }

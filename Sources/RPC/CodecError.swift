@@ -7,14 +7,23 @@ public struct CodecError: Error, Sendable, Hashable {
 
     /// The input may be fine, but exceeds one of ``CodecLimits``.
     case limit
+
+    /// There is no memory for the values.
+    case memory
   }
 
   // One word, so that the functions which may throw it, and recurse, need little of the stack.
   private indirect enum Content: Sendable, Hashable {
     case content(kind: Kind, offset: Int, expected: String, found: String)
+    case memory
   }
 
   private let content: Content
+
+  /// There is no memory for the values.
+  public static var memory: CodecError { CodecError(.memory) }
+
+  private init(_ content: Content) { self.content = content }
 
   /// An error at `offset` of `input`, from which it quotes.
   init(_ kind: Kind, at offset: Int, of input: UnsafeRawBufferPointer, expected: String) {
@@ -28,6 +37,7 @@ extension CodecError {
   public var kind: Kind {
     switch content {
     case .content(let kind, _, _, _): kind
+    case .memory: .memory
     }
   }
 
@@ -35,6 +45,7 @@ extension CodecError {
   public var offset: Int {
     switch content {
     case .content(_, let offset, _, _): offset
+    case .memory: 0
     }
   }
 
@@ -42,6 +53,7 @@ extension CodecError {
   public var expected: String {
     switch content {
     case .content(_, _, let expected, _): expected
+    case .memory: "memory"
     }
   }
 
@@ -49,6 +61,7 @@ extension CodecError {
   public var found: String {
     switch content {
     case .content(_, _, _, let found): found
+    case .memory: "none"
     }
   }
 }
@@ -56,7 +69,8 @@ extension CodecError {
 extension CodecError: CustomStringConvertible {
   /// One sentence for a log or a user.
   public var description: String {
-    "expected \(expected) at byte \(offset), found \(found)"
+    if case .memory = content { return "not enough memory" }
+    return "expected \(expected) at byte \(offset), found \(found)"
   }
 }
 

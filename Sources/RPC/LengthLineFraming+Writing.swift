@@ -26,10 +26,13 @@ extension LengthLineFraming {
   /// In an empty buffer the header is written against the body, and the rest of its room skipped.
   /// Behind other frames a gap may not remain, so the body moves: it was just written, and is warm.
   ///
-  /// - Returns: The length of the body, in bytes.
+  /// Nothing is completed when the buffer lacks memory: the frame is to be dropped then.
+  ///
+  /// - Returns: The length of the body, in bytes; `Int.max` when the buffer lacks memory.
   @inlinable
   @discardableResult
   public static func close(_ frame: OpenFrame, in buffer: inout OutputBuffer) -> Int {
+    if buffer.lacksMemory { return .max }
     let body = buffer.count - frame.waiting - reservedBytes
     var unused = 0
     buffer.withUnsafeMutableBytes { bytes in

@@ -1,3 +1,5 @@
+import CMemory
+
 /// Reads luatobin; see ``Luatobin``.
 ///
 /// A reader keeps memory between messages, so that reading allocates nothing: a connection, or all
@@ -36,6 +38,8 @@ public struct LuatobinReader: ~Copyable {
   @usableFromInline var values = 0
   /// A reference can only be where its tag is: without one, nothing has to be kept.
   @usableFromInline var mayRefer = false
+  /// There is no memory for what has to be kept of so many bytes.
+  @usableFromInline var lacksMemory = false
 
   /// A reader with these limits.
   @inlinable
@@ -48,6 +52,7 @@ public struct LuatobinReader: ~Copyable {
     position = 0
     values = 0
     mayRefer = contains(Luatobin.Tag.reference, in: bytes)
+    lacksMemory = bytes.count > 1 << 16 && milonga_is_available(bytes.count * 8) == 0
   }
 
   /// How many bytes of the message were read.
@@ -74,6 +79,7 @@ public struct LuatobinReader: ~Copyable {
   public mutating func readValue<Sink: GraphSink & ~Copyable>(
     into sink: inout Sink
   ) throws(CodecError) {
+    if lacksMemory { throw .memory }
     if !open.isEmpty { open.removeAll(keepingCapacity: true) }
     if !objects.isEmpty { objects.removeAll(keepingCapacity: true) }
     kept = 0

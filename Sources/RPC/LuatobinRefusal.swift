@@ -14,6 +14,9 @@ public enum LuatobinRefusal: Error, Sendable, Hashable {
 
   /// A table or function comes again, but so many objects came before it that it has no number.
   case reference
+
+  /// There is no memory for the bytes.
+  case memory
 }
 
 extension LuatobinRefusal: CustomStringConvertible {
@@ -32,6 +35,7 @@ extension LuatobinRefusal: CustomStringConvertible {
         + "send it in pieces"
     case .reference:
       "a table that comes twice, after 65,535 other objects, cannot be sent; send it in pieces"
+    case .memory: "not enough memory"
     }
   }
 }

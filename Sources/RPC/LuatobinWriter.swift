@@ -7,7 +7,11 @@ public struct LuatobinWriter: ~Copyable {
   public var buffer: OutputBuffer
 
   /// Why the values written since ``beginTopLevelValue()`` are no good; nil when they are.
-  public private(set) var refusal: LuatobinRefusal?
+  public var refusal: LuatobinRefusal? { lacksMemory ? .memory : firstRefusal }
+
+  @usableFromInline var firstRefusal: LuatobinRefusal?
+
+  @usableFromInline var lacksMemory: Bool { buffer.lacksMemory || numbers.lacksMemory }
 
   @usableFromInline
   struct OpenTable {
@@ -30,7 +34,7 @@ public struct LuatobinWriter: ~Copyable {
   /// Begins with another value, whose objects are numbered anew.
   @inlinable
   public mutating func beginTopLevelValue() {
-    if refusal != nil { acceptAgain() }
+    if firstRefusal != nil { acceptAgain() }
     open.removeAll(keepingCapacity: true)
     numbers.forget()
     if hasKept { forgetKept() }
@@ -45,11 +49,11 @@ public struct LuatobinWriter: ~Copyable {
   mutating func forgetKept() { kept = [:] }
 
   @usableFromInline
-  mutating func acceptAgain() { refusal = nil }
+  mutating func acceptAgain() { firstRefusal = nil }
 
   @usableFromInline
   mutating func refuse(_ reason: LuatobinRefusal) {
-    if refusal == nil { refusal = reason }
+    if firstRefusal == nil { firstRefusal = reason }
   }
 
   /// Writes a tag and 4 bytes: what comes in the place of a value in some protocols.
@@ -94,7 +98,7 @@ extension LuatobinWriter: ValueSink {
   @inlinable
   public mutating func string(_ bytes: UnsafeRawBufferPointer) {
     // Nothing can refer to a string outside of tables.
-    if !open.isEmpty {
+    if !open.isEmpty, !lacksMemory {
       let written = UnsafeRawPointer(buffer.base.unsafelyUnwrapped + buffer.head)
       let known = numbers.number(of: bytes, place: buffer.count) { place in
         let size = (written + place + 1).loadUnaligned(as: UInt16.self).bigEndian
@@ -185,6 +189,7 @@ extension LuatobinWriter: ValueSink {
   public mutating func endTable() {
     let table = open.removeLast()
     guard table.pairs <= Luatobin.largestSize else { return refuse(.table(pairs: table.pairs)) }
+    if buffer.lacksMemory { return }
     buffer.withUnsafeMutableBytes { bytes in
       bytes[table.place] = UInt8(truncatingIfNeeded: table.pairs >> 8)
       bytes[table.place + 1] = UInt8(truncatingIfNeeded: table.pairs)

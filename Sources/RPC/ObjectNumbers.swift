@@ -1,3 +1,13 @@
+import CMemory
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 /// The numbers of the strings, tables and functions that were written, by their identity or content.
 ///
 /// An open hash table that is forgotten, not cleared, between two values: an entry counts only in its
@@ -29,7 +39,13 @@ struct ObjectNumbers: ~Copyable {
 
   @inlinable init() {}
 
-  @inlinable deinit { entries?.deallocate() }
+  /// An object has no number, because there was no memory for it.
+  @usableFromInline private(set) var lacksMemory = false
+
+  @inlinable deinit { Self.release(entries) }
+
+  @usableFromInline
+  static func release(_ entries: UnsafeMutablePointer<Entry>?) { free(entries) }
 
   /// Begins with another value.
   @inlinable
@@ -41,8 +57,9 @@ struct ObjectNumbers: ~Copyable {
   mutating func startOver() {
     count = 0
     used = 0
+    lacksMemory = false
     if mask >= Self.largestKept {
-      entries?.deallocate()
+      free(entries)
       entries = nil
       mask = 0
     }
@@ -57,7 +74,7 @@ struct ObjectNumbers: ~Copyable {
   @inlinable
   mutating func number(of address: UnsafeRawPointer) -> Int? {
     let key = UInt64(UInt(bitPattern: address))
-    if used &* 4 >= mask &* 3 { grow() }
+    guard used &* 4 < mask &* 3 || grow() else { return nil }
     let entries = self.entries.unsafelyUnwrapped
     var slot = slot(key)
     while entries[slot].generation == generation {
@@ -79,7 +96,7 @@ struct ObjectNumbers: ~Copyable {
   ) -> Int? {
     // An address has not the highest bit: the two kinds of keys differ.
     let key = hash(bytes) & ~0xFFFF_FFFF | 1 << 63 | UInt64(UInt32(truncatingIfNeeded: place))
-    if used &* 4 >= mask &* 3 { grow() }
+    guard used &* 4 < mask &* 3 || grow() else { return nil }
     let entries = self.entries.unsafelyUnwrapped
     var slot = slot(key)
     while entries[slot].generation == generation {
@@ -131,12 +148,18 @@ struct ObjectNumbers: ~Copyable {
     return product.high ^ product.low
   }
 
+  /// Twice the room; false when there is no memory for it.
   @usableFromInline
-  mutating func grow() {
+  mutating func grow() -> Bool {
     let old = entries
     let oldMask = mask
     let size = old == nil ? Self.smallest : 2 * (mask + 1)
-    let larger = UnsafeMutablePointer<Entry>.allocate(capacity: size)
+    guard let memory = milonga_allocate(size * MemoryLayout<Entry>.stride) else {
+      lacksMemory = true
+      count += 1
+      return false
+    }
+    let larger = memory.bindMemory(to: Entry.self, capacity: size)
     larger.initialize(repeating: Entry(), count: size)
     mask = size - 1
     if let old {
@@ -145,8 +168,9 @@ struct ObjectNumbers: ~Copyable {
         while larger[slot].generation == generation { slot = (slot + 1) & mask }
         larger[slot] = old[index]
       }
-      old.deallocate()
+      free(old)
     }
     entries = larger
+    return true
   }
 }

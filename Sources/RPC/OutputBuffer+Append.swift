@@ -2,7 +2,7 @@ extension OutputBuffer {
   /// Appends one byte.
   @inlinable
   public mutating func append(_ byte: UInt8) {
-    reserve(1)
+    guard reserve(1) else { return }
     base.unsafelyUnwrapped.storeBytes(of: byte, toByteOffset: tail, as: UInt8.self)
     tail &+= 1
   }
@@ -27,7 +27,7 @@ extension OutputBuffer {
   /// Appends bytes, which must not lie in this buffer.
   @inlinable
   mutating func append(_ start: UnsafeRawPointer, _ count: Int) {
-    reserve(count)
+    guard reserve(count) else { return }
     (base.unsafelyUnwrapped + tail).copyMemory(from: start, byteCount: count)
     tail &+= count
   }
@@ -36,7 +36,7 @@ extension OutputBuffer {
   @inlinable
   @inline(__always)
   mutating func append<Number: FixedWidthInteger>(_ tag: UInt8, _ number: Number) {
-    reserve(1 + MemoryLayout<Number>.size)
+    guard reserve(1 + MemoryLayout<Number>.size) else { return }
     let place = base.unsafelyUnwrapped + tail
     place.storeBytes(of: tag, as: UInt8.self)
     (place + 1).storeBytes(of: number.bigEndian, as: Number.self)
@@ -54,7 +54,7 @@ extension OutputBuffer {
   @inlinable
   public mutating func append(decimal value: UInt64) {
     let digits = decimalDigits(value)
-    reserve(digits)
+    guard reserve(digits) else { return }
     tail &+= digits
     writeDigits(value, endingAt: base.unsafelyUnwrapped + tail)
   }

@@ -4,7 +4,7 @@ extension OutputBuffer {
   /// Makes `bytes` more bytes part of the buffer, whatever they are, to be written later.
   @inlinable
   mutating func appendUninitialized(_ bytes: Int) {
-    reserve(bytes)
+    guard reserve(bytes) else { return }
     tail &+= bytes
   }
 

@@ -71,11 +71,12 @@ public enum PeerFraming {
     buffer.count - message.waiting - headerBytes
   }
 
-  /// Completes the message.
+  /// Completes the message; not when the buffer lacks memory: it is to be dropped then.
   @inlinable
   public static func close(
     _ message: OpenMessage, _ kind: Kind, sequence: UInt8, in buffer: inout OutputBuffer
   ) {
+    if buffer.lacksMemory { return }
     let size = UInt32(truncatingIfNeeded: payloadBytes(of: message, in: buffer))
     buffer.withUnsafeMutableBytes { bytes in
       let header = bytes.baseAddress.unsafelyUnwrapped + message.waiting

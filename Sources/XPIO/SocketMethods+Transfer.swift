@@ -84,6 +84,7 @@ extension XPIOLibrary {
     let bytes = try call.bytes(at: Slot.argument)
     if let outcome = giveWay(call, arguments: Slot.argument) { return outcome }
     var written = call.phase == .resumed ? call.integerIfInteger(at: Slot.written) ?? 0 : 0
+    written = max(0, min(written, bytes.count))
     // An empty datagram is one, too.
     while written < bytes.count || socket.pointee.kind == .datagram {
       switch write(UnsafeRawBufferPointer(rebasing: bytes[written...]), to: socket) {

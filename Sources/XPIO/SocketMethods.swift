@@ -78,7 +78,7 @@ extension XPIOLibrary {
         }
       },
       close: { [self] socket in close(&socket.handle) },
-      finalize: { [self] socket in close(&socket.handle) })
+      finalizesByHand: true, finalize: { [self] socket in close(&socket.handle) })
   }
 
   /// `__tostring` for the metatable on top of the stack.

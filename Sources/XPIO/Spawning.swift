@@ -1,4 +1,5 @@
 import CLua
+import CShims
 import Glibc
 import IO
 import Lua
@@ -59,7 +60,7 @@ extension XPIOLibrary {
     var arguments = ByteStrings()
     let count = Int(lua_rawlen(call.state, Int32(Slot.arguments)))
     for number in 0..<count {
-      lua_rawgeti(call.state, Int32(Slot.arguments), lua_Integer(number + 1))
+      milonga_rawgeti(call.state, Int32(Slot.arguments), lua_Integer(number + 1))
       guard let bytes = call.bytesIfString(at: -1) else {
         throw call.argumentFailure(
           Slot.arguments, "string expected as element \(number + 1), got \(call.typeName(at: -1))")
@@ -78,7 +79,7 @@ extension XPIOLibrary {
     let top = call.count
     if hasAttributes { call.pushField("exe", of: Slot.attributes) } else { call.pushNil() }
     if call.isNoneOrNil(at: -1) {
-      lua_rawgeti(call.state, Int32(Slot.arguments), 1)
+      milonga_rawgeti(call.state, Int32(Slot.arguments), 1)
       if call.isNoneOrNil(at: -1) {
         call.push("spawn: file not provided")
         throw .raised
@@ -118,7 +119,7 @@ extension XPIOLibrary {
   private func environment(_ call: LuaCall) throws(LuaFailure) -> ByteStrings {
     var environment = ByteStrings()
     call.pushNil()
-    while lua_next(call.state, Int32(Slot.environment)) != 0 {
+    while milonga_next(call.state, Int32(Slot.environment)) != 0 {
       // A copy of the name: looking at a number as text changes it.
       call.pushValue(at: -2)
       guard let name = call.bytesIfString(at: -1), let value = call.bytesIfString(at: -2) else {
@@ -147,7 +148,7 @@ extension XPIOLibrary {
   private func descriptors(_ call: LuaCall) throws(LuaFailure) -> DescriptorMap? {
     var entries: [Int32: Int32] = [:]
     call.pushNil()
-    while lua_next(call.state, Int32(Slot.files)) != 0 {
+    while milonga_next(call.state, Int32(Slot.files)) != 0 {
       guard call.type(at: -2) == .number,
         let child = call.integerIfInteger(at: -2).flatMap({ Int32(exactly: $0) }), child >= 0
       else {
@@ -185,7 +186,7 @@ extension XPIOLibrary {
 
   private func closeGranted(_ call: LuaCall) {
     call.pushNil()
-    while lua_next(call.state, Int32(Slot.files)) != 0 {
+    while milonga_next(call.state, Int32(Slot.files)) != 0 {
       if let socket = sockets.payload(call, at: -1) { close(&socket.pointee.handle) }
       call.pop()
     }

@@ -1,4 +1,5 @@
 import CLua
+import CShims
 import IO
 import Lua
 import SystemPackage
@@ -86,7 +87,7 @@ extension XPIOLibrary {
     call.pushUserValue(Value.tasks, of: 1)
     var taken = 0
     while let slot = queue.takeReady() {
-      lua_rawgeti(call.state, 3, lua_Integer(slot + 1))
+      milonga_rawgeti(call.state, 3, lua_Integer(slot + 1))
       call.pushNil()
       call.setField("_dequeue", of: -2)
       taken += 1

@@ -16,7 +16,7 @@ struct ScriptRunner {
     if options.showsVersion { StandardStream.output.write(Usage.version) }
     let lua: LuaState
     do {
-      lua = try LuaState(libraries: false)
+      lua = try LuaState(libraries: [])
     } catch {
       StandardStream.error.write("\(arguments.programName): \(error)\n")
       return EXIT_FAILURE
@@ -83,7 +83,7 @@ struct ScriptRunner {
     call.pushTable(elements: arguments.count - origin - 1, fields: origin + 1)
     for index in 0..<arguments.count {
       call.push(arguments[index])
-      lua_rawseti(call.state, -2, lua_Integer(index - origin))
+      milonga_rawseti(call.state, -2, lua_Integer(index - origin))
     }
     call.setField("arg", of: -2)
     call.pop()
@@ -166,7 +166,7 @@ struct ScriptRunner {
     guard call.reserve(count + 3) else {
       throw call.failure("stack overflow (too many arguments to script)")
     }
-    for index in 0..<count { lua_rawgeti(call.state, Int32(table), lua_Integer(index + 1)) }
+    for index in 0..<count { milonga_rawgeti(call.state, Int32(table), lua_Integer(index + 1)) }
     call.remove(at: table)
     return count
   }

@@ -6,11 +6,16 @@
 #define MILONGA_CSHIMS_H
 
 #include "milonga_function.h"
+#include "milonga_guards.h"
+#include "milonga_limits.h"
 #include "milonga_macros.h"
+#include "milonga_memory.h"
 #include "milonga_protected.h"
 #include "milonga_signals.h"
 #include "milonga_spawn.h"
+#include "milonga_store.h"
 #include "milonga_system.h"
+#include "milonga_tables.h"
 #include "milonga_vm.h"
 #include "milonga_watchdog.h"
 #include "milonga_zmq.h"

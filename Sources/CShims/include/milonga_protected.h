@@ -9,15 +9,10 @@
 // lua_pcall; `handler` is the stack index of a message handler or 0.
 int milonga_pcall(lua_State *L, int arguments, int results, int handler);
 
-// lua_pcall of code that may run `instructions` virtual machine instructions (negative: any number), in
-// all coroutines that it makes, and in a state of our own take `memory` bytes more (0: any number). It
-// cannot be suspended.
-int milonga_limited_pcall(lua_State *L, int arguments, int results, int64_t instructions,
-                          size_t memory);
-
-// lua_resume. `results` receives the number of values yielded or returned; `vm` is what milonga_vm_of
-// says, which whoever resumes often knows.
-int milonga_resume(lua_State *co, lua_State *from, milonga_vm *vm, int arguments, int *results);
+// lua_resume. `results` receives the number of values yielded or returned; `memory` is
+// what milonga_memory_of says, which a caller that resumes often knows.
+int milonga_resume(lua_State *co, lua_State *from, milonga_memory *memory, int arguments,
+                   int *results);
 
 // luaL_loadbufferx: `mode` is "t", "b" or "bt".
 int milonga_load(lua_State *L, const char *bytes, size_t count, const char *name, const char *mode);
@@ -42,6 +37,9 @@ void milonga_collect(lua_State *L);
 
 // lua_gc(L, LUA_GCGEN): the generational mode that `lua5.4` runs scripts in.
 void milonga_generational(lua_State *L);
+
+// Whether the collector has called the running function, as a finaliser, and not a script by itself.
+int milonga_iscollecting(lua_State *L);
 
 // Pending to-be-closed variables of a coroutine that ended with an error or will not go on.
 int milonga_closecoroutine(lua_State *co, lua_State *from);

@@ -1,4 +1,5 @@
 import CLua
+import CShims
 import Lua
 import Scheduler
 
@@ -145,9 +146,12 @@ final class CopasFuture: LineOwner {
   private func pushResults(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
     guard call.reserve(resultCount + 1) else { throw call.failure("too many results to unpack") }
     call.pushField(Self.resultsKey, of: 1)
+    guard call.type(at: -1) == .table else {
+      throw call.failure("copas.future: the future's results were overwritten")
+    }
     let table = call.count
     for index in 0..<resultCount {
-      lua_rawgeti(call.state, Int32(table), lua_Integer(index + 1))
+      milonga_rawgeti(call.state, Int32(table), lua_Integer(index + 1))
     }
     call.remove(at: table)
     return .results(resultCount + 1)

@@ -87,7 +87,7 @@ final class CopasLock: LineOwner {
   /// The wait is over: the lock was handed to this thread, or it has to do without.
   private func goOn(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
     try loop.requireStillInside(call, "lock.get")
-    let seconds = Double(MonotonicTime.now() - Int64(try call.integer(at: Self.startSlot))) / 1e9
+    let seconds = Double(MonotonicTime.now() &- Int64(try call.integer(at: Self.startSlot))) / 1e9
     var results = 1
     if loop.hasTimedOut {
       _ = call.refuse("timeout")

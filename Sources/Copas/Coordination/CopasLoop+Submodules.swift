@@ -65,7 +65,7 @@ extension CopasLoop {
     }
     call.pushValue(at: 2)
     call.pushValue(at: -2)
-    lua_rawset(call.state, 1)
+    milonga_rawset(call.state, 1)
     return .results(1)
   }
 

@@ -98,7 +98,7 @@ final class CopasQueue: LineOwner, ThreadObserver {
     if isDestroyed { return call.refuse("destroyed") }
     if isStopping { return call.refuse("stopping") }
     call.count = 2
-    items.append(call)
+    try items.append(call)
     if poppers.flatMap({ loop.scheduler.admitFirst(of: $0) }) == nil { available += 1 }
     call.push(true)
     return .results(1)
@@ -109,13 +109,13 @@ final class CopasQueue: LineOwner, ThreadObserver {
       try loop.requireStillInside(call, "queue.pop")
       if loop.hasTimedOut { return call.refuse("timeout") }
       if isDestroyed { return call.refuse("destroyed") }
-      takeFirst(call)
+      try takeFirst(call)
       return .results(1)
     }
     if isDestroyed { return call.refuse("destroyed") }
     if available > 0 {
       available -= 1
-      takeFirst(call)
+      try takeFirst(call)
       return .results(1)
     }
     guard let deadline = try loop.deadline(call, timeoutAt: 2, default: 10) else {
@@ -132,8 +132,8 @@ final class CopasQueue: LineOwner, ThreadObserver {
 
   /// Pushes the first item, to which the running thread was admitted. The last item of a queue that
   /// stops is its end.
-  private func takeFirst(_ call: LuaCall) {
-    items.takeFirst(call)
+  private func takeFirst(_ call: LuaCall) throws(LuaFailure) {
+    try items.takeFirst(call)
     if items.count == 0, isStopping { destroy(call) }
   }
 
@@ -244,7 +244,7 @@ final class CopasQueue: LineOwner, ThreadObserver {
     if isDestroyed { return .results(0) }
     call.count = 2
     call.pushValue(at: 2)
-    takeFirst(call)
+    try takeFirst(call)
     return .call(arguments: 1, results: 0, state: Step.handle.rawValue)
   }
 

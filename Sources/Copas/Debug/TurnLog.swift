@@ -58,7 +58,7 @@ final class TurnLog {
   /// -1 for ever, as Copas says.
   private func seconds(until deadline: Int64) -> Double {
     if deadline == MonotonicTime.never { return -1 }
-    let milliseconds = Double(max(0, deadline - MonotonicTime.now())) / 1e6
+    let milliseconds = max(0, MonotonicTime.seconds(until: deadline)) * 1e3
     return milliseconds.rounded() / 1e3
   }
 

@@ -1,3 +1,4 @@
+import CMemory
 import Glibc
 
 /// The bytes that a codec makes, in memory that grows up to a limit.
@@ -70,7 +71,7 @@ public struct MIMEOutput: ~Copyable {
 
   @inline(never)
   private mutating func grow(to size: Int) throws(TooLarge) {
-    guard let moved = realloc(start, size + Self.slack) else { throw TooLarge() }
+    guard let moved = milonga_reallocate(start, size + Self.slack) else { throw TooLarge() }
     start = moved
     capacity = size
   }

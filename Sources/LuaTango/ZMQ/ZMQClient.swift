@@ -91,7 +91,7 @@ final class ZMQClient: TangoCaller, ThreadObserver, RoundEndObserver {
       if let outcome = try collectRequest(call) { return outcome }
     case .serialize: try collectSerialized(call)
     case .exchange:
-      let id = UInt64(try call.integer(at: 2))
+      let id = UInt64(bitPattern: Int64(try call.integer(at: 2)))
       guard let future = calls[id] else { throw call.failure("\(peer): closed") }
       return try exchange(call, future)
     }

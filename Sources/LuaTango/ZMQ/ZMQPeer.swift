@@ -6,12 +6,12 @@ import LuaConnection
 import RPC
 import Scheduler
 
-/// A client of a ZeroMQ server that makes it hold something: answers that it has not read, calls that wait behind them,
-/// large calls. Others are only counted all together.
+/// A client of a ZeroMQ server that makes it hold something: answers that it has not read, calls
+/// that wait behind them, large calls. Others are only counted all together.
 ///
-/// libzmq tells nobody what a client has not read, and nobody can tell it not to read from one. So the server counts the
-/// bytes that libzmq has for the client. When they are many, further calls of it are *parked*: they begin when it
-/// has read.
+/// libzmq tells nobody what a client has not read, and nobody can tell it not to read from one. So
+/// the server counts the bytes that libzmq has for the client. When they are many, further calls of
+/// it are *parked*: they begin when it has read.
 final class ZMQPeer: BufferHolding {
   private unowned let server: ZMQServer
   let identity: [UInt8]
@@ -108,7 +108,8 @@ final class ZMQPeer: BufferHolding {
     tell()
   }
 
-  /// Lets the call wait whose results are there, because so many others are not read. Whether that has to be.
+  /// Lets the call wait whose results are there, because so many others are not read. Whether that
+  /// has to be.
   func waitToAnswer(_ task: TaskID) -> Bool {
     guard !isBarred, unread > keeper.share else { return false }
     waiting.append(task)

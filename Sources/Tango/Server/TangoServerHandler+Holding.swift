@@ -2,8 +2,8 @@ import NIOConnection
 import NIOCore
 import RPC
 
-// What a connection holds for its peer. It is told at the end of a turn that leaves something behind; so what is served
-// at once is never counted.
+// What a connection holds for its peer. It is told at the end of a turn that leaves something
+// behind; so what is served at once is never counted.
 extension TangoServerHandler: BufferHolding {
   /// Says what is held now. The connection may be ended afterwards.
   func tellHolding() {

@@ -1,0 +1,6 @@
+progress = 0
+local co = coroutine.create(error)
+while true do
+  progress = progress + 1
+  coroutine.resume(co)
+end

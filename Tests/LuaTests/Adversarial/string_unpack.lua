@@ -1,0 +1,6 @@
+progress = 0
+local f = (" "):rep(1e6)
+while true do
+  progress = progress + 1
+  string.unpack(f, "")
+end

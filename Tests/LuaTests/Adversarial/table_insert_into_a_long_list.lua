@@ -1,0 +1,6 @@
+progress = 0
+local t = setmetatable({}, {__len = function() return 1 << 40 end})
+while true do
+  progress = progress + 1
+  pcall(table.insert, t, 1, 1)
+end
