@@ -28,9 +28,10 @@ build: packages
 	@ln -sf "$$(clang++ -print-file-name=libstdc++.a)" $(STATIC_LIBRARIES)/libstdc++.a
 	swift build $(RELEASE) --product MilongaModule
 	@# SwiftPM links shared libraries to the shared runtime; this one has to work without it. Linking optimizes, and
-	@# takes one processor half a minute; the other one links the executable.
+	@# takes one processor half a minute; the other one links the executable. lua5.4 unloads its modules when it closes
+	@# the state; threads of this one may still be at work (nodelete).
 	swiftc -emit-library -lto=llvm-full -static-stdlib -o build/milonga.so -L$(STATIC_LIBRARIES) \
-		-Xclang-linker -static-libgcc -Xlinker --gc-sections \
+		-Xclang-linker -static-libgcc -Xlinker --gc-sections -Xlinker -z -Xlinker nodelete \
 		@.build/release/MilongaModule.product/Objects.LinkFileList & link=$$!; \
 	swift build $(RELEASE) --product milonga; status=$$?; \
 	wait $$link && exit $$status

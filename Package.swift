@@ -19,6 +19,7 @@ let package = Package(
     .systemLibrary(name: "CLua", pkgConfig: "lua5.4", providers: [.apt(["liblua5.4-dev"])]),
     .target(name: "CMemory"),
     .target(name: "CShims", dependencies: ["CLua", "CMemory"]),
+    .target(name: "CTurns"),
     .target(name: "Lua", dependencies: ["CLua", "CMemory", "CShims"]),
     .target(
       name: "IO",
@@ -37,7 +38,9 @@ let package = Package(
     .target(
       name: "LuaSocket", dependencies: ["CLua", "CMemory", "CShims", "IO", "Lua", "LuaFiles"]),
     .target(name: "LuaFiles", exclude: ["lua"]),
-    .target(name: "Copas", dependencies: ["CMemory", "IO", "Lua", "LuaSocket", "Scheduler"]),
+    .target(
+      name: "Copas",
+      dependencies: ["CMemory", "CTurns", "IO", "Lua", "LuaSocket", "Scheduler"]),
     .target(
       name: "XPIO",
       dependencies: [
@@ -122,6 +125,7 @@ if Context.environment["MILONGA_WITHOUT_NIO"] == nil {
       name: "NIOConnection",
       dependencies: [
         "RPC",
+        .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "Metrics", package: "swift-metrics"),
         .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
@@ -135,7 +139,7 @@ if Context.environment["MILONGA_WITHOUT_NIO"] == nil {
     .target(
       name: "Tango",
       dependencies: [
-        "NIOConnection", "RPC",
+        "CTurns", "NIOConnection", "RPC",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
         .product(name: "NIOCore", package: "swift-nio"),
@@ -149,7 +153,7 @@ if Context.environment["MILONGA_WITHOUT_NIO"] == nil {
     .target(
       name: "DeviceRPC",
       dependencies: [
-        "NIOConnection", "RPC", "Tango",
+        "CTurns", "NIOConnection", "RPC", "Tango",
         .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),

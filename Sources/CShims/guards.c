@@ -134,6 +134,7 @@ static void guard_tree(lua_State *L) {
 
 static int guard_state(lua_State *L) {
   if (!know_originals()) return luaL_error(L, "not enough memory");
+  limits_keep_messages(L);
   lua_pushglobaltable(L);
   guard_libraries(L);
   if (lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE) == LUA_TTABLE) guard_libraries(L);

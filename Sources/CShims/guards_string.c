@@ -86,8 +86,11 @@ static int rep(lua_State *L) {
     lua_pushliteral(L, "");
     return 1;
   }
-  if (times > 0 && bytes <= (size_t)LUA_MAXINTEGER / (size_t)times)
-    limits_spend_bytes(L, bytes * (size_t)times);
+  const milonga_memory *held = milonga_memory_of(L);
+  size_t most = held != NULL && held->limit != 0 ? held->limit : (size_t)LUA_MAXINTEGER;
+  // What cannot be had is refused before anything is copied.
+  int is_possible = times <= 0 || bytes <= most / (size_t)times;
+  limits_spend_bytes(L, is_possible && times > 0 ? bytes * (size_t)times : 0);
   return original_rep(L);
 }
 

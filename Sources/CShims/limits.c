@@ -62,10 +62,30 @@ static void raise_at(lua_State *L, int level, const char *message) {
   lua_error(L);
 }
 
-static void raise_stop(lua_State *L, int level, milonga_stop stop) {
+const char *milonga_stop_message(milonga_stop stop) {
   static const char *const messages[] = {
       "", "instruction limit reached", "time limit reached", "interrupted!"};
-  raise_at(L, level, messages[stop]);
+  return messages[stop];
+}
+
+// A position takes memory. When there is none, Lua collects in vain: once, but not for each pcall that the
+// error has to get through.
+enum { NOWHERE = -1 };
+
+static void raise_stop(lua_State *L, int level, milonga_stop stop) {
+  if (level != NOWHERE) raise_at(L, level, milonga_stop_message(stop));
+  lua_pushstring(L, milonga_stop_message(stop));
+  lua_error(L);
+}
+
+void limits_keep_messages(lua_State *L) {
+  static const char key = 0;
+  lua_createtable(L, MILONGA_INTERRUPTED, 0);
+  for (int stop = MILONGA_OUT_OF_INSTRUCTIONS; stop <= MILONGA_INTERRUPTED; stop++) {
+    lua_pushstring(L, milonga_stop_message((milonga_stop)stop));
+    lua_rawseti(L, -2, stop);
+  }
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
 }
 
 // True when the code may not go on.
@@ -77,7 +97,8 @@ static int look(milonga_limits *limits) {
 
 void limits_look(lua_State *L) {
   milonga_limits *limits = current_limits;
-  if (look(limits)) raise_stop(L, 1, (milonga_stop)limits->stopped);
+  int had_stopped = limits->stopped != MILONGA_GOES_ON;
+  if (look(limits)) raise_stop(L, had_stopped ? NOWHERE : 1, (milonga_stop)limits->stopped);
 }
 
 static void limit_hook(lua_State *L, lua_Debug *ar);
@@ -99,10 +120,11 @@ static void limit_hook(lua_State *L, lua_Debug *ar) {
   }
   limits->instructions--;
   limits->until_look--;
-  if ((limits->instructions < 0 || limits->until_look < 0) && look(limits)) {
-    lua_sethook(L, stopped_hook, LUA_MASKCOUNT, 1);
-    raise_stop(L, 0, (milonga_stop)limits->stopped);
-  }
+  if (limits->instructions >= 0 && limits->until_look >= 0) return;
+  int had_stopped = limits->stopped != MILONGA_GOES_ON;
+  if (!look(limits)) return;
+  if (lua_gethook(L) != stopped_hook) lua_sethook(L, stopped_hook, LUA_MASKCOUNT, 1);
+  raise_stop(L, had_stopped ? NOWHERE : 0, (milonga_stop)limits->stopped);
 }
 
 void limits_watch(lua_State *co) {
@@ -222,8 +244,15 @@ static void end(lua_State *L, const milonga_limits *limits, saved before) {
 int milonga_limited_pcall(lua_State *L, int arguments, int results, int64_t instructions,
                           int64_t nanoseconds, size_t memory) {
   milonga_limits limits = grant(instructions, nanoseconds, current_limits);
+  int base = lua_gettop(L) - arguments - 1;
   saved before = begin(L, &limits, memory);
   int status = milonga_pcall(L, arguments, results, 0);
+  if (status == LUA_OK && limits.stopped != MILONGA_GOES_ON) {
+    // The last thing that ran was a pcall.
+    lua_settop(L, base);
+    lua_pushstring(L, milonga_stop_message((milonga_stop)limits.stopped));
+    status = LUA_ERRRUN;
+  }
   end(L, &limits, before);
   return status;
 }

@@ -44,7 +44,8 @@ extension CopasLoop {
       } else {
         let query = ResolverQuery(host: host, service: service, family: family)
         state.pointee.ticket = lookups.start(for: current!) {
-          Resolver.resolve(query, completion: $0)
+          let lookup = Resolver.resolve(query, completion: $0)
+          return { lookup.abandon() }
         }
         return sleep(until: state.pointee.deadline)
       }

@@ -112,7 +112,7 @@ extension CopasLoop {
     record.origin = origin
     store(record, for: task)
     setHandler(make(socket, reference), of: task)
-    scheduler.beginTurn()
+    beginTurn()
     runEvents(task, .woken)
   }
 
@@ -242,6 +242,7 @@ extension CopasLoop {
     setTask(turn.task, of: currentCoroutine!)
     current = turn.task
     currentReason = turn.reason
+    noteTurn()
     return true
   }
 }

@@ -55,6 +55,7 @@ extension CopasLoop {
   /// else there is to do.
   var mustEnd: Bool {
     guard catchesSignals, readiness.waker.terminationSignal != 0 else { return false }
+    milonga_limit_turn(0)
     announceExit()
     return !exit.waiting.contains(where: scheduler.exists)
   }

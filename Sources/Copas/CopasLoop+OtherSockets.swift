@@ -103,6 +103,7 @@ extension CopasLoop {
     _ call: LuaCall, _ operation: OtherOperation, _ step: OtherStep
   ) throws(LuaFailure) -> LuaOutcome {
     call.count = Slot.deadline
+    if pushEarlierFailure(call, of: Slot.socket) { return failAgain(call, operation) }
     call.push(operation.method)
     guard milonga_gettable(call.state, Int32(Slot.socket)) == LUA_OK else { throw .raised }
     guard call.type(at: -1) != .nil else { throw call.typeFailure(argument: 1, expected: "socket") }
@@ -121,7 +122,10 @@ extension CopasLoop {
       call.push(1.0)
       return .results(1)
     }
-    guard let wait = wouldBlock(call, operation) else { return .results(3) }
+    guard let wait = wouldBlock(call, operation) else {
+      noteFailure(call, of: Slot.socket, error: -2)
+      return .results(3)
+    }
     if isEnough(call, operation) { return .results(3) }
     if step == .triedForTheLastTime {
       if !tellsSocketTimeouts {
@@ -132,6 +136,19 @@ extension CopasLoop {
     }
     keepPartial(call, operation)
     return try park(call, wait)
+  }
+
+  /// The error of an earlier operation is on top: what the method would return with it.
+  private func failAgain(_ call: LuaCall, _ operation: OtherOperation) -> LuaOutcome {
+    call.pushNil()
+    call.insert(at: -2)
+    switch operation.partial {
+    case .none: return .results(2)
+    case .prefix:
+      if call.type(at: 3) == .string { call.pushValue(at: 3) } else { call.push("") }
+    case .lastIndex: call.push((call.numberIfNumber(at: 3)?.clampedToInt ?? 1) - 1)
+    }
+    return .results(3)
   }
 
   /// What the failed method waits for, by the error that it returned; nil for other errors.

@@ -1,5 +1,6 @@
 import CLua
 import CShims
+import CTurns
 import IO
 import Lua
 import LuaSocket
@@ -60,6 +61,13 @@ extension CopasLoop {
     let task = startThread(call, arguments: 1, name: "\(name):handler")
     call.pop()
     servers[descriptor] = task
+  }
+
+  /// A datagram socket is going to be closed. The coroutine that serves it finds out; a server that gets the
+  /// descriptor next must not end it.
+  func forgetDatagramServer(_ descriptor: Int32) {
+    guard let task = servers[descriptor], tasks[Int(task.index)].kind == .coroutine else { return }
+    servers[descriptor] = nil
   }
 
   /// The timeout at 3 and the name at 4, if they are given.
@@ -131,6 +139,7 @@ extension CopasLoop {
 
   private func acceptOwn(_ task: TaskID, _ server: UnsafeMutablePointer<SocketObject>) {
     let descriptor = server.pointee.descriptor
+    let end = turnEnd
     for _ in 0..<acceptBurst {
       do throws(Errno) {
         guard let connection = try server.pointee.socket.accept() else {
@@ -152,6 +161,7 @@ extension CopasLoop {
         }
         // The handler may have removed the server.
         guard scheduler.isRunning(task) else { return }
+        if milonga_turn_is_over(end) != 0 { break }
       } catch {
         if error == .tooManyOpenFiles || error == .tooManyOpenFilesInSystem {
           pauseWithoutDescriptors(task, error)
@@ -167,6 +177,7 @@ extension CopasLoop {
   /// The same for a server of another library, on top of the main stack.
   private func acceptForeign(_ task: TaskID, _ descriptor: Int32) {
     let server = main.count
+    let end = turnEnd
     defer { main.count = server }
     for _ in 0..<acceptBurst {
       main.count = server
@@ -197,6 +208,7 @@ extension CopasLoop {
       setName(main, of: -1, "\(serverNames[origin.server]):client_\(origin.number)")
       serve(record)
       guard scheduler.isRunning(task) else { return }
+      if milonga_turn_is_over(end) != 0 { break }
     }
     scheduler.yield(task)
   }
@@ -232,7 +244,7 @@ extension CopasLoop {
     main.pop()
     tasks[Int(task.index)].connection = reference
     tasks[Int(task.index)].origin = record.origin
-    scheduler.beginTurn()
+    beginTurn()
     resume(task, .woken)
   }
 

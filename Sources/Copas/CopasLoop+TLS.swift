@@ -66,6 +66,7 @@ extension CopasLoop {
   /// The socket at 2 takes the place of that at 1: its timeouts, its name, and it is closed instead
   /// when the running coroutine ends.
   private func replace(_ call: LuaCall) {
+    limitGoodbye(call, at: 2)
     setCopasTimeouts(call, at: 2, copasTimeouts(call, at: 1))
     let name = socketName(call, at: 1)
     if name != describe(call, at: 1) { setName(call, of: 2, name) }

@@ -60,7 +60,8 @@ extension CopasLoop {
     let progress =
       mayRead || !socket.pointee.buffer.isEmpty
       ? socket.pointee.receive(
-        pattern, pool: pool, mayRead: mayRead, wasShort: { drained(socket) })
+        pattern, pool: pool, mayRead: mayRead, wasShort: { drained(socket) },
+        isOver: { hasRunLong })
       : .wait
     var failure: SocketFailure?
     switch progress {
@@ -76,6 +77,12 @@ extension CopasLoop {
       } else {
         let deadline = self.deadline(
           call, at: Slot.receiveDeadline, seconds: socket.pointee.copasTimeouts.receive)
+        if mayRead, isReady(socket, .read), mayWait {
+          // There may be more, but others have not had their turns for a while.
+          if deadline > MonotonicTime.now() { return giveUpTurn(packed)! }
+          failure = .timeout
+          break
+        }
         do throws(Errno) {
           return try wait(socket, for: .read, until: deadline, state: packed)
         } catch {
@@ -103,7 +110,13 @@ extension CopasLoop {
       throw call.failure("copas.send: what was sent is \(offset) of \(bytes.count) bytes")
     }
     let failure: SocketFailure?
-    switch socket.pointee.send(bytes, from: &offset) {
+    switch sendSome(socket, bytes, from: &offset) {
+    case .done where offset < bytes.count:
+      // The other side takes as much as there is, but others have not had their turns for a while.
+      _ = deadline(call, at: Slot.sendDeadline, seconds: socket.pointee.copasTimeouts.send)
+      call.count = Slot.sendDeadline
+      call.push(offset)
+      return giveUpTurn(0)!
     case .done: failure = nil
     case .failed(let reason): failure = reason
     case .wait where call.phase == .resumed && hasTimedOut: failure = .timeout
@@ -120,6 +133,23 @@ extension CopasLoop {
       }
     }
     return sockets.pushSent(call, last: offset + first - 1, failure: failure)
+  }
+
+  /// Sends what the system takes, but not much longer than a turn: then it is done before the end of the bytes.
+  @inline(__always)
+  private func sendSome(
+    _ socket: UnsafeMutablePointer<SocketObject>, _ bytes: UnsafeRawBufferPointer,
+    from offset: inout Int
+  ) -> SocketObject.Progress {
+    if bytes.count <= bytesAtOnce { return socket.pointee.send(bytes, from: &offset) }
+    while true {
+      let piece = UnsafeRawBufferPointer(
+        rebasing: bytes[..<min(bytes.count, offset + bytesAtOnce)])
+      let progress = socket.pointee.send(piece, from: &offset)
+      guard case .done = progress, offset < bytes.count, !hasRunLong || !mayWait else {
+        return progress
+      }
+    }
   }
 
   private func receiveFromOther(
@@ -143,6 +173,9 @@ extension CopasLoop {
     return deadline
   }
 }
+
+/// Bytes that are sent before another look at the clock.
+private let bytesAtOnce = 1 << 20
 
 extension SocketObject.Pattern {
   /// The pattern as a number other than 0 that the trampoline keeps while a coroutine waits; 0 when

@@ -1,4 +1,6 @@
 import CLua
+import CShims
+import CTurns
 import IO
 import Lua
 import LuaSocket
@@ -97,20 +99,46 @@ extension CopasLoop {
     scheduler.markUnready(socket.pointee.descriptor, direction)
   }
 
-  /// Counts an operation of the running coroutine. When it has had its share, the outcome to return:
-  /// it runs again after the others.
+  /// Counts an operation of the running coroutine. When it has had its share, of operations or of time,
+  /// the outcome to return: it runs again after the others.
   @inlinable
   @inline(__always)
   public func turnOver(state: Int = 0) -> LuaOutcome? {
-    scheduler.mayOperate() ? nil : giveUpTurn(state)
+    scheduler.mayOperate() && !hasRunLong ? nil : giveUpTurn(state)
   }
 
+  /// Whether the turn has lasted as long as it should.
+  @inlinable
+  @inline(__always)
+  public var hasRunLong: Bool { milonga_turn_is_over(turnEnd) != 0 }
+
+  /// After ``turnOver(state:)`` has ended the turn: whether what it leaves behind is not to wait for its next
+  /// one, because others come first, or it has waited already.
+  public var leavesOthersWaiting: Bool { scheduler.readyCount > 1 || hasRunLong || !isLooping }
+
+  /// A turn of another coroutine begins within the running one.
+  func beginTurn() {
+    scheduler.beginTurn()
+    noteTurn()
+  }
+
+  /// A turn begins.
+  @inline(__always)
+  func noteTurn() {
+    turnEnd = milonga_turn_end()
+    if milonga_termination_signal() != 0 { limitTurn() }
+  }
+
+  /// Ends the turn, if that is possible here.
   @usableFromInline
   func giveUpTurn(_ state: Int) -> LuaOutcome? {
     guard mayWait else { return nil }
     scheduler.yield(current!)
     return .yield(0, state: state)
   }
+
+  /// Whether the running coroutine was removed: its next wait is its end.
+  public var isRemoved: Bool { current.map { tasks[Int($0.index)].isRemoved } ?? false }
 
   /// The coroutine whose turn it is; nil outside the dispatcher.
   public var currentTask: TaskID? { current }

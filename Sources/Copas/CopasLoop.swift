@@ -36,6 +36,8 @@ public final class CopasLoop {
   /// The timeouts of sockets of other libraries: a weak table in the registry, 0 for none yet.
   var foreignTimeoutsReference: Int32 = 0
   let foreignTimeouts: LuaClass<SocketObject.CopasTimeouts>
+  /// Why objects of LuaSec do not work any more: a weak table in the registry, 0 for none yet.
+  var secureFailuresReference: Int32 = 0
   /// What `copas/tls.lua` returns, in the registry; 0 before it is loaded.
   var tlsReference: Int32 = 0
   /// Names that the program gave to sockets and threads: a weak table in the registry, 0 for none yet.
@@ -55,6 +57,8 @@ public final class CopasLoop {
   private var idleCollection = IdleCollection()
   /// The loop has taken over SIGINT and SIGTERM.
   var catchesSignals = false
+  /// Seconds that a turn may last after one of them; 0 for ever.
+  var exitTimeout = 0.0
   /// nil while nobody wants them.
   var statistics: StepStatistics?
   /// The metatables of wrapped sockets; made with the module.
@@ -62,12 +66,18 @@ public final class CopasLoop {
   var datagramWrapper: CopasWrapper!
   /// Whether the process ran out of descriptors, and that was said.
   var isOutOfDescriptors = false
+  /// Told when the other side of a connection hangs up, by descriptors (CopasLoop+Hangups).
+  var hangupObservers: [Int32: UnownedHangupObserver] = [:]
 
   /// The coroutine whose turn it is.
   var current: TaskID?
   @usableFromInline var currentCoroutine: OpaquePointer?
   var currentReason = WakeReason.woken
+  /// When its turn has lasted long enough, in ticks of `CTurns`.
+  @usableFromInline var turnEnd: UInt64 = 0
 
+  /// The next step follows at once: the dispatcher runs by `copas.loop`, and not by single steps.
+  var isLooping = false
   /// Whether the dispatcher is at work: it is not entered again.
   public private(set) var isStepping = false
 
@@ -146,8 +156,14 @@ public final class CopasLoop {
   /// for, unless there is somebody asleep whom its callback could wake.
   var isFinished: Bool {
     scheduler.readyCount == 0 && scheduler.waitingForDescriptor == 0
-      && scheduler.sleeping == timeouts.count && !hasErrands && roundObservers.isEmpty
-      && (timeouts.isEmpty || asleepForEver == 0)
+      && scheduler.sleeping == timeouts.count && roundObservers.isEmpty
+      && (timeouts.isEmpty || asleepForEver == 0) && !hasWantedErrands
+  }
+
+  /// Other threads work for coroutines of ours that have not been removed meanwhile.
+  private var hasWantedErrands: Bool {
+    if !lookups.isEmpty { lookups.abandonUnwanted(exists: scheduler.exists) }
+    return hasErrands
   }
 
   /// Other threads work for coroutines of ours.
@@ -239,6 +255,7 @@ public final class CopasLoop {
           generation: UInt32(truncatingIfNeeded: event.tag >> 32),
           readable: readiness.contains(.readable), writable: readiness.contains(.writable),
           hangup: readiness.contains(.hangup))
+        if readiness.contains(.hangup) { tellHangup(event.tag) }
       }
     } catch {
       throw main.failure("waiting for descriptors failed: \(error)")
@@ -259,6 +276,7 @@ public final class CopasLoop {
     // while this one runs.
     let next = Int(scheduler.nextReadyIndex)
     if next >= 0, let coroutine = tasks[next].coroutine { milonga_prefetch_state(coroutine) }
+    noteTurn()
     switch tasks[Int(turn.task.index)].kind {
     case .server: accept(turn.task)
     case .coroutine: resume(turn.task, turn.reason)
@@ -388,7 +406,7 @@ public final class CopasLoop {
   // MARK: Descriptors
 
   /// Registers a descriptor that is going to be waited for.
-  func watch(_ socket: UnsafeMutablePointer<SocketObject>) throws(Errno) {
+  public func watch(_ socket: UnsafeMutablePointer<SocketObject>) throws(Errno) {
     guard !socket.pointee.isWatched else { return }
     try register(socket.pointee.descriptor)
     socket.pointee.isWatched = true
@@ -396,7 +414,7 @@ public final class CopasLoop {
 
   /// Begins a new life of a descriptor. The number may be registered already: with `setfd` two objects
   /// can have the same, and nobody tells us when another library closes one.
-  func register(_ descriptor: Int32) throws(Errno) {
+  public func register(_ descriptor: Int32) throws(Errno) {
     guard fcntl(descriptor, F_GETFD) >= 0 else { throw Errno(rawValue: errno) }
     if scheduler.isWatched(descriptor) { readiness.remove(descriptor) }
     let generation = scheduler.watch(descriptor)
@@ -410,6 +428,8 @@ public final class CopasLoop {
 
   /// A descriptor is going to be closed: whoever waits for it gets a turn, and will find out.
   public func forget(_ descriptor: Int32) {
+    if !hangupObservers.isEmpty { hangupObservers[descriptor] = nil }
+    if !servers.isEmpty { forgetDatagramServer(descriptor) }
     readiness.remove(descriptor)
     scheduler.unwatch(descriptor)
   }

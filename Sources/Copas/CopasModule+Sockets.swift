@@ -63,11 +63,6 @@ extension CopasLoop {
       for name: StaticString in ["send", "sendto", "setpeername", "setsockname", "connect"] {
         call.setFunction(name, CopasWrapper.forward(name))
       }
-      // The handlers of a datagram server share its socket.
-      call.setFunction("close") { (call) throws(LuaFailure) in
-        call.push(true)
-        return .results(1)
-      }
     }
   }
 
@@ -96,6 +91,7 @@ extension CopasLoop {
       call.push(1.0)
       return .results(1)
     }
+    limitGoodbye(call, at: 1)
     if let descriptor = descriptorOfForeign(call, at: 1), descriptor >= 0 { forget(descriptor) }
     call.push("close")
     guard milonga_gettable(call.state, 1) == LUA_OK else { throw .raised }

@@ -35,6 +35,8 @@ public enum CopasModule {
     call.setField("autoclose", of: -2)
     call.push(false)
     call.setField("running", of: -2)
+    call.push(5)
+    call.setField("exittimeout", of: -2)
 
     loop.addDispatcher(call)
     loop.addThreads(call)
@@ -118,15 +120,24 @@ extension CopasLoop {
     }
     exit = ExitState()
     setRunning(true)
+    isLooping = true
     catchesSignals = readiness.waker.catchTermination()
+    if catchesSignals { keepTurns() }
     defer {
       if catchesSignals { readiness.waker.releaseTermination() }
       catchesSignals = false
+      isLooping = false
       setRunning(false)
     }
+    var isFirstStep = true
     while !mustEnd {
       let now = timeout == .infinity ? 0 : MonotonicTime.now()
       if !isFinished { _ = try step(until: MonotonicTime.deadline(after: timeout, from: now)) }
+      if isFirstStep {
+        // The program may have said something else in its first turn.
+        isFirstStep = false
+        if catchesSignals { keepTurns() }
+      }
       guard isFinished else { continue }
       if exit.isExiting { break }
       announceExit()

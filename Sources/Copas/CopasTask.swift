@@ -121,6 +121,7 @@ extension CopasLoop {
       sockets.close(&socket.pointee)
       return
     }
+    limitGoodbye(call, at: -1)
     call.push("close")
     guard milonga_gettable(call.state, -2) == LUA_OK, call.type(at: -1) == .function else {
       call.pop()

@@ -112,6 +112,7 @@ extension CopasLoop {
       try stopBlocking(call, at: index)
       let name = describe(call, at: index)
       isStream = name.hasPrefix("SSL") || name.hasPrefix("tcp")
+      limitGoodbye(call, at: index)
     }
     call.pushValue(at: index)
     (isStream ? wrapper : datagramWrapper)!.wrapTop(call)

@@ -6,6 +6,8 @@ final class Errands<Answer: Sendable> {
   private let mailbox: Mailbox<(ticket: Int, answer: Answer)>
   private var waiting: [Int: TaskID] = [:]
   private var answers: [Int: Answer] = [:]
+  /// What is to be done when an errand is abandoned.
+  private var cancellations: [Int: () -> Void] = [:]
   private var lastTicket = 0
 
   init(waker: ReadinessQueue.Waker) { mailbox = Mailbox(waker: waker) }
@@ -14,15 +16,16 @@ final class Errands<Answer: Sendable> {
 
   /// Begins an errand; `task` is woken when the answer is there.
   ///
-  /// - Parameter work: calls the function that it is given once, on any thread.
+  /// - Parameter work: calls the function that it is given once, on any thread. What it returns is called when nobody
+  ///   wants the answer any more.
   func start(
-    for task: TaskID, _ work: (_ answer: @escaping @Sendable (Answer) -> Void) -> Void
+    for task: TaskID, _ work: (_ answer: @escaping @Sendable (Answer) -> Void) -> (() -> Void)?
   ) -> Int {
     lastTicket += 1
     let ticket = lastTicket
     waiting[ticket] = task
     let mailbox = mailbox
-    work { mailbox.send((ticket, $0)) }
+    cancellations[ticket] = work { mailbox.send((ticket, $0)) }
     return ticket
   }
 
@@ -33,6 +36,12 @@ final class Errands<Answer: Sendable> {
   func abandon(_ ticket: Int) {
     waiting[ticket] = nil
     answers[ticket] = nil
+    cancellations.removeValue(forKey: ticket)?()
+  }
+
+  /// Nobody wants the answers any more that are for tasks which are gone.
+  func abandonUnwanted(exists: (TaskID) -> Bool) {
+    for (ticket, task) in waiting where !exists(task) { abandon(ticket) }
   }
 
   /// Wakes those whose answers have come.
@@ -42,6 +51,7 @@ final class Errands<Answer: Sendable> {
     guard !waiting.isEmpty else { return }
     for (ticket, answer) in mailbox.collect() {
       guard let task = waiting.removeValue(forKey: ticket) else { continue }
+      cancellations[ticket] = nil
       if wake(task) { answers[ticket] = answer }
     }
   }

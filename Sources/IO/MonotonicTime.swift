@@ -47,14 +47,20 @@ public enum WallClock {
     return Double(time.tv_sec) + Double(time.tv_nsec / 1000) / 1e6
   }
 
-  /// Suspends the thread for `seconds` (infinite: for ever), also when signals arrive meanwhile.
-  /// Negative ones and NaN are no time.
-  public static func sleep(_ seconds: Double) {
-    guard seconds > 0 else { return }
+  /// Suspends the thread for `seconds` (infinite: for ever), also when signals arrive meanwhile, unless
+  /// `isInterrupted`, which is asked after each of them, says that this one ends it. Negative ones and NaN are no time.
+  ///
+  /// - Returns: false when it was ended.
+  @discardableResult
+  public static func sleep(_ seconds: Double, isInterrupted: () -> Bool = { false }) -> Bool {
+    guard seconds > 0 else { return true }
     let deadline = MonotonicTime.deadline(after: seconds, from: MonotonicTime.now())
     let (whole, rest) = deadline.quotientAndRemainder(dividingBy: 1_000_000_000)
     var time = timespec(tv_sec: Int(whole), tv_nsec: Int(rest))
     // Until a point in time: what is left of a duration grows a little with every signal.
-    while clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, nil) == EINTR {}
+    while clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, nil) == EINTR {
+      if isInterrupted() { return false }
+    }
+    return true
   }
 }

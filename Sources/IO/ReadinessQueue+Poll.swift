@@ -2,7 +2,7 @@ import Glibc
 import SystemPackage
 
 /// poll(2), made edge-triggered: a direction is asked for when it is armed, and no more once it was
-/// reported.
+/// reported. That the peer sends no more is asked for from the beginning.
 final class PollBackend: ReadinessBackend {
   private var polled: [pollfd] = []
   private var tags: [UInt64] = []
@@ -13,7 +13,7 @@ final class PollBackend: ReadinessBackend {
     guard places[descriptor] == nil else { throw .fileExists }
     places[descriptor] = polled.count
     // As with epoll, what is ready at registration is reported by the first wait.
-    polled.append(pollfd(fd: descriptor, events: 0, revents: 0))
+    polled.append(pollfd(fd: descriptor, events: peerEnded, revents: 0))
     tags.append(tag)
     arm(descriptor, for: directions)
   }
@@ -59,6 +59,10 @@ final class PollBackend: ReadinessBackend {
     var readiness: Readiness = []
     if events & Int16(POLLIN) != 0 { readiness.insert(.readable) }
     if events & Int16(POLLOUT) != 0 { readiness.insert(.writable) }
+    if events & peerEnded != 0 {
+      readiness.formUnion([.readable, .hangup])
+      polled[place].events &= ~peerEnded
+    }
     if events & Int16(POLLHUP | POLLERR | POLLNVAL) != 0 {
       readiness.formUnion([.readable, .writable, .hangup])
       // poll(2) reports these whether asked or not, and would again at once: a negative descriptor
@@ -72,3 +76,6 @@ final class PollBackend: ReadinessBackend {
     ready.append(ReadinessEvent(tag: tags[place], readiness: readiness))
   }
 }
+
+/// POLLRDHUP of Linux.
+private let peerEnded: Int16 = 0x2000

@@ -10,8 +10,8 @@ public struct Readiness: OptionSet, Sendable {
 
   @inlinable public static var readable: Readiness { Readiness(rawValue: 1) }
   @inlinable public static var writable: Readiness { Readiness(rawValue: 2) }
-  /// The peer will send no more, or the descriptor failed: reads will not block any more. A peer that
-  /// ended only its own direction is, with poll(2), told as ``readable`` alone.
+  /// The peer will send no more, or the descriptor failed: reads will not block any more. Told once, and
+  /// whether anything is asked for or not.
   @inlinable public static var hangup: Readiness { Readiness(rawValue: 4) }
 }
 

@@ -68,16 +68,26 @@ public enum Resolver {
     return .success(addresses)
   }
 
+  /// A look-up that another thread makes.
+  public final class Lookup: Sendable {
+    fileprivate let isAbandoned = Atomic<Bool>(false)
+
+    /// Nobody wants the answer any more: when no thread has begun, none does, and `completion` is not called.
+    public func abandon() { isAbandoned.store(true, ordering: .relaxed) }
+  }
+
   /// Looks the name up on another thread. `completion` runs on that thread.
   ///
   /// The number of threads is limited: with a name server that does not answer, further look-ups
   /// wait for a free one. Threads end when there is nothing to do.
+  @discardableResult
   public static func resolve(
     _ query: ResolverQuery,
     completion: @escaping @Sendable (Result<[SocketAddress], ResolverError>) -> Void
-  ) {
+  ) -> Lookup {
+    let lookup = Lookup()
     let startThread = pool.withLock { pool in
-      pool.waiting.append(Job(query: query, completion: completion))
+      pool.waiting.append(Job(query: query, lookup: lookup, completion: completion))
       guard pool.threads < mostThreads else { return false }
       pool.threads += 1
       return true
@@ -86,10 +96,12 @@ public enum Resolver {
       // Without a thread (the process is at its limit) the caller waits, but gets its answer.
       runJobs()
     }
+    return lookup
   }
 
   private struct Job: Sendable {
     let query: ResolverQuery
+    let lookup: Lookup
     let completion: @Sendable (Result<[SocketAddress], ResolverError>) -> Void
   }
 
@@ -109,6 +121,7 @@ public enum Resolver {
         return next
       }
       guard let job else { return }
+      if job.lookup.isAbandoned.load(ordering: .relaxed) { continue }
       job.completion(resolve(job.query))
     }
   }

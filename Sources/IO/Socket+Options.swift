@@ -77,4 +77,11 @@ extension Socket {
   /// the first is acknowledged, which the kernel delays by some 40 ms. TCP_QUICKACK is not
   /// permanent: it has to be set again after each read.
   public func acknowledgeAtOnce() { try? set(.quickAcknowledge, to: 1) }
+
+  /// Sends give up at once even where the descriptor is told to block.
+  public func limitBlockingSends() {
+    var shortest = timeval(tv_sec: 0, tv_usec: 1)
+    setsockopt(
+      descriptor, SOL_SOCKET, SO_SNDTIMEO, &shortest, socklen_t(MemoryLayout<timeval>.size))
+  }
 }

@@ -98,6 +98,8 @@ public struct Socket: Sendable {
       if accepted >= 0 { return Socket(descriptor: accepted) }
       switch errno {
       case EINTR, ECONNABORTED: continue
+      // An error of the new connection, which is gone with it: others may be behind it.
+      case EPROTO, ENOPROTOOPT, EPERM, EHOSTDOWN, EHOSTUNREACH, ENETUNREACH, ENONET: continue
       case EAGAIN: return nil
       case let code: throw Errno(rawValue: code)
       }

@@ -75,13 +75,13 @@ final class LuaLimits {
 
   func leave(_ run: Run) { milonga_leave(run.limits, run.outer) }
 
-  /// The kind of the error when these limits have ended the code that runs.
-  var stop: LuaError.Kind? {
+  /// The error of the code that runs when these limits have ended it.
+  var stop: LuaError? {
     guard areNeeded else { return nil }
-    return switch UInt32(storage.pointee.stopped) {
-    case MILONGA_OUT_OF_INSTRUCTIONS.rawValue, MILONGA_OUT_OF_TIME.rawValue: .limit
-    case MILONGA_INTERRUPTED.rawValue: .interrupted
-    default: nil
-    }
+    let stop = milonga_stop(UInt32(storage.pointee.stopped))
+    guard stop != MILONGA_GOES_ON else { return nil }
+    return LuaError(
+      stop == MILONGA_INTERRUPTED ? .interrupted : .limit,
+      String(cString: milonga_stop_message(stop)))
   }
 }

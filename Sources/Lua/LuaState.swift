@@ -36,7 +36,7 @@ public final class LuaState {
   ///     nil for no limit. See ``instructionLimit(_:)``.
   ///   - timeLimit: seconds that a call from Swift may take, nil for no limit. See ``timeLimit(_:)``.
   ///   - interruptible: ``interrupt()`` works without one of these limits, too. It costs as much as they
-  ///     do: Lua code takes two to three times as long, because each instruction is counted.
+  ///     do: Lua code takes three to four times as long, because each instruction is counted.
   /// - Throws: ``LuaError`` when the limit leaves no room for the libraries.
   public init(
     libraries: LuaLibraries = .all, memoryLimit: Int? = nil, instructionLimit: Int? = nil,
@@ -107,7 +107,7 @@ public final class LuaState {
   /// ``LuaError/Kind/limit``.
   ///
   /// It comes a few milliseconds late, and later when a single instruction takes long. A function of the
-  /// program, or one that waits, is not ended; the code that called it is when it returns.
+  /// program, or one that waits, is not ended; the code that called it is soon after it has returned.
   public func timeLimit(_ seconds: Double?) {
     limits.limitTime(seconds)
     guardLibraries()
@@ -250,6 +250,11 @@ public final class LuaState {
     let status = milonga_pcall(call.state, Int32(arguments), Int32(results), Int32(function))
     call.remove(at: function)
     try check(status)
+    // The last thing that ran was a pcall.
+    if let stop = limits.stop {
+      call.pop(results)
+      throw stop
+    }
   }
 
   func invoke<each Argument: LuaConvertible, Result: LuaConvertible>(
@@ -311,7 +316,7 @@ public final class LuaState {
   /// Turns a status and the error value on top of the stack into a Swift error.
   private func check(_ status: Int32) throws(LuaError) {
     guard status != LUA_OK else { return }
-    let kind = limits.stop ?? LuaError.Kind(status: status)
+    let kind = limits.stop?.kind ?? LuaError.Kind(status: status)
     // If that fails, for want of memory or of C stack, the text is the reason.
     _ = milonga_tostring(call.state, -1)
     let text = call.stringIfString(at: -1)

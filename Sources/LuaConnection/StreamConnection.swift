@@ -105,7 +105,9 @@ public final class StreamConnection {
   /// - Parameters:
   ///   - suspends: the running coroutine waits; otherwise everything does.
   ///   - state: what is kept while it waits.
-  public func handshake(until deadline: Int64, suspends: Bool, state: Int = 0) -> Handshake {
+  public func handshake(
+    _ call: LuaCall, until deadline: Int64, suspends: Bool, state: Int = 0
+  ) throws(LuaFailure) -> Handshake {
     while let tls {
       switch tls.handshake() {
       case .done: return .done
@@ -119,8 +121,8 @@ public final class StreamConnection {
             return .unwatchable(error)
           }
         }
-        let failure = SocketTimeouts.wait(
-          tls.descriptor, for: direction.readiness, until: deadline)
+        let failure = try SocketTimeouts.wait(
+          tls.descriptor, for: direction.readiness, until: deadline, call)
         if let failure, failure != .timeout { return .failed(failure.text) }
       }
     }

@@ -18,6 +18,8 @@ final class TLSLayer {
   /// The connection of LuaSec, in the registry; 0 once it is closed.
   private var connection: Int32
   private let main: LuaCall
+  /// Why an operation has failed. OpenSSL does not go on then, and LuaSec, called again, may loop for ever.
+  private var failed: String?
   /// Bytes asked for in one call.
   private static let chunk = 16 * 1024
 
@@ -36,6 +38,8 @@ final class TLSLayer {
       call.pop()
     }
     connection = call.retainTop()
+    // LuaSec's `close` says goodbye with a write that blocks, whether the peer reads or not.
+    Socket(descriptor: descriptor).limitBlockingSends()
   }
 
   var isOpen: Bool { connection != 0 }
@@ -75,8 +79,12 @@ final class TLSLayer {
     case "timeout": return .wait(direction)
     // A peer that died said no goodbye. What is missing then, the frames tell.
     case "unexpected eof while reading", "Connection reset by peer", "Broken pipe":
+      failed = "closed"
       return .failed("closed")
-    default: return .failed(text)
+    case "closed": return .failed(text)
+    default:
+      failed = text
+      return .failed(text)
     }
   }
 
@@ -91,6 +99,7 @@ final class TLSLayer {
   }
 
   func handshake() -> Progress {
+    if let failed { return .failed(failed) }
     let top = main.count
     defer { main.count = top }
     guard invoke("dohandshake", results: 2) else { return failure(-1, .write) }
@@ -99,6 +108,7 @@ final class TLSLayer {
 
   /// Receives what is there, up to a few kilobytes.
   func receive(into buffer: inout ReceiveBuffer, pool: BufferPool) -> Progress {
+    if let failed { return .failed(failed) }
     let top = main.count
     defer { main.count = top }
     let succeeded = invoke("receive", results: 3) { main in
@@ -126,6 +136,7 @@ final class TLSLayer {
 
   /// Sends from the front of the buffer, and removes what was sent.
   func send(_ buffer: inout OutputBuffer) -> Progress {
+    if let failed { return .failed(failed) }
     while !buffer.isEmpty {
       let top = main.count
       defer { main.count = top }

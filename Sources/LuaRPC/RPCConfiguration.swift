@@ -35,6 +35,8 @@ final class RPCConfiguration {
   let tls: TLSContext?
   /// Seconds that a TLS handshake may take.
   let handshakeTimeout: Double
+  /// What becomes of a function that waits when the other side leaves.
+  let onDisconnect: OnDisconnect
   /// Offers all globals to whoever is there: the program insists, or everybody has a certificate.
   let isTrusting: Bool
   /// Seconds that connecting, and each call, may take; infinite for no limit.
@@ -69,6 +71,7 @@ final class RPCConfiguration {
     memoryLimit = try table.integer("memory_limit", default: 0, in: 0...(1 << 40))
     tls = try TLSContext.make(table, mode: isServer ? "server" : "client", main: main)
     handshakeTimeout = try table.seconds("ssl_timeout", default: 10)
+    onDisconnect = try table.onDisconnect([.finish, .cancel])
     isTrusting =
       table.boolean("insecure", default: false)
       || isServer && tls?.requiresCertificate == true
@@ -102,10 +105,10 @@ final class RPCConfiguration {
         environment = call.retainTop()
         kept.append(environment)
       }
-      authorize = try table.function("authorize") ?? 0
       if instructionLimit >= 0 || timeLimit < .infinity || memoryLimit > 0 {
         try Self.guardLibraries(call, environment)
       }
+      authorize = try table.function("authorize") ?? 0
     } catch {
       for reference in kept { main.release(reference) }
       throw error

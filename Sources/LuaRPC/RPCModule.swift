@@ -171,7 +171,7 @@ extension RPCLibrary {
   ) throws(LuaFailure) -> (configuration: RPCConfiguration, isListening: Bool) {
     let (host, port) = try hostAndPort(call)
     let configuration = try RPCConfiguration(call, at: 3, interface: host, loop: loop)
-    let failure = sockets.pushServer(
+    let failure = try sockets.pushServer(
       call, host: host == "*" ? "0.0.0.0" : host, service: String(port), backlog: 1024)
     if let failure { call.pushFailure(failure) }
     return (configuration, failure == nil)
@@ -283,8 +283,8 @@ extension RPCLibrary {
         }
         continue
       }
-      let failure = SocketTimeouts.wait(
-        listener.pointee.descriptor, for: .readable, until: MonotonicTime.never)
+      let failure = try SocketTimeouts.wait(
+        listener.pointee.descriptor, for: .readable, until: MonotonicTime.never, call)
       if let failure { return call.pushFailure(failure) }
     }
   }

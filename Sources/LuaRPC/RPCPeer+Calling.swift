@@ -259,10 +259,23 @@ extension RPCPeer {
       return nil
     case .wait(let direction):
       waits.insert(direction.readiness)
-      let failure = SocketTimeouts.wait(stream.descriptor, for: waits, until: deadline)
+      let failure = try waitForPeer(call, waits, until: deadline)
       if failure == .timeout { return try timeOut(call) }
       if let failure { disconnect(failure.text) }
       return nil
+    }
+  }
+
+  /// Ctrl-C gives the call up; the connection can still be used.
+  private func waitForPeer(
+    _ call: LuaCall, _ readiness: Readiness, until deadline: Int64
+  ) throws(LuaFailure) -> SocketFailure? {
+    do throws(LuaFailure) {
+      return try SocketTimeouts.wait(stream.descriptor, for: readiness, until: deadline, call)
+    } catch {
+      let id = try call.integer(at: Waiting.id)
+      session.calls.abandon { $0.id == id }
+      throw error
     }
   }
 

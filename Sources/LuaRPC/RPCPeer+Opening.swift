@@ -25,7 +25,7 @@ extension RPCPeer {
   /// is on the stack when it throws.
   func open(_ call: LuaCall) throws(LuaFailure) -> Opened {
     if case .handshake(let deadline) = opening {
-      if let opened = shake(call, until: deadline) { return opened }
+      if let opened = try shake(call, until: deadline) { return opened }
       opening = .authorization
     }
     if case .authorization = opening {
@@ -35,6 +35,7 @@ extension RPCPeer {
     opener = nil
     guard case .question = opening else { return .ready }
     opening = .done
+    stopObservingHangup()
     guard call.phase == .returned else {
       close()
       throw .raised
@@ -43,13 +44,14 @@ extension RPCPeer {
       close()
       return .refused("not authorized")
     }
+    guard isOpen else { return .refused("closed") }
     return .ready
   }
 
   /// Goes on with the handshake; nil when it is done.
-  private func shake(_ call: LuaCall, until deadline: Int64) -> Opened? {
-    let handshake = stream.handshake(
-      until: deadline, suspends: canSuspend(call), state: Step.open.rawValue)
+  private func shake(_ call: LuaCall, until deadline: Int64) throws(LuaFailure) -> Opened? {
+    let handshake = try stream.handshake(
+      call, until: deadline, suspends: canSuspend(call), state: Step.open.rawValue)
     switch handshake {
     case .done: return nil
     case .unfinished(let outcome):
@@ -76,7 +78,10 @@ extension RPCPeer {
   /// Asks the program about the other side.
   private func ask(_ call: LuaCall) -> LuaOutcome {
     opening = .question
-    if canSuspend(call) { noteOpener() }
+    if canSuspend(call) {
+      noteOpener()
+      observeHangup()
+    }
     call.pushRetained(configuration.authorize)
     call.push(remoteAddress?.numericHost ?? "unknown")
     call.push(Int(remoteAddress?.port ?? 0))

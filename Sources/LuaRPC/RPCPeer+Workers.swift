@@ -85,9 +85,14 @@ extension RPCPeer {
 
   /// Serves what comes, until something has to be waited for; nil when another look at the state is due.
   private func read(_ call: LuaCall, _ me: TaskID) -> LuaOutcome? {
+    var hasReceived = false
     while isOpen {
       clear(call)
       if let outcome = pause() { return outcome }
+      if !stream.received.isEmpty, let outcome = loop.turnOver(state: Step.wait.rawValue) {
+        loop.turnEndObserver = loop.leavesOthersWaiting ? self : nil
+        return outcome
+      }
       var needed = 0
       let outcome = takeEvent { event -> LuaOutcome? in
         switch event {
@@ -114,7 +119,9 @@ extension RPCPeer {
       guard isOpen else { return nil }
       let mayRead = stream.mayRead
       if !mayRead, stream.received.isEmpty { return wait(for: .read) }
-      if let outcome = loop.turnOver(state: Step.wait.rawValue) { return outcome }
+      // What makes up messages counts with them.
+      if hasReceived, let outcome = loop.turnOver(state: Step.wait.rawValue) { return outcome }
+      hasReceived = true
       if needed > BufferKeeper.largeMessage, let outcome = waitForRoom() { return outcome }
       switch receive(needed: needed, mayRead: mayRead) {
       case .done: continue

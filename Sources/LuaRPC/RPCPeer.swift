@@ -36,6 +36,8 @@ final class RPCPeer {
   var opener: TaskID?
   /// The userdata that holds this object, from its opening until the connection ends.
   var userdataReference: Int32 = 0
+  /// The descriptor whose hang-up is told (RPCPeer+Leaving); -1 for none.
+  var observedDescriptor: Int32 = -1
   private var observerNumber: Int32 = 0
 
   var session: PeerSession<Caller>
@@ -191,7 +193,7 @@ final class RPCPeer {
     for task in idleWorkers { loop.wake(task) }
     idleWorkers = []
     if isReaderPaused || isReaderWithoutRoom, let reader { loop.wake(reader) }
-    suspended = [:]
+    leaveFunctions()
     release()
     if isHolding { tellHolding() }
   }
@@ -215,6 +217,7 @@ final class RPCPeer {
     guard socketReference != 0 else { return }
     stream.close()
     loop.removeObserver(observerNumber)
+    stopObservingHangup()
     for reference in [
       socketReference, userdataReference, objectTable, typeTable, proxyTable, scriptTable,
     ] where reference != 0 {

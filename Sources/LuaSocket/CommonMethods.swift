@@ -100,7 +100,7 @@ extension SocketLibrary {
     let query = ResolverQuery(
       host: try passiveHost(call, at: 2), service: try call.string(at: 3),
       family: socket.pointee.family, stream: socket.pointee.kind == .stream, passive: true)
-    switch Resolver.resolve(query) {
+    switch try resolve(query, call) {
     case .failure(let error): return call.pushFailure(.resolver(error))
     case .success(let addresses):
       if let failure = bind(socket, to: addresses) { return call.pushFailure(failure) }
@@ -117,10 +117,12 @@ extension SocketLibrary {
 
   /// Waits as the socket's timeouts say; `start` is set by the first wait of an operation.
   func wait(
-    _ socket: UnsafeMutablePointer<SocketObject>, _ readiness: Readiness, _ start: inout Int64?
-  ) -> SocketFailure? {
+    _ call: LuaCall, _ socket: UnsafeMutablePointer<SocketObject>, _ readiness: Readiness,
+    _ start: inout Int64?
+  ) throws(LuaFailure) -> SocketFailure? {
     guard let deadline = socket.pointee.timeouts.nextDeadline(&start) else { return .timeout }
-    return SocketTimeouts.wait(socket.pointee.descriptor, for: readiness, until: deadline)
+    return try SocketTimeouts.wait(
+      socket.pointee.descriptor, for: readiness, until: deadline, call)
   }
 }
 

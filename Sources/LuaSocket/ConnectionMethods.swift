@@ -30,7 +30,9 @@ extension SocketLibrary {
       } catch {
         return call.pushFailure(.system(error))
       }
-      if let failure = wait(socket, .readable, &start) { return call.pushFailure(failure) }
+      if let failure = try wait(call, socket, .readable, &start) {
+        return call.pushFailure(failure)
+      }
     }
   }
 

@@ -13,7 +13,7 @@ extension SocketLibrary {
   func addDatagramMethods(_ call: LuaCall, of sockets: DatagramClasses) {
     call.setFunction("send") { [self] (call) throws(LuaFailure) in
       let socket = try check(sockets.connected, call)
-      return sendDatagram(call, socket, try call.bytes(at: 2)) { $0.send($1) }
+      return try sendDatagram(call, socket, try call.bytes(at: 2)) { $0.send($1) }
     }
     call.setFunction("receive") { [self] (call) throws(LuaFailure) in
       let socket = try check(sockets.any, call)
@@ -26,7 +26,7 @@ extension SocketLibrary {
     _ call: LuaCall, _ socket: UnsafeMutablePointer<SocketObject>,
     _ bytes: UnsafeRawBufferPointer,
     _ send: (Socket, UnsafeRawBufferPointer) -> Transfer
-  ) -> LuaOutcome {
+  ) throws(LuaFailure) -> LuaOutcome {
     guard socket.pointee.descriptor >= 0 else { return call.pushDatagramFailure(.closed) }
     var start: Int64?
     while true {
@@ -36,7 +36,7 @@ extension SocketLibrary {
         return .results(1)
       case .failed(let code): return call.pushDatagramFailure(.system(code))
       case .wouldBlock:
-        if let failure = wait(socket, .writable, &start) {
+        if let failure = try wait(call, socket, .writable, &start) {
           return call.pushDatagramFailure(failure)
         }
       }
@@ -68,7 +68,7 @@ extension SocketLibrary {
       case .failed(.noMemory): throw call.memoryFailure()
       case .failed(let code): return call.pushDatagramFailure(.system(code))
       case .wouldBlock:
-        if let failure = wait(socket, .readable, &start) {
+        if let failure = try wait(call, socket, .readable, &start) {
           return call.pushDatagramFailure(failure)
         }
       }

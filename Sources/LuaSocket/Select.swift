@@ -127,7 +127,10 @@ extension SocketLibrary {
       let count = poll(
         &polled, nfds_t(polled.count),
         MonotonicTime.milliseconds(until: deadline, from: MonotonicTime.now()))
-      if count < 0, errno == EINTR { continue }
+      if count < 0, errno == EINTR {
+        try call.checkInterruption()
+        continue
+      }
       if count == 0 { return 0 }
       if count > 0, !polled.contains(where: { $0.revents & Int16(POLLNVAL) != 0 }) {
         return count

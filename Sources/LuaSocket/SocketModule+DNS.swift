@@ -8,16 +8,16 @@ extension SocketLibrary {
   func pushDNS(_ call: LuaCall) {
     call.pushTable(fields: 5)
     call.setFunction("toip") { (call) throws(LuaFailure) in
-      pushHost(call, lookUp(try call.cString(at: 1))) { call, host in
+      pushHost(call, try lookUpHost(call)) { call, host in
         call.push(host.addresses.first ?? "")
       }
     }
     call.setFunction("tohostname") { (call) throws(LuaFailure) in
-      pushHost(call, lookUp(try call.cString(at: 1))) { call, host in call.push(host.name) }
+      pushHost(call, try lookUpHost(call)) { call, host in call.push(host.name) }
     }
     call.setFunction("getaddrinfo") { (call) throws(LuaFailure) in
       let query = ResolverQuery(host: try call.string(at: 1), service: nil)
-      return pushAddresses(call, query) { call, address in
+      return try pushAddresses(call, query) { call, address in
         call.pushTable(fields: 2)
         call.push(familyName(address.family))
         call.setField("family", of: -2)
@@ -40,8 +40,8 @@ extension SocketLibrary {
 /// Pushes an array of what `push` pushes for each address that the query finds.
 private func pushAddresses(
   _ call: LuaCall, _ query: ResolverQuery, push: (LuaCall, SocketAddress) -> Void
-) -> LuaOutcome {
-  switch Resolver.resolve(query) {
+) throws(LuaFailure) -> LuaOutcome {
+  switch try resolve(query, call) {
   case .failure(let error): return call.pushFailure(.resolver(error))
   case .success(let addresses):
     call.pushTable(elements: addresses.count)
@@ -59,7 +59,7 @@ private func pushNames(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
   let host = call.isNoneOrNil(at: 1) ? nil : try call.string(at: 1)
   let service = call.isNoneOrNil(at: 2) ? nil : try call.string(at: 2)
   if host == nil, service == nil { throw call.failure("host and serv cannot be both nil") }
-  switch Resolver.resolve(ResolverQuery(host: host, service: service)) {
+  switch try resolve(ResolverQuery(host: host, service: service), call) {
   case .failure(let error): return call.pushFailure(.resolver(error))
   case .success(let addresses):
     call.pushTable()
@@ -76,7 +76,7 @@ private func pushNames(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
 }
 
 /// What gethostbyname(3) knows of a host.
-private struct Host {
+private struct Host: Sendable {
   let name: String
   let aliases: [String]
   let addresses: [String]
@@ -105,24 +105,39 @@ private struct Host {
   }
 }
 
-/// Looks up a name, or the name of an address.
-private func lookUp(_ host: UnsafePointer<CChar>) -> UnsafeMutablePointer<hostent>? {
-  var address = in_addr()
-  guard inet_aton(host, &address) != 0 else { return gethostbyname(host) }
-  return gethostbyaddr(&address, socklen_t(MemoryLayout<in_addr>.size), AF_INET)
+/// Looks up the name at 1, or the name of an address; or why that failed.
+private func lookUpHost(_ call: LuaCall) throws(LuaFailure) -> Result<Host, LookUpError> {
+  let host = String(cString: try call.cString(at: 1))
+  return try lookUp(call) {
+    var address = in_addr()
+    let entry =
+      inet_aton(host, &address) == 0
+      ? gethostbyname(host)
+      : gethostbyaddr(&address, socklen_t(MemoryLayout<in_addr>.size), AF_INET)
+    if let entry { return .success(Host(entry.pointee)) }
+    let code = __h_errno_location().pointee
+    return .failure(
+      LookUpError(
+        text: code == HOST_NOT_FOUND ? "host not found" : String(cString: hstrerror(code))))
+  }
+}
+
+private struct LookUpError: Error {
+  let text: String
 }
 
 /// Pushes the answer that `first` picks and the table with everything known of the host.
 private func pushHost(
-  _ call: LuaCall, _ entry: UnsafeMutablePointer<hostent>?, first: (LuaCall, Host) -> Void
+  _ call: LuaCall, _ answer: Result<Host, LookUpError>, first: (LuaCall, Host) -> Void
 ) -> LuaOutcome {
-  guard let entry else {
+  let host: Host
+  switch answer {
+  case .success(let found): host = found
+  case .failure(let error):
     call.pushNil()
-    let code = __h_errno_location().pointee
-    call.push(code == HOST_NOT_FOUND ? "host not found" : String(cString: hstrerror(code)))
+    call.push(error.text)
     return .results(2)
   }
-  let host = Host(entry.pointee)
   first(call, host)
   call.pushTable(fields: 3)
   call.push(host.name)

@@ -74,7 +74,10 @@ extension SocketLibrary {
       return .results(1)
     }
     call.setFunction("sleep") { (call) throws(LuaFailure) in
-      WallClock.sleep(try call.number(at: 1))
+      let seconds = try call.number(at: 1)
+      if !WallClock.sleep(seconds, isInterrupted: { call.takeInterruption() }) {
+        throw call.failure("interrupted!")
+      }
       return .results(0)
     }
   }
@@ -103,7 +106,7 @@ extension SocketLibrary {
     let host = try call.string(at: 1)
     let service = try call.string(at: 2)
     let backlog = Int32(clamping: try call.number(at: 3, default: 32).clampedToInt)
-    let failure = pushServer(
+    let failure = try pushServer(
       call, host: host == "*" ? "0.0.0.0" : host, service: service, backlog: backlog)
     if let failure { return call.pushFailure(failure) }
     return .results(1)
@@ -112,10 +115,10 @@ extension SocketLibrary {
   /// Pushes a server object that listens at the first address of `host` that can be had.
   public func pushServer(
     _ call: LuaCall, host: String, service: String, backlog: Int32
-  ) -> SocketFailure? {
+  ) throws(LuaFailure) -> SocketFailure? {
     let query = ResolverQuery(host: host, service: service, passive: true)
     let addresses: [SocketAddress]
-    switch Resolver.resolve(query) {
+    switch try resolve(query, call) {
     case .failure(let error): return .resolver(error)
     case .success(let found): addresses = found
     }
@@ -162,14 +165,14 @@ extension SocketLibrary {
     if isLocal {
       let local = ResolverQuery(
         host: localHost, service: localService, family: family, passive: true)
-      switch Resolver.resolve(local) {
+      switch try resolve(local, call) {
       case .failure(let error): return call.pushFailure(.resolver(error))
       case .success(let addresses):
         if let failure = bind(socket, to: addresses) { return call.pushFailure(failure) }
       }
     }
     let query = ResolverQuery(host: host, service: service, family: socket.pointee.family)
-    if let failure = connect(socket, query) {
+    if let failure = try connect(call, socket, query) {
       close(&socket.pointee)
       return call.pushFailure(failure)
     }

@@ -65,11 +65,15 @@ public struct SocketObject {
   /// Reads until the buffer begins with what `pattern` asks for: `.done` then, and ``take(_:_:)``
   /// hands it out.
   ///
-  /// - Parameter wasShort: told that the system had less than was asked for; says whether another
-  ///   read is worth a try all the same (the peer has hung up, and the end is to be read).
+  /// - Parameters:
+  ///   - wasShort: told that the system had less than was asked for; says whether another read is worth a
+  ///     try all the same (the peer has hung up, and the end is to be read).
+  ///   - isOver: asked when the system has had as much as there was room for, and more is wanted; true ends it
+  ///     with `.wait` though there may be more.
   @inline(__always)
   public mutating func receive(
-    _ pattern: Pattern, pool: BufferPool, mayRead: Bool = true, wasShort: () -> Bool = { true }
+    _ pattern: Pattern, pool: BufferPool, mayRead: Bool = true, wasShort: () -> Bool = { true },
+    isOver: () -> Bool = { false }
   ) -> Progress {
     var mayRead = mayRead
     while true {
@@ -85,7 +89,11 @@ public struct SocketObject {
         return .failed(.closed)
       case .moved(let count):
         buffer.filled(count)
-        if count < room.count { mayRead = wasShort() }
+        if count < room.count {
+          mayRead = wasShort()
+        } else if !holds(pattern), isOver() {
+          return .wait
+        }
       case .wouldBlock:
         _ = wasShort()
         buffer.releaseIfEmpty(to: pool)

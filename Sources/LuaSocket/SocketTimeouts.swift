@@ -1,5 +1,6 @@
 import Glibc
 import IO
+import Lua
 
 /// LuaSocket's two timeouts, in seconds; negative means none.
 public struct SocketTimeouts: Sendable {
@@ -30,9 +31,11 @@ public struct SocketTimeouts: Sendable {
   }
 
   /// Waits with poll(2) until the descriptor is ready or `deadline` has passed.
+  ///
+  /// - Throws: `interrupted!` after Ctrl-C.
   public static func wait(
-    _ descriptor: Int32, for readiness: Readiness, until deadline: Int64
-  ) -> SocketFailure? {
+    _ descriptor: Int32, for readiness: Readiness, until deadline: Int64, _ call: LuaCall
+  ) throws(LuaFailure) -> SocketFailure? {
     var events: Int16 = 0
     if readiness.contains(.readable) { events |= Int16(POLLIN) }
     if readiness.contains(.writable) { events |= Int16(POLLOUT) }
@@ -43,6 +46,7 @@ public struct SocketTimeouts: Sendable {
       if count > 0 { return nil }
       if count == 0 { return .timeout }
       guard errno == EINTR else { return .system(.init(rawValue: errno)) }
+      try call.checkInterruption()
     }
   }
 }

@@ -139,7 +139,7 @@ extension SocketLibrary {
       case .failed(let failure):
         return try pushReceived(call, socket, pattern, prefix: prefix, failure: failure)
       case .wait:
-        if let failure = wait(socket, .readable, &start) {
+        if let failure = try wait(call, socket, .readable, &start) {
           return try pushReceived(call, socket, pattern, prefix: prefix, failure: failure)
         }
         socket.pointee.isDrained = false
@@ -188,7 +188,7 @@ extension SocketLibrary {
       switch socket.pointee.send(bytes, from: &offset) {
       case .done: break sending
       case .failed(let reason): failure = reason
-      case .wait: failure = wait(socket, .writable, &start)
+      case .wait: failure = try wait(call, socket, .writable, &start)
       }
       if failure != nil { break }
     }

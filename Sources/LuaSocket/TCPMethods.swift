@@ -28,7 +28,7 @@ extension SocketLibrary {
     let query = ResolverQuery(
       host: try call.string(at: 2), service: try call.string(at: 3),
       family: socket.pointee.family)
-    let failure = connect(socket, query)
+    let failure = try connect(call, socket, query)
     tcp.client.adopt(call, at: 1)
     if let failure { return call.pushFailure(failure) }
     call.push(1.0)
@@ -37,20 +37,20 @@ extension SocketLibrary {
 
   /// Resolves and connects, waiting as the socket's timeouts say.
   func connect(
-    _ socket: UnsafeMutablePointer<SocketObject>, _ query: ResolverQuery
-  ) -> SocketFailure? {
+    _ call: LuaCall, _ socket: UnsafeMutablePointer<SocketObject>, _ query: ResolverQuery
+  ) throws(LuaFailure) -> SocketFailure? {
     let family = socket.pointee.family
-    let failure = tryToConnect(socket, query)
+    let failure = try tryToConnect(call, socket, query)
     // The next attempt makes a new socket, unless this one is under way.
     if failure != nil, !socket.pointee.timeouts.isZero { socket.pointee.family = family }
     return failure
   }
 
   private func tryToConnect(
-    _ socket: UnsafeMutablePointer<SocketObject>, _ query: ResolverQuery
-  ) -> SocketFailure? {
+    _ call: LuaCall, _ socket: UnsafeMutablePointer<SocketObject>, _ query: ResolverQuery
+  ) throws(LuaFailure) -> SocketFailure? {
     let addresses: [SocketAddress]
-    switch Resolver.resolve(query) {
+    switch try resolve(query, call) {
     case .failure(let error): return .resolver(error)
     case .success(let found): addresses = found
     }
@@ -62,7 +62,7 @@ extension SocketLibrary {
       case .wait:
         // Each address has its own time.
         var start: Int64?
-        if let failure = wait(socket, .writable, &start) {
+        if let failure = try wait(call, socket, .writable, &start) {
           if failure != .timeout || socket.pointee.timeouts.isZero { return failure }
           attempt.giveUp()
           // A connect cannot be taken back: the next address needs a new socket.

@@ -42,7 +42,7 @@ extension SocketLibrary {
     {
       return call.pushFailure(failure)
     }
-    return sendDatagram(call, socket, bytes) { $0.send($1, to: address) }
+    return try sendDatagram(call, socket, bytes) { $0.send($1, to: address) }
   }
 
   private func receiveFrom(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
@@ -65,7 +65,7 @@ extension SocketLibrary {
     } else {
       let query = ResolverQuery(
         host: host, service: try call.string(at: 3), family: socket.pointee.family, stream: false)
-      if let failure = connect(socket, query) { return call.pushFailure(failure) }
+      if let failure = try connect(call, socket, query) { return call.pushFailure(failure) }
       udp.connected.adopt(call, at: 1)
     }
     call.push(1.0)

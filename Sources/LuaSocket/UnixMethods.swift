@@ -30,7 +30,7 @@ extension SocketLibrary {
       guard let address = SocketAddress(unixPath: try call.bytes(at: 3)) else {
         return pathTooLong(call)
       }
-      return sendDatagram(call, socket, bytes) { $0.send($1, to: address) }
+      return try sendDatagram(call, socket, bytes) { $0.send($1, to: address) }
     }
     call.setFunction("receivefrom") { [self] (call) throws(LuaFailure) in
       let socket = try check(sockets.unconnected, call)
@@ -93,7 +93,7 @@ extension SocketLibrary {
     guard let address = SocketAddress(unixPath: try call.bytes(at: 2)) else {
       return pathTooLong(call)
     }
-    if let failure = connect(socket, to: address) {
+    if let failure = try connect(call, socket, to: address) {
       close(&socket.pointee)
       return call.pushFailure(failure)
     }
@@ -105,8 +105,8 @@ extension SocketLibrary {
   /// Connects at once or not at all: Unix sockets do not wait for the peer. Only a server whose queue is
   /// full makes them try again until the timeout.
   private func connect(
-    _ socket: UnsafeMutablePointer<SocketObject>, to address: SocketAddress
-  ) -> SocketFailure? {
+    _ call: LuaCall, _ socket: UnsafeMutablePointer<SocketObject>, to address: SocketAddress
+  ) throws(LuaFailure) -> SocketFailure? {
     guard socket.pointee.descriptor >= 0 else { return .closed }
     var start: Int64?
     while true {
@@ -115,19 +115,20 @@ extension SocketLibrary {
       case .wouldBlock: return .system(.nowInProgress)
       case .failed(let code):
         guard code == .resourceTemporarilyUnavailable else { return .system(code) }
-        if let failure = pause(socket, &start) { return failure }
+        if let failure = try pause(call, socket, &start) { return failure }
       }
     }
   }
 
   /// Lets a little time pass; a failure when the timeouts do not allow it.
   private func pause(
-    _ socket: UnsafeMutablePointer<SocketObject>, _ start: inout Int64?
-  ) -> SocketFailure? {
+    _ call: LuaCall, _ socket: UnsafeMutablePointer<SocketObject>, _ start: inout Int64?
+  ) throws(LuaFailure) -> SocketFailure? {
     guard let deadline = socket.pointee.timeouts.nextDeadline(&start),
       MonotonicTime.now() < deadline
     else { return .timeout }
     WallClock.sleep(0.002)
+    try call.checkInterruption()
     return nil
   }
 

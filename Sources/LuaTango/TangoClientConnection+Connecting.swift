@@ -3,6 +3,7 @@ import CShims
 import Copas
 import IO
 import Lua
+import LuaConnection
 import LuaSocket
 import Scheduler
 
@@ -130,9 +131,17 @@ extension TangoClientConnection {
 
   private func shake(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome? {
     guard let attempt, let connection else { throw call.failure("\(peer): closed") }
-    let handshake = connection.stream.handshake(
-      until: attempt.handshakeDeadline, suspends: attempt.task != nil,
-      state: Step.handshake.rawValue)
+    let handshake: StreamConnection.Handshake
+    do throws(LuaFailure) {
+      handshake = try connection.stream.handshake(
+        call, until: attempt.handshakeDeadline, suspends: attempt.task != nil,
+        state: Step.handshake.rawValue)
+    } catch {
+      // Ctrl-C.
+      connection.close()
+      endAttempt()
+      throw error
+    }
     switch handshake {
     case .done: return authorize(call)
     case .unfinished(let outcome): return outcome
@@ -181,7 +190,8 @@ extension TangoClientConnection {
     guard attempt.task == nil else {
       return loop.sleep(until: next, state: Step.pause.rawValue)
     }
-    WallClock.sleep(Double(next - now) / 1e9)
+    guard WallClock.sleep(Double(next - now) / 1e9, isInterrupted: { call.takeInterruption() })
+    else { throw giveUp(call, "interrupted!") }
     return try connect(call)
   }
 

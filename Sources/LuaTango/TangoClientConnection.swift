@@ -416,7 +416,11 @@ final class TangoClientConnection: TangoCaller, ThreadObserver, RoundEndObserver
     case .invalid(let error): throw fail(call, "bad answer: \(error)")
     case .incomplete(let needed):
       // What the dispatcher knows of the socket counts only while it runs.
-      switch connection.receive(needed: needed, mayRead: !isInside || connection.stream.mayRead) {
+      let mayRead = !isInside || connection.stream.mayRead
+      if isInside, mayRead, let outcome = loop.turnOver(state: step.rawValue) {
+        return .suspended(outcome)
+      }
+      switch connection.receive(needed: needed, mayRead: mayRead) {
       case .done: return .again
       case .failed(let reason): throw fail(call, reason)
       case .wait(let direction):
@@ -430,8 +434,15 @@ final class TangoClientConnection: TangoCaller, ThreadObserver, RoundEndObserver
           }
         }
         if direction == .write { directions.insert(.writable) }
-        let failure = SocketTimeouts.wait(
-          connection.stream.descriptor, for: directions, until: deadline)
+        let failure: SocketFailure?
+        do throws(LuaFailure) {
+          failure = try SocketTimeouts.wait(
+            connection.stream.descriptor, for: directions, until: deadline, call)
+        } catch {
+          // Ctrl-C gives the call up; the connection can still be used.
+          abandon(call, id, "interrupted!")
+          throw error
+        }
         guard let failure else { return .again }
         throw failure == .timeout ? timeOut(call, id) : fail(call, failure.text)
       }
@@ -540,13 +551,17 @@ final class TangoClientConnection: TangoCaller, ThreadObserver, RoundEndObserver
 
   /// This call is given up; the connection can still be used.
   private func timeOut(_ call: LuaCall, _ id: Int) -> LuaFailure {
+    abandon(call, id, "timeout")
+    return call.failure("\(peer): timeout")
+  }
+
+  private func abandon(_ call: LuaCall, _ id: Int, _ reason: String) {
     calls.abandon {
       guard $0.id == id else { return false }
-      $0.future?.fail("timeout")
+      $0.future?.fail(reason)
       return true
     }
     if loop.isInside(call), reader == loop.currentTask { wakeNext() }
-    return call.failure("\(peer): timeout")
   }
 
   /// The connection cannot be used any more: everybody who waits is told.

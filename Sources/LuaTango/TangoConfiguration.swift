@@ -56,6 +56,8 @@ final class ServerConfiguration {
   let idleTimeout: Double
   /// Seconds that a TLS handshake may take.
   let handshakeTimeout: Double
+  /// What becomes of a function that waits when its client leaves.
+  let onDisconnect: OnDisconnect
   let tls: TLSContext?
   /// Asked about each client, in the registry.
   let authorize: Int32?
@@ -90,6 +92,7 @@ final class ServerConfiguration {
     maxConnections = try table.integer("max_connections", default: .max >> 10, in: 1...(.max >> 10))
     idleTimeout = try table.seconds("idle_timeout", default: .infinity)
     handshakeTimeout = try table.seconds("ssl_timeout", default: 10)
+    onDisconnect = try table.onDisconnect()
     log = PeerLog(label: "tango")
     self.main = main
     tls = isStream ? try TLSContext.make(table, mode: "server", main: main) : nil

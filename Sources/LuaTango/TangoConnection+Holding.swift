@@ -12,12 +12,12 @@ import SystemPackage
 extension TangoConnection: BufferHolding {
   /// Nothing is received that was not served.
   @inline(__always)
-  var isDrained: Bool { !isOpen || socket.pointee.buffer.isEmpty }
+  var isDrained: Bool { isClosed || socket.pointee.buffer.isEmpty }
 
   /// Says what is held now. The connection may be closed afterwards.
   func tellHolding() {
     guard let keeper = stream.keeper else { return }
-    let bytes = isOpen ? socket.pointee.buffer.memory + output.count : 0
+    let bytes = !isClosed ? socket.pointee.buffer.memory + output.count : 0
     isHolding = bytes + serving > 0
     if holder == nil { holder = BufferHolder(self) }
     keeper.set(holder!, bytes: bytes, serving: serving)
@@ -31,7 +31,7 @@ extension TangoConnection: BufferHolding {
 
   /// The rest of a large message is to be received. An outcome when that has to wait for room.
   func waitForRoom() throws(Errno) -> LuaOutcome? {
-    guard let keeper = stream.keeper, keeper.isOver, let holder, !loop.hasHungUp(socket),
+    guard isOpen, let keeper = stream.keeper, keeper.isOver, let holder, !loop.hasHungUp(socket),
       keeper.mustWait(holder)
     else { return nil }
     guard !stream.isSecure else {

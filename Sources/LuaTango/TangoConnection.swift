@@ -45,7 +45,7 @@ final class TangoConnection: TurnEndObserver, RoundEndObserver {
   deinit { forgetHolder() }
 
   /// The socket may be gone for good after this.
-  private var isClosed = false
+  private(set) var isClosed = false
 
   var isOpen: Bool { !isClosed && stream.isOpen }
 
@@ -95,6 +95,13 @@ final class TangoConnection: TurnEndObserver, RoundEndObserver {
   }
 
   func roundEnded() { turnEnded() }
+
+  /// The other side has gone. What it sent before is kept, to be handled.
+  func closeKeepingReceived() {
+    output.release()
+    stream.closeKeepingReceived()
+    if isHolding || !isDrained { tellHolding() }
+  }
 
   func close() {
     guard !isClosed else { return }

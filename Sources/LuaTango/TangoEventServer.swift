@@ -93,7 +93,7 @@ struct TangoEventServer {
 }
 
 /// A client whose session is in no coroutine while it waits.
-private final class EventSession: EventHandler {
+final class EventSession: EventHandler {
   private let session: TangoSession
   private let configuration: ServerConfiguration
   /// The socket in the registry; the dispatcher keeps it there.

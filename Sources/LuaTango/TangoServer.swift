@@ -126,7 +126,7 @@ extension ServerConfiguration {
   /// Pushes a listening socket.
   func pushListener(_ call: LuaCall, _ sockets: SocketLibrary) throws(LuaFailure) {
     let host = interface == "*" ? "0.0.0.0" : interface
-    let failure = sockets.pushServer(call, host: host, service: String(port), backlog: 1024)
+    let failure = try sockets.pushServer(call, host: host, service: String(port), backlog: 1024)
     if let failure {
       throw call.failure("tango server: cannot listen on \(interface):\(port): \(failure.text)")
     }

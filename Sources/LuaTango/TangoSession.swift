@@ -19,14 +19,16 @@ final class TangoSession {
   typealias Slot = Responder.Slot
   typealias Step = Responder.Step
 
-  private let configuration: ServerConfiguration
-  private let connection: TangoConnection
-  private let stream: StreamConnection
-  private let responder: Responder
-  private let loop: CopasLoop
+  let configuration: ServerConfiguration
+  let connection: TangoConnection
+  let stream: StreamConnection
+  let responder: Responder
+  let loop: CopasLoop
   private let socket: UnsafeMutablePointer<SocketObject>
-  private let peer: String
-  private var opening: Opening
+  let peer: String
+  var stage = Stage.begin
+  /// What is known of the client's end.
+  var ending = Ending()
   private var isEnding = false
   private var callsSinceFlush = 0
   private var lastFlush: Int64 = 0
@@ -36,47 +38,66 @@ final class TangoSession {
   private(set) var isFinished = false
 
   /// The first request is not allowed yet. The socket is needed on the stack.
-  var isOpening: Bool { if case .nothing = opening { false } else { true } }
+  var isOpening: Bool {
+    switch stage {
+    case .serving, .observed: false
+    case .begin, .handshake, .authorization: true
+    }
+  }
 
-  /// What has to happen before the first request.
-  private enum Opening {
-    case nothing
+  enum Stage {
     case begin
     /// The TLS handshake, and when it has to be over.
     case handshake(until: Int64)
     case authorization
+    case serving
+    /// Requests are served, and when a function waits, the client's end is looked for (TangoSession+Leaving).
+    case observed
   }
 
-  init(_ configuration: ServerConfiguration, _ connection: TangoConnection) {
+  convenience init(_ configuration: ServerConfiguration, _ connection: TangoConnection) {
+    self.init(
+      configuration, connection, Responder(configuration, main: connection.loop.main),
+      peer: connection.stream.remoteAddress.map(\.description) ?? "unknown peer")
+  }
+
+  init(
+    _ configuration: ServerConfiguration, _ connection: TangoConnection, _ responder: Responder,
+    peer: String
+  ) {
     self.configuration = configuration
     self.connection = connection
+    self.responder = responder
+    self.peer = peer
     loop = connection.loop
     socket = connection.socket
     stream = connection.stream
-    peer = connection.stream.remoteAddress.map(\.description) ?? "unknown peer"
-    responder = Responder(configuration, main: connection.loop.main)
-    opening =
-      configuration.tls == nil && configuration.authorize == nil
-        && configuration.connections < configuration.maxConnections ? .nothing : .begin
     configuration.connections += 1
   }
 
-  deinit { configuration.connections -= 1 }
+  deinit {
+    configuration.connections -= 1
+    stopObserving()
+  }
 
   /// Its function is being executed.
   var isRunning = false
-  /// Nobody has it any more.
+  /// Nothing has it any more.
   var isReleased = false
 
   /// Gives up what was kept for the client, and leaves the socket to others.
   func detach() {
-    responder.releaseReferences()
+    releaseReferences()
     connection.detach()
+  }
+
+  private func releaseReferences() {
+    if !ending.isHandedOver { responder.releaseReferences() }
   }
 
   /// The socket will not be used any more, whoever closes it.
   func close() {
-    responder.releaseReferences()
+    releaseReferences()
     connection.close()
   }
 
@@ -85,19 +106,24 @@ final class TangoSession {
   /// Goes on from where the last run ended.
   @inline(__always)
   func run(_ call: LuaCall) -> LuaOutcome {
-    if case .nothing = opening {
-      let outcome: LuaOutcome? =
-        switch call.phase {
-        case .entered, .resumed: nil
-        case .returned:
-          responder.returned(call, Step(rawValue: call.step)!, &connection.output)
-        case .failed: responder.failed(call, Step(rawValue: call.step)!, &connection.output)
-        }
-      if let outcome { return prepared(outcome) }
-      if responder.takeBroken() { disconnect("its answer could not be serialized") }
-      return serve(call)
-    }
-    return open(call)
+    if case .serving = stage { return proceed(call) }
+    let outcome = open(call)
+    observeTurn()
+    return outcome
+  }
+
+  @inline(__always)
+  private func proceed(_ call: LuaCall) -> LuaOutcome {
+    let outcome: LuaOutcome? =
+      switch call.phase {
+      case .entered, .resumed: nil
+      case .returned:
+        responder.returned(call, Step(rawValue: call.step)!, &connection.output)
+      case .failed: responder.failed(call, Step(rawValue: call.step)!, &connection.output)
+      }
+    if let outcome { return prepared(outcome) }
+    if responder.takeBroken() { disconnect("its answer could not be serialized") }
+    return serve(call)
   }
 
   /// Handles requests until one has to call a Lua function, or nothing more is there.
@@ -111,10 +137,12 @@ final class TangoSession {
       if isEnding { return finish(call) }
       disconnect("nothing came for \(configuration.idleTimeout) seconds")
     }
+    var hasReceived = false
     while true {
       if isEnding { return flush(call) ?? finish(call) }
       switch connection.nextFrame {
       case .frame(let headerBytes, let bodyBytes):
+        if let outcome = loop.turnOver() { return giveWay(outcome) }
         // A client that does not read its answers has to wait with its questions.
         if connection.output.count > mostUnsent, let outcome = flush(call) { return outcome }
         if bodyBytes > BufferKeeper.largeMessage { connection.beginServing(bodyBytes) }
@@ -134,7 +162,9 @@ final class TangoSession {
           isAtRest = true
           return wait(call, for: .read)
         }
-        if let outcome = loop.turnOver() { return outcome }
+        // What makes up requests counts with them.
+        if hasReceived, let outcome = loop.turnOver() { return outcome }
+        hasReceived = true
         if needed > BufferKeeper.largeMessage, let outcome = waitForRoom(call) { return outcome }
         switch connection.receive(needed: needed, mayRead: mayRead) {
         case .done: continue
@@ -158,10 +188,18 @@ final class TangoSession {
     case .done: return nil
     case .wait(let direction): return wait(call, for: direction)
     case .failed:
-      isEnding = true
+      // What was received before the client left is handled all the same.
+      if !ending.hasLeft { isEnding = true }
       connection.output.release()
       return nil
     }
+  }
+
+  /// Others have their turns before the next request is taken. What was answered leaves before them.
+  private func giveWay(_ outcome: LuaOutcome) -> LuaOutcome {
+    isAtRest = true
+    loop.turnEndObserver = loop.leavesOthersWaiting ? connection : nil
+    return outcome
   }
 
   private func wait(_ call: LuaCall, for direction: Direction) -> LuaOutcome {
@@ -231,8 +269,8 @@ final class TangoSession {
   // MARK: Before the first request
 
   private func open(_ call: LuaCall) -> LuaOutcome {
-    switch opening {
-    case .nothing: return serve(call)
+    switch stage {
+    case .serving, .observed: return proceed(call)
     case .begin:
       guard configuration.connections <= configuration.maxConnections else {
         return refuse(call, "the server has \(configuration.maxConnections) connections already")
@@ -245,7 +283,7 @@ final class TangoSession {
       }
       let deadline = MonotonicTime.deadline(
         after: configuration.handshakeTimeout, from: MonotonicTime.now())
-      opening = .handshake(until: deadline)
+      stage = .handshake(until: deadline)
       return shake(call, until: deadline)
     case .handshake(let deadline): return shake(call, until: deadline)
     case .authorization:
@@ -255,12 +293,14 @@ final class TangoSession {
 
   private func shake(_ call: LuaCall, until deadline: Int64) -> LuaOutcome {
     let failure: String
-    switch stream.handshake(until: deadline, suspends: true) {
+    switch try? stream.handshake(call, until: deadline, suspends: true) {
     case .done: return authorize(call)
     case .unfinished(let outcome): return outcome
     case .timedOut: failure = "no TLS handshake within \(configuration.handshakeTimeout) seconds"
     case .failed(let reason): failure = "TLS handshake failed: \(reason)"
     case .unwatchable(let error): failure = "its socket cannot be watched: \(error)"
+    // Only a wait of the whole program is interrupted.
+    case nil: failure = "TLS handshake failed: interrupted"
     }
     configuration.log.disconnected(peer, failure)
     return finish(call)
@@ -269,11 +309,12 @@ final class TangoSession {
   /// Asks the program about the peer.
   private func authorize(_ call: LuaCall) -> LuaOutcome {
     call.count = Slot.namespace
+    observeEnd()
     guard let authorize = configuration.authorize else {
-      opening = .nothing
+      beginServing()
       return serve(call)
     }
-    opening = .authorization
+    stage = .authorization
     call.pushRetained(authorize)
     stream.pushPeer(onto: call)
     return .protectedCall(arguments: 1, results: 2, state: Step.authorize.rawValue)
@@ -283,7 +324,7 @@ final class TangoSession {
   private func authorized(_ call: LuaCall) -> LuaOutcome {
     switch call.phase {
     case .returned where call.boolean(at: -2):
-      opening = .nothing
+      beginServing()
       return serve(call)
     case .returned:
       let reason = call.stringIfString(at: -1)
@@ -296,7 +337,7 @@ final class TangoSession {
   }
 
   private func refuse(_ call: LuaCall, _ reason: String) -> LuaOutcome {
-    opening = .nothing
+    beginServing()
     disconnect(reason)
     return serve(call)
   }

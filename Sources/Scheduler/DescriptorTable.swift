@@ -204,6 +204,11 @@ extension Scheduler {
     descriptors.watched(descriptor) != nil
   }
 
+  /// Whether the descriptor has still the life that got this number from ``watch(_:)``.
+  public func isWatched(_ descriptor: Int32, generation: UInt32) -> Bool {
+    descriptors.watched(descriptor)?.pointee.generation == generation
+  }
+
   /// Whether it is worth trying: false only between ``markUnready(_:_:)`` and the next event.
   /// Descriptors that are not watched always count as ready.
   @inlinable

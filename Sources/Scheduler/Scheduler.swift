@@ -321,7 +321,7 @@ public final class Scheduler {
   /// ``yield(_:)`` and do the operation in its next turn.
   @inlinable
   public func mayOperate() -> Bool {
-    operationsLeft -= 1
+    operationsLeft &-= 1
     return operationsLeft >= 0
   }
 

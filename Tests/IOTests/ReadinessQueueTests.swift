@@ -197,6 +197,22 @@ struct ReadinessQueueTests {
   }
 
   @Test(arguments: kinds)
+  func `that a peer ended its direction is told as a hangup, once, while nothing is asked for`(
+    _ kind: ReadinessQueue.Kind
+  ) throws {
+    for host in loopbackHosts {
+      try withWatched(kind, .tcp(host)) { queue, peers in
+        _ = peers.far.send([1])
+        #expect(queue.next(1).contains(.readable))
+        // What came is not read, and nothing is armed.
+        try peers.far.shutdown(.send)
+        #expect(queue.next(1).contains(.hangup))
+        #expect(queue.secondsOfEmptyWait(within: 20) >= 0.02)
+      }
+    }
+  }
+
+  @Test(arguments: kinds)
   func `the end that comes with data is told after the data was read`(
     _ kind: ReadinessQueue.Kind
   ) throws {

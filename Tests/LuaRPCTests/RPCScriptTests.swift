@@ -19,10 +19,10 @@ struct ScriptRun: Sendable, CustomTestStringConvertible {
 
   static let all = Script.all().flatMap { script in
     var runs = [ScriptRun(script: script, host: .milonga, readiness: "epoll")]
-    if ["behaviours", "concurrency", "serving"].contains(script.name) {
+    if ["behaviours", "concurrency", "leaving", "serving"].contains(script.name) {
       runs.append(ScriptRun(script: script, host: .milonga, readiness: "poll"))
     }
-    if ["behaviours", "values"].contains(script.name) {
+    if ["behaviours", "limits", "values"].contains(script.name) {
       runs.append(ScriptRun(script: script, host: .module, readiness: "epoll"))
     }
     return runs.filter { _ in script.name != "original" }

@@ -8,10 +8,21 @@ struct ScriptRun: Sendable, CustomTestStringConvertible {
   let host: LuaHost
   /// The server that the script starts, where it does not say itself.
   var server: String?
+  /// The readiness back end, where that matters.
+  var readiness: String?
 
-  var testDescription: String { "\(script), \(host)" + (server.map { ", \($0)" } ?? "") }
+  var testDescription: String {
+    ["\(script)", "\(host)", server, readiness].compactMap(\.self).joined(separator: ", ")
+  }
 
-  static let all = onCopas + onEvents
+  static let all = onCopas + onEvents + onPoll
+
+  /// What asks more of a readiness back end than that it tells what can be read and written.
+  private static let onPoll = Script.all().filter { $0.name == "leaving" }.flatMap { script in
+    [nil, "ev_socket"].map {
+      ScriptRun(script: script, host: .milonga, server: $0, readiness: "poll")
+    }
+  }
 
   /// What both servers for sockets have to do.
   private static let onEvents = Script.all()
@@ -19,7 +30,8 @@ struct ScriptRun: Sendable, CustomTestStringConvertible {
       [
         "adversity", "bad_input", "behaviours", "codecs", "concurrency", "configuration", "errors",
         "failures",
-        "fuzz", "held", "in_flight", "leaks", "references", "serialization", "tls", "values",
+        "fuzz", "held", "in_flight", "leaks", "leaving", "references", "serialization", "tls",
+        "values",
         "wire_client",
       ].contains($0.name)
     }
@@ -41,6 +53,7 @@ struct ScriptRun: Sendable, CustomTestStringConvertible {
   func check() throws {
     var environment = script.environment
     environment["TANGO_SERVER"] = server
+    environment["MILONGA_READINESS"] = readiness
     let outcome = try host.run(
       [script.path], in: Workplace(), environment: environment)
     let report = ScriptReport(outcome.output)

@@ -6,7 +6,9 @@ import Testing
 /// Within limits functions of Lua's libraries are others, which count; nobody notices.
 @Suite("Functions that count")
 struct DifferentialTests {
-  private static func run(_ name: String, in lua: LuaState, seed: Int, count: Int) throws -> [String] {
+  private static func run(
+    _ name: String, in lua: LuaState, seed: Int, count: Int
+  ) throws -> [String] {
     let script = try #require(Script.all(in: "Differential").first { $0.name == name })
     lua[global: "SEED"] = seed
     lua[global: "COUNT"] = count

@@ -29,7 +29,7 @@ struct LuaInstructionTests {
   /// Each turn of a loop costs the same, wherever the loop runs.
   @Test(arguments: [
     ("for i = 1, N do end", 1),
-    ("for i = 1, N do local a = i + 1 end", 3),
+    ("for i = 1, N do local a = i + 1 end", 2),
     ("local function f() for i = 1, N do end end pcall(f)", 1),
     ("coroutine.wrap(function() for i = 1, N do end end)()", 1),
     ("local c = coroutine.wrap(function() for i = 1, N do end end) c()", 1),
@@ -101,11 +101,23 @@ struct LuaInstructionTests {
     #expect(error?.kind == .limit)
   }
 
+  @Test func `a pcall that is all there is catches nothing`() throws {
+    let lua = try LuaState(instructionLimit: 10_000)
+    let pcall: LuaFunction = try lua.evaluate("return pcall")
+    let loop: LuaFunction = try lua.evaluate("return function() while true do end end")
+    let error = #expect(throws: LuaError.self) { try pcall(loop, as: Bool.self) }
+    #expect(error?.kind == .limit)
+    #expect(error?.message == "instruction limit reached")
+    lua.instructionLimit(10_000)
+    let harmless: LuaFunction = try lua.evaluate("return os.clock")
+    #expect(try pcall(harmless, as: Bool.self))
+  }
+
   /// A state is not within the limits of one whose code has called the program.
   @Test func `states do not count for each other`() throws {
     let outer = try LuaState(instructionLimit: 10_000)
     let inner = try LuaState()
-    let other = try LuaState(instructionLimit: 50_000)
+    let other = try LuaState(instructionLimit: 100_000)
     outer.register("count") { (n: Int) throws -> Int in
       try inner.run("setmetatable({}, {__gc = function() end}) collectgarbage()")
       try other.run("for i = 1, 40000 do end")
@@ -114,7 +126,9 @@ struct LuaInstructionTests {
     #expect(try outer.evaluate("return count(1000000)", as: Int.self) == 1_000_000)
     let error = #expect(throws: LuaError.self) { try outer.run("count(1) while true do end") }
     #expect(error?.kind == .limit)
-    try other.run("for i = 1, 9000 do end")
+    // Its own limit has held all the time.
+    try other.run("for i = 1, 19000 do end")
+    #expect(throws: LuaError.self) { try other.run("for i = 1, 1000 do end") }
   }
 
   @Test(arguments: [

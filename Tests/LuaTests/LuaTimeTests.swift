@@ -27,17 +27,17 @@ struct LuaTimeTests {
     let lua = try LuaState(timeLimit: 0.02)
     lua.register("wait") { () -> Void in Thread.sleep(forTimeInterval: 0.05) }
     lua[global: "n"] = 0
-    let error = #expect(throws: LuaError.self) { try lua.run("wait() n = 1") }
+    let error = #expect(throws: LuaError.self) { try lua.run("wait() for i = 1, 100 do n = i end") }
     #expect(error?.kind == .limit)
-    #expect(lua[global: "n"] == 0)
+    #expect(try #require(lua[global: "n"] as Int?) < 10)
   }
 
   @Test func `compiling takes time, too`() throws {
     let lua = try LuaState(timeLimit: 0.05)
     let level = "local " + (1...190).map { "v\($0)" }.joined(separator: ",") + " return function() "
     let code =
-      String(repeating: level, count: 150) + String(repeating: "x = y ", count: 100_000)
-      + String(repeating: " end", count: 150)
+      String(repeating: level, count: 80) + String(repeating: "x = y ", count: 100_000)
+      + String(repeating: " end", count: 80)
     let error = #expect(throws: LuaError.self) { try lua.run(code) }
     #expect(error?.kind == .limit)
   }

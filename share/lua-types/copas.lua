@@ -55,6 +55,7 @@ function debugging.watchdog(seconds, report) end
 ---@field _VERSION string
 ---@field _DESCRIPTION string
 ---@field autoclose boolean whether the socket of a server's handler is closed when the handler ends; true if not set
+---@field exittimeout number seconds that a turn may last after SIGINT or SIGTERM before the process ends; 5 if not set, 0 for ever; looked at when the loop begins, and after its first step
 ---@field running boolean the dispatcher is at work
 ---@field debug copas.debug
 ---@field ftp copas.ftp

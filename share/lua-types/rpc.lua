@@ -12,8 +12,10 @@ local rpc = {}
 ---@field allow? string[]|table<string, boolean>
 ---the globals of code that arrives; `functab` unless given
 ---@field env? table
----virtual machine instructions of each run of such code
+---virtual machine instructions of each run of such code; functions of Lua's libraries count what they do
 ---@field instruction_limit? integer
+---seconds that each run of such code may take
+---@field time_limit? number
 ---bytes that each run of such code may take
 ---@field memory_limit? integer
 ---loads bytecode, which can do anything to the process
@@ -27,6 +29,8 @@ local rpc = {}
 ---@field sslparams? table|userdata parameters of LuaSec, or a context
 ---seconds that a TLS handshake may take; 10
 ---@field ssl_timeout? number
+---what becomes of functions that wait when the other side leaves; 'finish'
+---@field on_disconnect? 'finish'|'cancel'
 ---seconds that connecting, and each call, may take
 ---@field timeout? number
 ---seconds without a byte in the middle of a message after which a connection is given up; 60

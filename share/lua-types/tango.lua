@@ -108,6 +108,7 @@ function codec.decode(text) end
 ---@field ssl_timeout? number seconds for the handshake; 10
 ---@field max_connections? integer clients at a time
 ---@field idle_timeout? number seconds without a byte after which a client is disconnected
+---@field on_disconnect? 'finish'|'cancel'|'answer' what becomes of a function that waits when its client leaves; 'finish'
 
 ---@class tango.ZMQServerConfiguration: tango.ServerConfiguration
 ---@field url? string 'tcp://127.0.0.1:12345'

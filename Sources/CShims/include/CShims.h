@@ -7,6 +7,7 @@
 
 #include "milonga_function.h"
 #include "milonga_guards.h"
+#include "milonga_interrupt.h"
 #include "milonga_limits.h"
 #include "milonga_macros.h"
 #include "milonga_memory.h"

@@ -21,6 +21,9 @@ typedef enum milonga_stop {
   MILONGA_INTERRUPTED = 3
 } milonga_stop;
 
+// The error that it is for the code.
+const char *milonga_stop_message(milonga_stop stop);
+
 typedef struct milonga_limits {
   int64_t instructions; // left; negative once code wanted more
   int64_t duration;     // nanoseconds that the outermost run may take, MILONGA_UNLIMITED for any number

@@ -26,6 +26,7 @@ final class AsyncCalls: ThreadObserver {
     var task: Task<Void, Never>?
     let ticket = errands.start(for: current) { answer in
       task = Task { answer(await function()) }
+      return nil
     }
     calls[current] = (ticket, task!)
     loop.observeRemoval(by: number)

@@ -63,7 +63,7 @@ private func start(
     }
     return loop.asyncCalls.start(loop, function)
   }
-  return .results(try block(function)(call))
+  return .results(try block(call, function)(call))
 }
 
 /// The Copas thread was woken; if that was by somebody else, it sleeps on.
@@ -75,18 +75,26 @@ private func finish(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
   return .results(try answer(call))
 }
 
-/// Runs the function while the system thread waits for it.
-private func block(_ function: @escaping @Sendable () async -> AsyncAnswer) -> AsyncAnswer {
+/// Runs the function while the system thread waits for it. Ctrl-C ends the wait, and cancels the function.
+private func block(
+  _ call: LuaCall, _ function: @escaping @Sendable () async -> AsyncAnswer
+) throws(LuaFailure) -> AsyncAnswer {
   final class Box: Sendable {
     let answer = Mutex<AsyncAnswer?>(nil)
     let isThere = DispatchSemaphore(value: 0)
   }
   let box = Box()
-  Task {
+  let task = Task {
     let answer = await function()
     box.answer.withLock { $0 = answer }
     box.isThere.signal()
   }
-  box.isThere.wait()
+  // No signal ends the wait itself.
+  while box.isThere.wait(timeout: .now() + .milliseconds(50)) == .timedOut {
+    if call.takeInterruption() {
+      task.cancel()
+      throw call.failure("interrupted!")
+    }
+  }
   return box.answer.withLock { $0! }
 }

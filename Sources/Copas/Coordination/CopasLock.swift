@@ -59,9 +59,10 @@ final class CopasLock: LineOwner {
   private static let startSlot = 2
 
   private func get(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
-    if call.phase == .resumed { return try goOn(call) }
+    if !call.beginsAnew { return try goOn(call) }
     if isDestroyed { return call.refuse("destroyed") }
     if owner == .nobody {
+      if let outcome = loop.giveWay(call, timeoutAt: 2) { return outcome }
       take(call)
       call.push(0)
       return .results(1)

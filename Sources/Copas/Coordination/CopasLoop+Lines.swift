@@ -50,6 +50,17 @@ extension CopasLoop: LineObserver {
     return .yield(0, state: state)
   }
 
+  /// For a function that may wait in a line, and need not: when the running coroutine has had its share, the
+  /// outcome to return, and the function runs again from its beginning (see ``LuaCall/beginsAnew``). One that was told not
+  /// to wait, by a timeout of 0 at `index`, goes on at once.
+  func giveWay(_ call: LuaCall, timeoutAt index: Int) -> LuaOutcome? {
+    guard call.phase != .resumed, isInside(call), !mayGoOn else { return nil }
+    if index > 0, call.numberIfNumber(at: index) == 0 { return nil }
+    return giveUpTurn(stateOfGivingWay)
+  }
+
+  private var mayGoOn: Bool { scheduler.mayOperate() && !hasRunLong }
+
   /// For a function that runs again after a wait in a line. A coroutine that somebody else has resumed
   /// leaves the line.
   func requireStillInside(_ call: LuaCall, _ function: StaticString) throws(LuaFailure) {
@@ -74,7 +85,13 @@ extension CopasLoop: LineObserver {
   }
 }
 
+/// What the trampoline keeps while a function gives way before it has begun.
+private let stateOfGivingWay = -1
+
 extension LuaCall {
+  /// The function runs from its beginning, for the first time or after it gave way.
+  var beginsAnew: Bool { phase == .entered || phase == .resumed && step == stateOfGivingWay }
+
   /// The results of an operation that failed.
   func refuse(_ reason: StaticString) -> LuaOutcome {
     pushNil()

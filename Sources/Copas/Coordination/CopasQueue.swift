@@ -105,7 +105,7 @@ final class CopasQueue: LineOwner, ThreadObserver {
   }
 
   private func pop(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
-    if call.phase == .resumed {
+    if !call.beginsAnew {
       try loop.requireStillInside(call, "queue.pop")
       if loop.hasTimedOut { return call.refuse("timeout") }
       if isDestroyed { return call.refuse("destroyed") }
@@ -114,6 +114,7 @@ final class CopasQueue: LineOwner, ThreadObserver {
     }
     if isDestroyed { return call.refuse("destroyed") }
     if available > 0 {
+      if let outcome = loop.giveWay(call, timeoutAt: 2) { return outcome }
       available -= 1
       try takeFirst(call)
       return .results(1)
@@ -235,7 +236,10 @@ final class CopasQueue: LineOwner, ThreadObserver {
   private func work(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
     if call.phase == .resumed {
       try loop.requireStillInside(call, "queue.add_worker")
-    } else if !isDestroyed {
+    } else if !isDestroyed, available > 0, let outcome = loop.giveWay(call, timeoutAt: 0) {
+      return outcome
+    }
+    if call.phase != .resumed || call.beginsAnew, !isDestroyed {
       if available == 0 {
         return waitForItem(until: .max, state: Step.wait.rawValue)
       }

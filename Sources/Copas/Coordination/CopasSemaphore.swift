@@ -66,7 +66,7 @@ final class CopasSemaphore: LineOwner {
   private static let amountSlot: Int32 = 2
 
   private func take(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
-    if call.phase == .resumed {
+    if !call.beginsAnew {
       try loop.requireStillInside(call, "semaphore.take")
       if loop.hasTimedOut { return call.refuse("timeout") }
       return isDestroyed ? call.refuse("destroyed") : succeed(call)
@@ -74,6 +74,7 @@ final class CopasSemaphore: LineOwner {
     if isDestroyed { return call.refuse("destroyed") }
     let amount = call.boolean(at: 2) ? try call.number(at: 2) : 1
     if count >= amount, first == nil {
+      if let outcome = loop.giveWay(call, timeoutAt: 3) { return outcome }
       count -= amount
       return succeed(call)
     }

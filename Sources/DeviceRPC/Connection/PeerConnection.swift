@@ -1,3 +1,4 @@
+import CTurns
 import DequeModule
 import NIOConcurrencyHelpers
 import NIOConnection
@@ -61,6 +62,12 @@ final class PeerConnection: ChannelDuplexHandler, @unchecked Sendable {
   let executor: EventLoopExecutor
   private(set) var received = ByteBuffer()
   private var isReading = false
+  /// When its turn on the event loop has lasted long enough, in ticks of `CTurns`.
+  private var turnEnd: UInt64 = 0
+  /// Its turn is over; it goes on when other connections have had theirs.
+  private var isGivingWay = false
+  /// The other side has gone, but the calls that it has made are carried out.
+  private var isGone = false
   var reader: LuatobinReader
   let elements = MessageElements()
   /// The async functions that run for the other side.
@@ -130,8 +137,10 @@ final class PeerConnection: ChannelDuplexHandler, @unchecked Sendable {
   func handlerAdded(context: ChannelHandlerContext) { self.context = context }
 
   func handlerRemoved(context: ChannelHandlerContext) {
-    end(.connectionClosed(peer: name))
-    shutChannel()
+    if !isGone || !isGivingWay {
+      end(.connectionClosed(peer: name))
+      shutChannel()
+    }
     self.context = nil
   }
 
@@ -153,7 +162,9 @@ final class PeerConnection: ChannelDuplexHandler, @unchecked Sendable {
       let isCalling = lock.withLock {
         shared.session.calls.isAwaited || shared.waiting.contains { !$0.isOver }
       }
-      if running.isEmpty, !isCalling { disconnect("silent for \(settings.idleTimeout!)") }
+      if running.isEmpty, !isCalling, !isGivingWay {
+        disconnect("silent for \(settings.idleTimeout!)")
+      }
     default: context.fireUserInboundEventTriggered(event)
     }
   }
@@ -209,7 +220,10 @@ final class PeerConnection: ChannelDuplexHandler, @unchecked Sendable {
       received.writeImmutableBuffer(buffer)
     }
     isReading = true
-    process()
+    if !isGivingWay {
+      turnEnd = milonga_turn_end()
+      process()
+    }
   }
 
   func channelReadComplete(context: ChannelHandlerContext) {
@@ -238,7 +252,7 @@ final class PeerConnection: ChannelDuplexHandler, @unchecked Sendable {
   /// A peer that does not read its answers has to wait with its calls; but if it has to answer calls of this side,
   /// too, both would wait for ever.
   private var isHeld: Bool {
-    if state == .opening { return received.readableBytes > mostCollected }
+    if state == .opening || isGivingWay { return received.readableBytes > mostCollected }
     guard context?.channel.isWritable == false else { return false }
     return lock.withLock { shared.session.calls.count == 0 }
   }
@@ -262,14 +276,31 @@ final class PeerConnection: ChannelDuplexHandler, @unchecked Sendable {
   }
 
   private func process() {
+    if isGivingWay { return }
     while state == .serving || state == .finishing {
       if lock.withLock({ output.bytes }) > mostCollected { flush() }
       if isHeld { return }
       let size = handleFirst()
       guard size > 0 else { break }
       received.moveReaderIndex(forwardBy: size)
+      if milonga_turn_is_over(turnEnd) != 0, received.readableBytes > 0 {
+        giveWay()
+        break
+      }
     }
     if received.readableBytes == 0 { received = ByteBuffer() } else { received.discardReadBytes() }
+  }
+
+  /// Ends the turn; what was answered leaves.
+  private func giveWay() {
+    isGivingWay = true
+    flush()
+    EventLoopTurns.wait(on: eventLoop) { [self] in
+      isGivingWay = false
+      turnEnd = milonga_turn_end()
+      proceed()
+      if isGone, !isGivingWay { end(.connectionClosed(peer: name)) }
+    }
   }
 
   /// Handles the message at the start of what was received.
@@ -306,7 +337,7 @@ final class PeerConnection: ChannelDuplexHandler, @unchecked Sendable {
     stallTimer = eventLoop.scheduleTask(in: TimeAmount(timeout)) { [weak self] in
       guard let self else { return }
       stallTimer = nil
-      if bytesReceived == before, received.readableBytes > 0, !isHeld {
+      if bytesReceived == before, received.readableBytes > 0, !isHeld, !isGivingWay {
         disconnect("no byte in \(timeout) in the middle of a message")
       } else {
         watchStall()
@@ -424,7 +455,13 @@ final class PeerConnection: ChannelDuplexHandler, @unchecked Sendable {
   }
 
   func channelInactive(context: ChannelHandlerContext) {
-    end(.connectionClosed(peer: name))
+    isGone = true
+    if isGivingWay {
+      let reason = RPCError.connectionClosed(peer: name)
+      for call in failAll(reason) { call.fail(reason) }
+    } else {
+      end(.connectionClosed(peer: name))
+    }
     context.fireChannelInactive()
   }
 

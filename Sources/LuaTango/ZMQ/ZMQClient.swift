@@ -335,7 +335,12 @@ final class ZMQClient: TangoCaller, ThreadObserver, RoundEndObserver {
           end("\(error)")
         }
       } else {
-        _ = SocketTimeouts.wait(socket.descriptor, for: .readable, until: next)
+        do throws(LuaFailure) {
+          _ = try SocketTimeouts.wait(socket.descriptor, for: .readable, until: next, call)
+        } catch {
+          future.fail("interrupted!")
+          throw error
+        }
       }
     }
     if isInside {

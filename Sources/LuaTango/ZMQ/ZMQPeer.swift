@@ -14,6 +14,8 @@ import Scheduler
 /// it are *parked*: they begin when it has read.
 final class ZMQPeer: BufferHolding {
   private unowned let server: ZMQServer
+  /// That of the server, which may end before.
+  private let keeper: BufferKeeper
   let identity: [UInt8]
   private let address: String
   private let connection: ZMQConnection?
@@ -37,6 +39,7 @@ final class ZMQPeer: BufferHolding {
   init?(_ server: ZMQServer, _ request: ZMQRequest) {
     guard let answers = ZMQCounter(server.answers) else { return nil }
     self.server = server
+    keeper = server.configuration.keeper
     self.answers = answers
     identity = request.identity
     address = request.origin.peer
@@ -45,8 +48,6 @@ final class ZMQPeer: BufferHolding {
   }
 
   deinit { keeper.remove(holder) }
-
-  private var keeper: BufferKeeper { server.configuration.keeper }
 
   /// Bytes of answers that it has not read.
   private var unread: Int { answers.bytes }

@@ -31,8 +31,8 @@ extension ZMQServer {
 
   /// Lets a call begin that was parked.
   func admit(_ request: ZMQRequest) {
-    request.isAdmitted = true
-    start(request)
+    running += 1
+    loop.startEvents(ZMQWorker(self, request))
   }
 
   /// Gives an answer to libzmq; whether that has taken it.
@@ -108,7 +108,7 @@ private final class ZMQWaker: EventHandler {
     do throws(Errno) {
       return try server.loop.wait(
         on: server.answers.waker, isWatched: &isWatched, for: .read,
-        until: MonotonicTime.now() + lookIntervalOfServers)
+        until: MonotonicTime.now() + lookInterval)
     } catch {
       throw call.failure("tango: what clients have read cannot be watched: \(error)")
     }
@@ -126,3 +126,5 @@ private let mostUntracked = 1 << 20
 private let smallAnswer = 1024
 /// Of so many small ones one counts.
 private let smallAnswersPerCounted: Int32 = 16
+/// Nanoseconds between looks without need.
+private let lookInterval: Int64 = 1_000_000_000

@@ -9,23 +9,25 @@ import RPC
 import Scheduler
 import SystemPackage
 
-/// A tango server on a ZeroMQ socket, without coroutines of its own: one task receives, and each request is a task
-/// that borrows a coroutine.
+/// A tango server on a ZeroMQ socket, without coroutines of its own: one *worker* takes requests and carries them out, one
+/// after the other, in a coroutine that it borrows. When a function waits for something, another worker goes on taking
+/// requests.
 ///
 /// What clients do not read is counted: see ``ZMQPeer``. Nobody tells when a client goes. So what clients hold by `tango.ref` is held by the server, up to its limit, until it is
 /// released.
-final class ZMQServer: EventHandler {
+final class ZMQServer {
   let configuration: ServerConfiguration
   let loop: CopasLoop
   let socket: ZMQSocket
   let responder: Responder
   let spare: SpareBuffer
-  private var isWatched = false
+  var isWatched = false
+  /// Who takes the next request; nil before the start, after the end, and while too many are being carried out.
+  var receiver: ZMQWorker?
   /// Requests that are being carried out.
-  private var running = 0
+  var running = 0
   /// No more are taken until some are done.
-  private var isFull = false
-  private var isReceiving = false
+  var isFull = false
   /// Who was asked about, and may call.
   private var authorized: Set<Client> = []
   /// Who is being asked about, and the requests that wait for that.
@@ -61,10 +63,10 @@ final class ZMQServer: EventHandler {
   var url: String { socket.isOpen ? socket.endpoint : "" }
 
   func start() {
-    guard !isReceiving, socket.isOpen else { return }
-    isReceiving = true
-    state = .atRest
-    loop.startEvents(self)
+    guard receiver == nil, socket.isOpen else { return }
+    let worker = ZMQWorker(self)
+    receiver = worker
+    loop.startEvents(worker)
   }
 
   func stop() {
@@ -75,39 +77,6 @@ final class ZMQServer: EventHandler {
     clients = [:]
     if isWatchingWaker { loop.notify(answers.waker) }
     responder.releaseReferences()
-  }
-
-  // MARK: Receiving
-
-  override func run(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
-    call.count = 0
-    while socket.isOpen {
-      if running >= mostRunning {
-        isFull = true
-        break
-      }
-      if let first = socket.receive() {
-        take(first)
-        if let outcome = loop.turnOver() { return outcome }
-      } else if !socket.events.contains(.input) {
-        do throws(Errno) {
-          return try loop.wait(
-            on: socket.descriptor, isWatched: &isWatched, for: .read,
-            until: MonotonicTime.now() + lookIntervalOfServers)
-        } catch {
-          throw call.failure(
-            "tango: the socket of \(configuration.url) cannot be watched: \(error)")
-        }
-      }
-    }
-    state = .finished
-    return .results(0)
-  }
-
-  override func ended() {
-    isReceiving = false
-    // It was ended, as by `copas.cancelall`: other servers are closed then.
-    if state != .finished { stop() }
   }
 
   // MARK: Authorization
@@ -141,14 +110,14 @@ final class ZMQServer: EventHandler {
   // MARK: Requests
 
   /// Takes a message whose first part this is: the client's identity, what the client wants back, an empty part,
-  /// the request.
-  private func take(_ first: ZMQPart) {
+  /// the request. Nil when it is none.
+  func take(_ first: ZMQPart) -> ZMQRequest? {
     var envelope = [Array(first.bytes)]
     var part = first
     var isComplete = false
     var body: ZMQPart?
     while part.hasMore {
-      guard let next = socket.receive() else { return }
+      guard let next = socket.receive() else { return nil }
       part = next
       if isComplete {
         // What comes behind a request makes it none.
@@ -161,15 +130,13 @@ final class ZMQServer: EventHandler {
         if isAcceptable { envelope.append(Array(next.bytes)) } else { envelope = [] }
       }
     }
-    guard isComplete, let body, !envelope.isEmpty else { return complain(first) }
-    guard body.bytes.count <= configuration.limits.frameBytes else { return complain(first) }
-    start(ZMQRequest(self, envelope, body, size: body.bytes.count, first))
-  }
-
-  func start(_ request: ZMQRequest) {
-    running += 1
-    request.state = .atRest
-    loop.startEvents(request)
+    guard isComplete, let body, !envelope.isEmpty,
+      body.bytes.count <= configuration.limits.frameBytes
+    else {
+      complain(first)
+      return nil
+    }
+    return ZMQRequest(envelope: envelope, body: body, size: body.bytes.count, origin: first)
   }
 
   /// One line a second tells of messages that are none.
@@ -182,9 +149,18 @@ final class ZMQServer: EventHandler {
       "a message that is no request of tango was dropped")
   }
 
+  /// Lets the receiver, which has found nothing, wait for requests.
+  func waitForRequests() throws(Errno) -> LuaOutcome {
+    try loop.wait(
+      on: socket.descriptor, isWatched: &isWatched, for: .read,
+      until: MonotonicTime.now() + lookInterval)
+  }
+
   /// Sending takes notice of what has come meanwhile, of which the descriptor does not tell any more.
   func sent() {
-    if isReceiving, isWatched, socket.events.contains(.input) { loop.notify(socket.descriptor) }
+    if receiver != nil, isWatched, socket.events.contains(.input) {
+      loop.notify(socket.descriptor)
+    }
   }
 
   func requestEnded() {
@@ -196,13 +172,18 @@ final class ZMQServer: EventHandler {
       start()
     }
   }
+
+  /// Another worker takes the next request.
+  func replace(_ worker: ZMQWorker) {
+    guard receiver === worker else { return }
+    receiver = nil
+    start()
+  }
 }
 
 /// Nanoseconds between looks without need: whoever sends or receives looks again before the next wait, so that the
 /// descriptor has told of all that comes later.
-let lookIntervalOfServers: Int64 = 1_000_000_000
-/// Requests that are carried out at a time.
-private let mostRunning = 1000
+private let lookInterval: Int64 = 1_000_000_000
 /// Parts in front of a request: the identities of a client and of the queues between, what it wants back, and an
 /// empty one.
 private let mostEnvelope = 10

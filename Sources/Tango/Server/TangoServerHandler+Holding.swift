@@ -8,7 +8,7 @@ extension TangoServerHandler: BufferHolding {
   /// Says what is held now. The connection may be ended afterwards.
   func tellHolding() {
     let channel = context?.channel
-    let isOpen = channel?.isActive == true && !isEvicted
+    let isOpen = (channel?.isActive == true || state == .left) && !isEvicted
     let bytes =
       isOpen ? reader.memory + writer.buffer.count + (channel?.unsentBytes ?? 0) : 0
     isHolding = bytes + serving > 0

@@ -1,3 +1,4 @@
+import CTurns
 import Logging
 import NIOConnection
 import NIOCore
@@ -9,10 +10,12 @@ import RPC
 final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
   typealias InboundIn = ByteBuffer
 
-  private enum State {
+  enum State {
     /// The handshake, or the program's permission, is to come.
     case opening
     case serving
+    /// The peer has gone. What it called before runs, and is not answered.
+    case left
     /// No more calls are taken; it closes when the answers have left.
     case ending
   }
@@ -22,7 +25,7 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
   private let observer: CallObserver
   private let workspace: ServerWorkspace
   private let elements: MessageElements
-  private var state = State.opening
+  private(set) var state = State.opening
   private(set) var context: ChannelHandlerContext?
   private let executor: EventLoopExecutor
   private(set) var reader: FrameReader
@@ -36,6 +39,10 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
   /// The channel was told not to read on while the peer's calls wait.
   private var isPaused = false
   private var isReading = false
+  /// When its turn on the event loop has lasted long enough, in ticks of `CTurns`.
+  private var turnEnd: UInt64 = 0
+  /// Its turn is over; it goes on when other connections have had theirs.
+  private var isGivingWay = false
   /// The last answers are on their way.
   private var closesWhenSent = false
 
@@ -87,7 +94,7 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
   func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
     switch event {
     case TLSUserEvent.handshakeCompleted: authorize()
-    case is IdleStateHandler.IdleStateEvent where running == nil:
+    case is IdleStateHandler.IdleStateEvent where running == nil && !isGivingWay:
       // One that does not read its last answers is silent, too.
       if state == .ending { context.close(promise: nil) }
       refuse("silent for \(configuration.idleTimeout!)")
@@ -127,7 +134,10 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     reader.append(unwrapInboundIn(data))
     isReading = true
-    process()
+    if !isGivingWay {
+      turnEnd = milonga_turn_end()
+      process()
+    }
   }
 
   func channelReadComplete(context: ChannelHandlerContext) {
@@ -140,10 +150,11 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
 
   /// A peer whose calls wait is not read.
   func pauseOrGoOn() {
+    guard state != .left else { return }
     let isToPause =
       reader.count > 64 << 10
-      && (running != nil || state != .serving || context?.channel.isWritable == false
-        || mustWaitForRoom)
+      && (running != nil || state != .serving || isGivingWay
+        || context?.channel.isWritable == false || mustWaitForRoom)
     guard isToPause != isPaused, let context else { return }
     isPaused = isToPause
     context.channel.setOption(.autoRead, value: !isToPause)
@@ -157,21 +168,48 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
     context.fireChannelWritabilityChanged()
   }
 
-  /// Something that calls waited for is over.
+  /// Something that calls waited for is over. It may have come in the same turn: a function that is async need not wait.
   private func proceed() {
-    process()
+    if takesCalls, reader.count > 0, milonga_turn_is_over(turnEnd) != 0 {
+      giveWay()
+    } else {
+      process()
+    }
     if !isReading { flush() }
     if isHolding { tellHolding() }
     pauseOrGoOn()
   }
 
+  /// Ends the turn; what was answered leaves.
+  private func giveWay() {
+    guard !isGivingWay else { return }
+    isGivingWay = true
+    flush()
+    EventLoopTurns.wait(on: eventLoop) { [self] in
+      isGivingWay = false
+      turnEnd = milonga_turn_end()
+      proceed()
+    }
+  }
+
   func channelInactive(context: ChannelHandlerContext) {
-    state = .ending
     handshakeTimer?.cancel()
     running?.cancel()
-    _ = references.removeAll()
+    if state == .serving {
+      state = .left
+      if !isGivingWay { proceed() }
+    } else if state != .left {
+      end()
+    }
     tellHolding()
     context.fireChannelInactive()
+  }
+
+  /// Nothing is to be done any more for a peer that has gone.
+  private func end() {
+    state = .ending
+    _ = references.removeAll()
+    if isHolding { tellHolding() }
   }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
@@ -192,7 +230,10 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
     closesWhenSent = true
     writer.buffer.release()
     // Not in the middle of what somebody does with this connection, or another one.
-    eventLoop.execute { self.context?.close(promise: nil) }
+    eventLoop.execute {
+      self.reader = FrameReader(maxBytes: self.configuration.limits.frameBytes)
+      self.context?.close(promise: nil)
+    }
   }
 
   /// Closes without an answer.
@@ -211,6 +252,7 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
   }
 
   private func flush() {
+    if state == .left { return dropAnswers() }
     guard let context, !closesWhenSent else { return }
     let isLast = state == .ending && running == nil
     guard isLast || !writer.buffer.isEmpty else { return }
@@ -226,6 +268,11 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
     if isHolding, !isReading { tellHolding() }
   }
 
+  private func dropAnswers() {
+    writer.buffer.removeFirst(writer.buffer.count)
+    workspace.spare.giveBack(&writer.buffer)
+  }
+
   private func takeAnswers() -> ByteBuffer {
     // The same memory again, unless the system has not taken yet what is in it.
     workspace.output.clear(minimumCapacity: writer.buffer.count)
@@ -239,20 +286,30 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
 
   // MARK: Calls
 
+  private var takesCalls: Bool { state == .serving || state == .left }
+
   /// Carries out calls until one has to wait, or there are no more.
   private func process() {
     defer { elements.letGo() }
-    while state == .serving, running == nil {
+    while takesCalls, running == nil {
       if writer.buffer.count > Self.mostUnsent {
         flush()
-        guard state == .serving, context?.channel.isWritable == true else { return }
+        guard takesCalls, state == .left || context?.channel.isWritable == true else {
+          return
+        }
       }
+      var isOver = false
       do {
         let isWaiting = try reader.takeFrames { body in
           take(body)
-          return state == .serving && running == nil && writer.buffer.count <= Self.mostUnsent
+          isOver = milonga_turn_is_over(turnEnd) != 0
+          return !isOver && takesCalls && running == nil && writer.buffer.count <= Self.mostUnsent
         }
-        if isWaiting { return }
+        if isWaiting {
+          if state == .left { end() }
+          return
+        }
+        if isOver, running == nil, takesCalls { return giveWay() }
       } catch {
         disconnect("\(error)")
       }
@@ -393,6 +450,8 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
       }
       self.finished(path, begin, outcome, finish)
     }
+    // There is no peer that could wait for it.
+    if state == .left { running?.cancel() }
   }
 
   private func finished<Results: Sendable>(
@@ -512,7 +571,7 @@ extension TangoServerHandler: AcceptedConnection {
       case .serving:
         self.state = .ending
         if self.running == nil { self.flush() }
-      case .ending: break
+      case .left, .ending: break
       }
     }
   }

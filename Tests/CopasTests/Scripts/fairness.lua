@@ -1,7 +1,8 @@
--- oks: 5
+-- oks: 16
 local copas = require "copas"
 local socket = require "socket"
 local check = require "check"
+local expensive = require "expensive"
 
 -- A connection that is always busy, and one that is not.
 local server, port = check.listener()
@@ -115,4 +116,147 @@ check.run(function()
   b:send("seen\n")
   check.equal("spinning threads", copas.receive(a), "seen")
   spinning = false
+end)
+
+-- Turns that another thread has while `body` runs.
+local function turnsDuring(body)
+  local turns, running = 0, true
+  copas.addthread(function()
+    while running do
+      turns = turns + 1
+      copas.pause()
+    end
+  end)
+  copas.pause()
+  turns = 0
+  body()
+  running = false
+  return turns
+end
+
+-- A thread that computes between operations that need not wait: its turns are bounded in time, too.
+check.run(function()
+  local a, b = check.pair()
+  b:send(("line\n"):rep(20))
+  check.arrived(a)
+  local turns = turnsDuring(function()
+    for _ = 1, 20 do
+      assert(copas.receive(a) == "line")
+      expensive.compute(0.005)
+    end
+  end)
+  check.ok("received lines that cost 5 ms each", turns >= 18, turns)
+  turns = turnsDuring(function()
+    for _ = 1, 20 do
+      assert(copas.send(a, "x"))
+      expensive.compute(0.005)
+    end
+  end)
+  check.ok("sent lines", turns >= 18, turns)
+end)
+
+check.run(function()
+  local a, b = socket.udp(), socket.udp()
+  a:setsockname("127.0.0.1", 0)
+  b:setpeername(a:getsockname())
+  for _ = 1, 20 do b:send "datagram" end
+  local turns = turnsDuring(function()
+    for _ = 1, 20 do
+      assert(copas.receivefrom(a) == "datagram")
+      expensive.compute(0.005)
+    end
+  end)
+  check.ok("datagrams", turns >= 18, turns)
+end)
+
+-- Handlers that compute before they wait for anything.
+check.run(function()
+  local server, port = check.listener()
+  local clients, handled = {}, 0
+  for i = 1, 20 do clients[i] = assert(socket.connect("127.0.0.1", port)) end
+  local turns = turnsDuring(function()
+    copas.addserver(server, function()
+      expensive.compute(0.005)
+      handled = handled + 1
+    end)
+    check.await(function() return handled == 20 end)
+  end)
+  check.ok("connections that come at once", turns >= 18, turns)
+  copas.removeserver(server)
+end)
+
+-- What never makes its user wait.
+check.run(function()
+  local queue = require "copas.queue".new()
+  local semaphore = require "copas.semaphore".new(10, 10)
+  local lock = require "copas.lock".new()
+  for i = 1, 40 do queue:push(i) end
+  local turns = turnsDuring(function()
+    for i = 1, 20 do
+      assert(queue:pop() == i)
+      expensive.compute(0.005)
+    end
+  end)
+  check.ok("items of a queue", turns >= 18, turns)
+  turns = turnsDuring(function()
+    for i = 21, 40 do
+      assert(queue:pop(0) == i)
+      expensive.compute(0.005)
+    end
+  end)
+  check.ok("a timeout of 0 is not to wait", turns == 0, turns)
+  turns = turnsDuring(function()
+    for _ = 1, 20 do
+      assert(semaphore:take())
+      semaphore:give()
+      expensive.compute(0.005)
+    end
+  end)
+  check.ok("resources", turns >= 18, turns)
+  turns = turnsDuring(function()
+    for _ = 1, 1000 do
+      assert(lock:get())
+      lock:release()
+    end
+  end)
+  check.ok("a lock that is free", turns >= 10, turns)
+  local worked = 0
+  for i = 1, 20 do queue:push(i) end
+  turns = turnsDuring(function()
+    queue:add_worker(function()
+      worked = worked + 1
+      expensive.compute(0.005)
+    end)
+    check.await(function() return worked == 20 end)
+  end)
+  check.ok("a worker with enough to do", turns >= 18, turns)
+  queue:destroy()
+end)
+
+-- One operation of a peer that is as fast as this side: it takes several turns.
+check.run(function()
+  local script = os.tmpname()
+  local server, number = check.listener()
+  -- Another process: what it sends, and takes, comes while the operation is under way.
+  local file = io.open(script, "w")
+  file:write(([[
+    local socket = require "socket"
+    local c = socket.connect("127.0.0.1", %d)
+    local data = ("x"):rep(1024 * 1024)
+    for _ = 1, 200 do c:send(data) end
+    for _ = 1, 200 do c:receive(#data) end
+    c:close()
+  ]]):format(number))
+  file:close()
+  os.execute("lua5.4 " .. script .. " &")
+  check.arrived(server)
+  local other = server:accept()
+  server:close()
+  local size = 200 * 1024 * 1024
+  local turns = turnsDuring(function() assert(#copas.receive(other, size) == size) end)
+  check.ok("much to receive", turns > 10, turns)
+  turns = turnsDuring(function() assert(copas.send(other, ("x"):rep(size)) == size) end)
+  check.ok("much to send", turns > 5, turns)
+  other:close()
+  os.remove(script)
 end)

@@ -1,6 +1,7 @@
 -- Many calls at a time, in both directions.
 
 local copas = require 'copas'
+local expensive = require 'expensive'
 local gate = require 'gate'
 local rpc = require 'rpc'
 local socket = require 'socket'
@@ -10,6 +11,8 @@ local test = T.test
 function later(seconds, ...) copas.pause(seconds) return ... end
 function echo(...) return ... end
 hold = gate.hold
+burn = expensive.burn
+count = expensive.count
 
 local server = assert(rpc.newserveronly('localhost', 0))
 local port = select(2, server:getsockname())
@@ -184,6 +187,49 @@ local function run()
     while not result do copas.pause(0.005) end
     T.equal(result, 'right')
     client:close()
+  end)
+
+  test('calls that compute: another client is served between those of a batch', function()
+    local raw = socket.tcp()
+    assert(copas.connect(raw, '127.0.0.1', port))
+    local other = assert(rpc.newclient('127.0.0.1', port))
+    T.equal(other:call('echo', 1), 1)
+    expensive.begun = 0
+    assert(copas.send(raw, ('\0\1\0\0\0\7\4\0\4burn'):rep(100)))
+    while expensive.begun == 0 do copas.pause() end
+    local most = 0
+    for i = 1, 5 do
+      local before = expensive.begun
+      T.equal(other:call('echo', i), i)
+      most = math.max(most, expensive.begun - before)
+    end
+    assert(most <= 8, most)
+    assert(expensive.begun < 100, expensive.begun)
+    while expensive.begun < 100 do copas.pause() end
+    other:close()
+    raw:close()
+  end)
+
+  test('calls that cost nothing: another client is served between those of a batch', function()
+    local raw = socket.tcp()
+    assert(copas.connect(raw, '127.0.0.1', port))
+    local other = assert(rpc.newclient('127.0.0.1', port))
+    T.equal(other:call('echo', 1), 1)
+    expensive.begun = 0
+    copas.addthread(function() copas.send(raw, ('\0\1\0\0\0\8\4\0\5count'):rep(20000)) end)
+    copas.addthread(function() while copas.receive(raw, 4096) do end end)
+    while expensive.begun == 0 do copas.pause() end
+    local most = 0
+    for i = 1, 5 do
+      local before = expensive.begun
+      T.equal(other:call('echo', i), i)
+      most = math.max(most, expensive.begun - before)
+    end
+    assert(most <= 64 * 8, most)
+    assert(expensive.begun < 20000, expensive.begun)
+    while expensive.begun < 20000 do copas.pause() end
+    other:close()
+    raw:close()
   end)
 
   T.finish()

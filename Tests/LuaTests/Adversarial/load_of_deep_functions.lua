@@ -1,6 +1,6 @@
 progress = 0
 local head, tail = {}, {}
-for i = 1, 150 do
+for i = 1, 80 do
   local names = {}
   for k = 1, 190 do names[k] = "v" .. k end
   head[i] = "local " .. table.concat(names, ",") .. " return function() "

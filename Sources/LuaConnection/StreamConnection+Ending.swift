@@ -1,0 +1,54 @@
+import IO
+import LuaSocket
+import RPC
+import SystemPackage
+
+// The end of a connection that is noticed while nothing has to be read from it.
+extension StreamConnection {
+  /// Registers the descriptor with the dispatcher before anything waits for it.
+  public func watch() throws(Errno) {
+    if let tls {
+      guard !tls.isWatched else { return }
+      try loop.register(tls.descriptor)
+      tls.isWatched = true
+    } else {
+      try loop.watch(socket)
+    }
+  }
+
+  /// Reads what the other side has sent.
+  ///
+  /// - Parameter limit: with TLS, received bytes beyond which no more is read. The system knows by itself
+  ///   when other connections end.
+  /// - Returns: whether the other side has ended the connection, or its direction.
+  public func receiveRest(limit: Int) -> Bool {
+    guard let tls else {
+      let progress = socket.pointee.receive(.all, pool: sockets.pool)
+      if case .wait = progress { return false }
+      return true
+    }
+    while socket.pointee.buffer.count < limit {
+      switch tls.receive(into: &socket.pointee.buffer, pool: sockets.pool) {
+      case .done: continue
+      case .wait:
+        socket.pointee.buffer.releaseIfEmpty(to: sockets.pool)
+        return false
+      case .failed: return true
+      }
+    }
+    return false
+  }
+
+  /// Closes the connection, and keeps what was received.
+  public func closeKeepingReceived() {
+    let received = socket.pointee.buffer
+    socket.pointee.buffer = ReceiveBuffer()
+    close()
+    socket.pointee.buffer = received
+  }
+
+  /// Takes over what another connection has received.
+  public func takeReceived(from other: StreamConnection) {
+    swap(&socket.pointee.buffer, &other.socket.pointee.buffer)
+  }
+}
