@@ -98,7 +98,8 @@ let package = Package(
       name: "LuaTests", dependencies: ["Lua", "TestSupport"],
       exclude: ["Adversarial", "Differential"]),
     .testTarget(
-      name: "MemoryTests", dependencies: ["milonga", "TestSupport"], exclude: ["Scripts"]),
+      name: "MemoryTests", dependencies: ["milonga", "TestSupport"],
+      exclude: ["Limited", "Scripts"]),
     .testTarget(name: "RPCTests", dependencies: ["RPC", "TestSupport"]),
     .testTarget(name: "SchedulerTests", dependencies: ["Scheduler", "TestSupport"]),
     .testTarget(name: "SourceTests"),

@@ -5,9 +5,9 @@
 #include <lauxlib.h>
 #include <string.h>
 
-static lua_CFunction original_collectgarbage, original_dofile, original_getmetatable,
-    original_load, original_loadfile, original_next, original_pairs, original_setmetatable,
-    original_tonumber, original_xpcall;
+static lua_CFunction original_collectgarbage, original_dofile, original_error,
+    original_getmetatable, original_load, original_loadfile, original_next, original_pairs,
+    original_setmetatable, original_tonumber, original_tostring, original_xpcall;
 
 // MARK: The collector
 
@@ -63,7 +63,7 @@ static int pairs(lua_State *L) {
   return results;
 }
 
-// MARK: Numbers
+// MARK: Numbers and texts
 
 static int tonumber(lua_State *L) {
   if (current_limits != NULL && lua_type(L, 1) == LUA_TSTRING)
@@ -71,7 +71,22 @@ static int tonumber(lua_State *L) {
   return original_tonumber(L);
 }
 
-// MARK: Error handlers
+static int tostring(lua_State *L) {
+  int results = original_tostring(L);
+  if (current_limits != NULL) limits_spend(L, (int64_t)(lua_rawlen(L, -1) / BYTES_PER_STEP));
+  return results;
+}
+
+// MARK: Errors
+
+// The position of a function far up the stack is looked for from below.
+static int error(lua_State *L) {
+  if (current_limits != NULL) {
+    lua_Integer level = lua_tointeger(L, 2);
+    if (level > 0 && level < LUAI_MAXSTACK) limits_spend(L, level / 16);
+  }
+  return original_error(L);
+}
 
 // The error may have been raised in a hook, and hooks do not run inside of hooks. So nothing of the
 // program's runs when it is that one.
@@ -199,6 +214,7 @@ static int dofile(lua_State *L) {
 const guard base_guards[] = {
     {"_G", "collectgarbage", collectgarbage, &original_collectgarbage},
     {"_G", "dofile", dofile, &original_dofile},
+    {"_G", "error", error, &original_error},
     {"_G", "getmetatable", getmetatable, &original_getmetatable},
     {"_G", "load", load, &original_load},
     {"_G", "loadfile", loadfile, &original_loadfile},
@@ -206,6 +222,7 @@ const guard base_guards[] = {
     {"_G", "pairs", pairs, &original_pairs},
     {"_G", "setmetatable", setmetatable, &original_setmetatable},
     {"_G", "tonumber", tonumber, &original_tonumber},
+    {"_G", "tostring", tostring, &original_tostring},
     {"_G", "xpcall", xpcall, &original_xpcall},
     {NULL, NULL, NULL, NULL},
 };

@@ -27,9 +27,23 @@ REFUSED(setuservalue)
 REFUSED(upvalueid)
 REFUSED(upvaluejoin)
 
+static lua_CFunction original_traceback;
+
+// The end of the stack is looked for from below, again and again.
+static int traceback(lua_State *L) {
+  if (current_limits != NULL) {
+    lua_State *co = lua_isthread(L, 1) ? lua_tothread(L, 1) : L;
+    lua_Debug frame;
+    int depth = 16;
+    while (lua_getstack(co, depth, &frame)) depth *= 2;
+    limits_spend(L, depth);
+  }
+  return original_traceback(L);
+}
+
 const guard debug_guards[] = {
     ENTRY(debug),        ENTRY(getlocal),     ENTRY(getmetatable), ENTRY(getregistry),
     ENTRY(getupvalue),   ENTRY(getuservalue), ENTRY(sethook),      ENTRY(setlocal),
     ENTRY(setmetatable), ENTRY(setupvalue),   ENTRY(setuservalue), ENTRY(upvalueid),
-    ENTRY(upvaluejoin),  {NULL, NULL, NULL, NULL},
+    ENTRY(traceback),    ENTRY(upvaluejoin),  {NULL, NULL, NULL, NULL},
 };

@@ -1,4 +1,4 @@
-// Guarded functions of the string library: bytes count.
+// Guarded functions of the string library, and what else makes strings of formats: bytes count.
 #include "guards.h"
 
 #include <lauxlib.h>
@@ -12,12 +12,13 @@ int guarded_match(lua_State *L);
 
 static lua_CFunction original_rep;
 
-// All bytes of texts among the arguments.
+// The arguments, and all bytes of texts among them.
 static void spend_arguments(lua_State *L) {
+  int count = lua_gettop(L);
   int64_t bytes = 0;
-  for (int index = lua_gettop(L); index > 0; index--)
+  for (int index = 1; index <= count; index++)
     if (lua_type(L, index) == LUA_TSTRING) bytes += (int64_t)lua_rawlen(L, index);
-  limits_spend(L, 1 + lua_gettop(L) / BYTES_PER_STEP + bytes / BYTES_PER_STEP);
+  limits_spend(L, count + bytes / BYTES_PER_STEP);
 }
 
 // Looks at every byte of its arguments, and not much more often than once.
@@ -59,6 +60,7 @@ COUNTS_RESULT(sub)
 
 COUNTS_FORMAT(pack)
 COUNTS_FORMAT(packsize)
+COUNTS_FORMAT(date)
 
 static lua_CFunction original_unpack;
 
@@ -101,6 +103,7 @@ const guard string_guards[] = {
     {"string", "gmatch", guarded_gmatch, &original_gmatch},
     {"string", "gsub", guarded_gsub, &original_gsub},
     {"string", "match", guarded_match, &original_match},
+    {"os", "date", date, &original_date},
     ENTRY(byte),
     ENTRY(format),
     ENTRY(lower),

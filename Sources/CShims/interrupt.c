@@ -1,16 +1,15 @@
 // Ctrl-C while a system call waits: no Lua code runs that would notice.
 #include "CShims.h"
+#include "spending.h"
 
 int milonga_take_interruption(lua_State *L) {
-  if (!lua_checkstack(L, 1)) return 0;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
-  lua_State *main = lua_tothread(L, -1);
-  lua_settop(L, -2);
+  lua_State *main = milonga_mainthread(L);
   milonga_vm *vm = milonga_vm_of(L);
   if (vm) {
     if (!vm->interrupted) return 0;
     vm->interrupted = 0;
-    if (!vm->instruction_limited) lua_sethook(main, NULL, 0, 0);
+    lua_sethook(main, NULL, 0, 0);
+    limits_watch(main);
     return 1;
   }
   // What the signal handler of the stock interpreter sets; a program's own hook hardly looks like that.

@@ -19,6 +19,12 @@ static int64_t nanoseconds(void) {
 __attribute__((constructor)) static void begin(void) {
   first_time = nanoseconds();
   first_tick = milonga_ticks();
+#if defined(__aarch64__)
+  // Here the processor says.
+  uint64_t rate;
+  __asm__ volatile("mrs %0, cntfrq_el0" : "=r"(rate));
+  if (rate > 0) milonga_turn_ticks = rate * (MILONGA_TURN_NANOSECONDS / 1000) / 1000000;
+#endif
 }
 
 void milonga_measure_ticks(void) {

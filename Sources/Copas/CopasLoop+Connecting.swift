@@ -43,6 +43,8 @@ extension CopasLoop {
         state.pointee.attempt = ConnectAttempt([address])
       } else {
         let query = ResolverQuery(host: host, service: service, family: family)
+        // Those of removed threads need not be made before it.
+        if !lookups.isEmpty { lookups.abandonUnwanted(exists: scheduler.exists) }
         state.pointee.ticket = lookups.start(for: current!) {
           let lookup = Resolver.resolve(query, completion: $0)
           return { lookup.abandon() }

@@ -16,8 +16,8 @@ extension CopasLoop {
   /// OpenSSL does not go on after such an error, and LuaSec, called again, may loop in C for ever. An end
   /// that was announced (`closed`) is none: the other direction still works.
   func noteFailure(_ call: LuaCall, of socket: Int, error: Int) {
-    guard call.type(at: error) == .string, isLuaSec(call, at: socket),
-      !call.bytesIfString(at: error)!.elementsEqual("closed".utf8)
+    guard call.type(at: error) == .string,
+      !call.bytesIfString(at: error)!.elementsEqual("closed".utf8), isLuaSec(call, at: socket)
     else { return }
     let (socket, error) = (
       lua_absindex(call.state, Int32(socket)), lua_absindex(call.state, Int32(error))

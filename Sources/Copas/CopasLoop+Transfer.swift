@@ -56,12 +56,16 @@ extension CopasLoop {
     if call.phase == .entered, let outcome = turnOver(state: packed) { return outcome }
 
     let mayRead = isReady(socket, .read)
+    var isOver = false
     // What a client waiting for its next message finds.
     let progress =
       mayRead || !socket.pointee.buffer.isEmpty
       ? socket.pointee.receive(
         pattern, pool: pool, mayRead: mayRead, wasShort: { drained(socket) },
-        isOver: { hasRunLong })
+        isOver: {
+          isOver = hasRunLong
+          return isOver
+        })
       : .wait
     var failure: SocketFailure?
     switch progress {
@@ -77,7 +81,7 @@ extension CopasLoop {
       } else {
         let deadline = self.deadline(
           call, at: Slot.receiveDeadline, seconds: socket.pointee.copasTimeouts.receive)
-        if mayRead, isReady(socket, .read), mayWait {
+        if isOver, mayWait {
           // There may be more, but others have not had their turns for a while.
           if deadline > MonotonicTime.now() { return giveUpTurn(packed)! }
           failure = .timeout

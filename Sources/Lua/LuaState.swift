@@ -78,7 +78,9 @@ public final class LuaState {
 
   /// Sets how many bytes Lua may hold, nil for no limit. What it holds already it keeps, also beyond the
   /// limit.
-  public func memoryLimit(_ bytes: Int?) { milonga_set_memory_limit(&vm.pointee.memory, bytes ?? 0) }
+  public func memoryLimit(_ bytes: Int?) {
+    milonga_set_memory_limit(&vm.pointee.memory, bytes ?? 0)
+  }
 
   /// Sets how many instructions the state may run from now on, nil for no limit. When they are used
   /// up, everything that runs fails with `instruction limit reached`, also inside `pcall`, until

@@ -18,14 +18,13 @@ extension StreamConnection {
 
   /// Reads what the other side has sent.
   ///
-  /// - Parameter limit: with TLS, received bytes beyond which no more is read. The system knows by itself
-  ///   when other connections end.
-  /// - Returns: whether the other side has ended the connection, or its direction.
+  /// - Parameter limit: received bytes beyond which no more is read.
+  /// - Returns: whether all is read, and the other side has ended the connection or its direction.
   public func receiveRest(limit: Int) -> Bool {
     guard let tls else {
-      let progress = socket.pointee.receive(.all, pool: sockets.pool)
-      if case .wait = progress { return false }
-      return true
+      let progress = socket.pointee.receive(.count(limit), pool: sockets.pool)
+      if case .failed = progress { return true }
+      return false
     }
     while socket.pointee.buffer.count < limit {
       switch tls.receive(into: &socket.pointee.buffer, pool: sockets.pool) {

@@ -64,7 +64,7 @@ extension TangoSession {
     case .something: break
     }
     if !ending.hasLeft {
-      guard stream.receiveRest(limit: ending.isHungUp ? .max : mostReadAhead) else {
+      guard stream.receiveRest(limit: ending.isHungUp ? mostKept : mostReadAhead) else {
         return startWatch()
       }
       ending.hasLeft = true
@@ -183,3 +183,6 @@ final class EndWatch: EventHandler {
 
 /// Bytes of requests that are read with TLS while a function waits.
 private let mostReadAhead = 64 * 1024
+/// Bytes of requests that are kept for a client that has left. If there are more, its connection stays, and counts
+/// among the descriptors.
+private let mostKept = 1 << 20

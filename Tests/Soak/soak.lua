@@ -23,6 +23,7 @@ local state = require 'state'
 local ANSWER_SECONDS = 60
 local SETTLING_SECONDS = 60
 local MOST_SHOWN = 10 -- visits that went wrong
+local MOST_HELD_UP = 100 -- milliseconds of a call to a server that is busy with others
 
 local options = {seconds = 600, warmup = 30, clients = 100, seed = os.time()}
 do
@@ -179,6 +180,58 @@ function clients.givesUp()
   local line, problem = c:receive()
   if line ~= 'awake' then expect('gives up', 'timeout', problem) end
   c:close()
+end
+
+local function portsOfTango()
+  local c, ports = connect(), {}
+  c:send 'tango\n'
+  for port in c:receive():gmatch '%d+' do ports[#ports + 1] = tonumber(port) end
+  c:close()
+  return ports
+end
+
+--- Leaves while a function of tango's waits, with calls behind it.
+function clients.leavesAFunction()
+  local ports = portsOfTango()
+  local called = copas.wrap(socket.tcp4())
+  called:settimeout(ANSWER_SECONDS)
+  assert(called:connect(host, ports[random(#ports)]))
+  called:send(('8\n{"note"}'):rep(random(3) - 1) .. '8\n{"wait"}' .. ('8\n{"wait"}8\n{"note"}'):rep(random(3) - 1))
+  if random(2) == 1 then copas.pause(random() * 0.1) end
+  if random(3) == 1 then reset(called) else called:close() end
+end
+
+--- Has calls of some milliseconds under way, all at once.
+function clients.pipelinesExpensiveCalls()
+  local ports = portsOfTango()
+  local called, count = copas.wrap(socket.tcp4()), random(20)
+  called:settimeout(ANSWER_SECONDS)
+  assert(called:connect(host, ports[random(#ports)]))
+  called:send(('8\n{"burn"}'):rep(count))
+  if random(3) == 1 then return reset(called) end
+  for _ = 1, count do
+    expect('the length of an answer', '8', called:receive())
+    expect('an answer', '{true,1}', called:receive(8))
+  end
+  called:close()
+end
+
+--- Asks a ZeroMQ server for 20 MB, and reads none of it. The bytes are those of ZMTP 3.
+function clients.neverReadsZMQ()
+  local c = connect()
+  c:send 'zmq\n'
+  local zmq = tonumber(c:receive())
+  c:close()
+  c = copas.wrap(socket.tcp4())
+  c:settimeout(ANSWER_SECONDS)
+  assert(c:connect(host, zmq))
+  c:send('\xff\0\0\0\0\0\0\0\1\x7f\3\0NULL' .. ('\0'):rep(48))
+  assert(#assert(c:receive(64)) == 64)
+  local ready = '\5READY\x0bSocket-Type\0\0\0\6DEALER\8Identity\0\0\0\0'
+  c:send('\4' .. string.char(#ready) .. ready)
+  c:send(('\1\2id\1\0\0\x0e{"big",100000}'):rep(200))
+  copas.pause(random() * 2)
+  if random(2) == 1 then reset(c) else c:close() end
 end
 
 function clients.isRemoved()
@@ -342,6 +395,13 @@ local function compare(before, after)
   return hasGrown
 end
 
+--- Starts the bystander, whose calls nobody may hold up; it ends after so many seconds.
+local function startBystander(seconds)
+  local port = portsOfTango()[1]
+  return assert(io.popen(
+    ("exec '%s' '%s/bystander.lua' %d %g"):format(arg[-1], folder, port, seconds)))
+end
+
 local function soak()
   control = copas.wrap(socket.tcp4())
   control:settimeout(ANSWER_SECONDS)
@@ -352,8 +412,11 @@ local function soak()
   load(options.warmup)
   local before = settled()
   local start = copas.gettime()
+  local bystander = startBystander(options.seconds)
   load(options.seconds)
   local seconds = copas.gettime() - start
+  local calls, worst = bystander:read('a'):match '(%d+) ([%d.]+)'
+  bystander:close()
   local after = settled()
   local connections, wanted, unwanted = ask 'counts':match '^(%d+) (%d+) (%d+)$'
   control:close()
@@ -361,7 +424,11 @@ local function soak()
   local hasGrown = compare(before, after)
   say('%d visits in %.0f s; the server had %d connections and reported %d wanted errors',
     visits, seconds, connections, wanted)
+  say('a bystander had %s calls; the worst took %s ms', calls, worst)
   local problems = {}
+  if tonumber(worst or 'inf') >= MOST_HELD_UP then
+    problems[#problems + 1] = 'a call of the bystander took ' .. tostring(worst) .. ' ms'
+  end
   if hasGrown then problems[#problems + 1] = 'something has grown' end
   if failures > 0 then problems[#problems + 1] = failures .. ' visits went wrong' end
   if tonumber(unwanted) > 0 then problems[#problems + 1] = unwanted .. ' unwanted errors' end

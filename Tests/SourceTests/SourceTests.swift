@@ -6,7 +6,7 @@ import Testing
 struct SourceTests {
   /// Calls of Lua's functions that may leave by longjmp, which must not cross a Swift frame; `CShims`
   /// has protected ones instead. Functions that can only run out of memory, and `lua_concat` of
-  /// strings, are allowed: the memory limit is not enforced under a Swift frame.
+  /// strings, are allowed: under a Swift frame allocations that fail are served, and reported later.
   private static func jumps() throws -> Regex<AnyRegexOutput> {
     let names = [
       "lua_error", "luaL_error", "luaL_argerror", "luaL_typeerror", "luaL_argcheck",

@@ -1,6 +1,7 @@
--- oks: 44
+-- oks: 50
 -- A TLS connection that fails costs itself only: LuaSec is not called again, nothing spins, and the others go on.
 local copas = require "copas"
+local http = require "copas.http"
 local socket = require "socket"
 local ssl = require "ssl"
 local certificates = require "certificates"
@@ -165,6 +166,25 @@ check.run(function()
   check.await(function() return table.concat(reports):find "the handler fails" end)
   check.equal("a handler that fails, and others are served", (good()), "HELLO")
   copas.removeserver(listener)
+
+  -- A server that is lost in the middle of its answer.
+  local head = "HTTP/1.1 200 OK\r\n"
+  for _, part in ipairs {
+    "", "HTTP/1.1 200", head .. "x: y\r\n", head .. "content-length: 100\r\n\r\nabc",
+    head .. "transfer-encoding: chunked\r\n\r\n5\r\nabcde\r\n", head .. "\r\nabc",
+  } do
+    listener, port = check.listener()
+    copas.addserver(listener, copas.handler(function(skt)
+      skt:receive()
+      skt:send(part)
+      lose(skt.socket, "end")
+    end, {wrap = serverSide}))
+    local answer, reason = http.request {
+      url = ("https://127.0.0.1:%d/"):format(port), sslparams = clientSide, sink = function() return 1 end,
+    }
+    check.ok("a request whose server is lost after " .. #part .. " bytes", answer == nil and type(reason) == "string", answer, reason)
+    copas.removeserver(listener)
+  end
 end)
 made:remove()
 os.exit(0)

@@ -1,0 +1,4 @@
+progress = 0
+::again::
+repeat progress = progress + 1 until progress % 2 == 0
+goto again
