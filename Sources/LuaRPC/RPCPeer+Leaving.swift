@@ -10,7 +10,10 @@ extension RPCPeer: HangupObserver {
     let waiting = suspended.keys
     suspended = [:]
     guard configuration.onDisconnect == .cancel else { return }
-    for task in waiting where task != loop.currentTask { loop.removeInItsTurn(task) }
+    for task in waiting where task != loop.currentTask {
+      loop.removeInItsTurn(task)
+      largeCalls[task] = nil
+    }
     if let opener, opener != loop.currentTask { loop.removeInItsTurn(opener) }
   }
 

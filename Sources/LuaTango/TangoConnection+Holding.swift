@@ -7,20 +7,28 @@ import RPC
 import Scheduler
 import SystemPackage
 
-// What a server's connection holds for its client. It is told when the connection begins to wait
-// while it holds something; so what is served at once is never counted.
+// What a server's connection holds for its client. It is told when the connection begins to wait while it holds
+// something; so what is served at once is never counted.
 extension TangoConnection: BufferHolding {
   /// Nothing is received that was not served.
   @inline(__always)
-  var isDrained: Bool { isClosed || socket.pointee.buffer.isEmpty }
+  var isDrained: Bool { !isOpen && !keepsReceived || socket.pointee.buffer.isEmpty }
 
   /// Says what is held now. The connection may be closed afterwards.
   func tellHolding() {
-    guard let keeper = stream.keeper else { return }
-    let bytes = !isClosed ? socket.pointee.buffer.memory + output.count : 0
+    guard let keeper else { return }
+    let bytes = isOpen || keepsReceived ? socket.pointee.buffer.memory + output.count : 0
     isHolding = bytes + serving > 0
     if holder == nil { holder = BufferHolder(self) }
     keeper.set(holder!, bytes: bytes, serving: serving)
+  }
+
+  /// Takes over what is to be handled of a client that has left.
+  func takeReceived(from other: TangoConnection) {
+    stream.takeReceived(from: other.stream)
+    keepsReceived = true
+    if other.isHolding { other.tellHolding() }
+    tellHolding()
   }
 
   /// A call so large is being carried out.
@@ -31,7 +39,7 @@ extension TangoConnection: BufferHolding {
 
   /// The rest of a large message is to be received. An outcome when that has to wait for room.
   func waitForRoom() throws(Errno) -> LuaOutcome? {
-    guard isOpen, let keeper = stream.keeper, keeper.isOver, let holder, !loop.hasHungUp(socket),
+    guard let keeper, keeper.isOver, let holder, isOpen, !loop.hasHungUp(socket),
       keeper.mustWait(holder)
     else { return nil }
     guard !stream.isSecure else {
@@ -43,6 +51,9 @@ extension TangoConnection: BufferHolding {
     return try stream.wait(for: .read, until: MonotonicTime.never)
   }
 
+  /// Its coroutine waits for that, and not for a function.
+  var waitsForRoom: Bool { pausedTask != nil }
+
   func mayReadAgain() {
     if let task = pausedTask {
       pausedTask = nil
@@ -53,7 +64,7 @@ extension TangoConnection: BufferHolding {
   }
 
   func endForMemory(_ reason: String) {
-    log?.disconnected(stream.remoteAddress.map(\.description) ?? "unknown peer", reason)
+    log?.disconnected(peer, reason)
     let task = pausedTask
     pausedTask = nil
     close()
@@ -61,7 +72,7 @@ extension TangoConnection: BufferHolding {
   }
 
   func forgetHolder() {
-    guard let keeper = stream.keeper, let holder else { return }
+    guard let keeper, let holder else { return }
     serving = 0
     keeper.remove(holder)
     self.holder = nil

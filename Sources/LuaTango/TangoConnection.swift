@@ -18,7 +18,10 @@ final class TangoConnection: TurnEndObserver, RoundEndObserver {
   // MARK: What is held (TangoConnection+Holding)
 
   /// Of a server.
+  let keeper: BufferKeeper?
   let log: PeerLog?
+  /// The client's address, for messages.
+  var peer = "unknown peer"
   var holder: BufferHolder?
   /// Bytes of the call that is being carried out, when it is large.
   var serving = 0
@@ -33,6 +36,7 @@ final class TangoConnection: TurnEndObserver, RoundEndObserver {
     _ socket: UnsafeMutablePointer<SocketObject>, sockets: SocketLibrary, loop: CopasLoop,
     spare: SpareBuffer, limits: RPCLimits, keeper: BufferKeeper? = nil, log: PeerLog? = nil
   ) {
+    self.keeper = keeper
     self.log = log
     stream = StreamConnection(
       socket, sockets: sockets, loop: loop, spare: spare, keeper: keeper)
@@ -45,7 +49,9 @@ final class TangoConnection: TurnEndObserver, RoundEndObserver {
   deinit { forgetHolder() }
 
   /// The socket may be gone for good after this.
-  private(set) var isClosed = false
+  private var isClosed = false
+  /// The other side has gone; what it sent before is still to be handled.
+  var keepsReceived = false
 
   var isOpen: Bool { !isClosed && stream.isOpen }
 
@@ -91,7 +97,7 @@ final class TangoConnection: TurnEndObserver, RoundEndObserver {
   /// Sends what can be sent, without waiting.
   func turnEnded() {
     if isOpen { _ = flush() }
-    if log != nil, isHolding || !output.isEmpty || !isDrained { tellHolding() }
+    if keeper != nil, isHolding || !output.isEmpty || !isDrained { tellHolding() }
   }
 
   func roundEnded() { turnEnded() }
@@ -100,12 +106,13 @@ final class TangoConnection: TurnEndObserver, RoundEndObserver {
   func closeKeepingReceived() {
     output.release()
     stream.closeKeepingReceived()
-    if isHolding || !isDrained { tellHolding() }
+    keepsReceived = true
   }
 
   func close() {
     guard !isClosed else { return }
     isClosed = true
+    keepsReceived = false
     stream.close()
     output.release()
     if isHolding { tellHolding() }
@@ -115,8 +122,8 @@ final class TangoConnection: TurnEndObserver, RoundEndObserver {
   func detach() {
     guard !isClosed else { return }
     isClosed = true
+    keepsReceived = false
     output.release()
-    serving = 0
-    if isHolding { tellHolding() }
+    forgetHolder()
   }
 }

@@ -57,7 +57,9 @@ extension TangoSession {
 
   /// Looks whether a function waits, and whether its client has gone.
   private func lookForEnd() {
-    guard observesTurns, !isFinished, let task = ending.task, loop.exists(task) else { return }
+    guard observesTurns, !isFinished, !connection.waitsForRoom, let task = ending.task,
+      loop.exists(task)
+    else { return }
     switch loop.occupation(of: task, with: ending.hasLeft ? -1 : ending.descriptor) {
     case .none, .connection: return
     case .ready: return loop.observeRoundEnd(by: self)
@@ -69,6 +71,7 @@ extension TangoSession {
       }
       ending.hasLeft = true
       connection.closeKeepingReceived()
+      if connection.isHolding || !connection.isDrained { connection.tellHolding() }
     }
     if configuration.onDisconnect == .cancel { cancel(task) }
   }
@@ -85,10 +88,8 @@ extension TangoSession {
     let reference = loop.main.retainTop()
     let successor = TangoConnection(
       socket, sockets: stream.sockets, loop: loop, spare: stream.spare, limits: connection.limits,
-      keeper: stream.keeper, log: connection.log)
-    successor.stream.takeReceived(from: stream)
-    successor.tellHolding()
-    connection.tellHolding()
+      keeper: connection.keeper, log: connection.log)
+    successor.takeReceived(from: connection)
     let session = TangoSession(configuration, successor, responder, peer: peer)
     session.ending.hasLeft = true
     session.stage = .observed
@@ -126,6 +127,7 @@ extension TangoSession: HangupObserver, TurnEndObserver, RoundEndObserver {
   func hungUp() {
     ending.isHungUp = true
     if case .serving = stage { stage = .observed }
+    if connection.waitsForRoom { connection.mayReadAgain() }
     if !isAtRest { loop.observeRoundEnd(by: self) }
   }
 

@@ -72,6 +72,7 @@ final class TangoSession {
     loop = connection.loop
     socket = connection.socket
     stream = connection.stream
+    connection.peer = peer
     configuration.connections += 1
   }
 
@@ -223,6 +224,8 @@ final class TangoSession {
 
   /// The rest of a large message is to be received. An outcome when all clients hold too much for that.
   private func waitForRoom(_ call: LuaCall) -> LuaOutcome? {
+    // What a client sent before it left does not become more.
+    guard !ending.isHungUp else { return nil }
     do throws(Errno) {
       guard let outcome = try connection.waitForRoom() else { return nil }
       isAtRest = true

@@ -31,8 +31,7 @@ struct ScriptRun: Sendable, CustomTestStringConvertible {
         "adversity", "bad_input", "behaviours", "codecs", "concurrency", "configuration", "errors",
         "failures",
         "fuzz", "held", "in_flight", "leaks", "leaving", "references", "serialization", "tls",
-        "values",
-        "wire_client",
+        "values", "wire_client",
       ].contains($0.name)
     }
     .map {

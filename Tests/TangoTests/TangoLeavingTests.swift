@@ -1,3 +1,4 @@
+import Glibc
 import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
@@ -112,8 +113,8 @@ private struct RawClient: Sendable {
     switch way {
     case .closes: try await channel.close().get()
     case .resets:
-      let linger = linger(l_onoff: 1, l_linger: 0)
-      try await channel.setOption(.socketOption(.so_linger), value: linger).get()
+      let atOnce = linger(l_onoff: 1, l_linger: 0)
+      try await (channel as! any SocketOptionProvider).setSoLinger(atOnce).get()
       try await channel.close().get()
     case .shutsDown: try await channel.close(mode: .output).get()
     }

@@ -337,7 +337,8 @@ final class PeerConnection: ChannelDuplexHandler, @unchecked Sendable {
     stallTimer = eventLoop.scheduleTask(in: TimeAmount(timeout)) { [weak self] in
       guard let self else { return }
       stallTimer = nil
-      if bytesReceived == before, received.readableBytes > 0, !isHeld, !isGivingWay {
+      let mayRead = !isHeld && !isGivingWay && !mustWaitForRoom
+      if bytesReceived == before, received.readableBytes > 0, mayRead {
         disconnect("no byte in \(timeout) in the middle of a message")
       } else {
         watchStall()

@@ -1,11 +1,10 @@
 import Copas
 import IO
 import Lua
-import LuaConnection
 import RPC
 import SystemPackage
 
-// Clients that make the server hold something: see ``ZMQPeer``.
+// The clients that make the server hold something: only they are known one by one.
 extension ZMQServer {
   /// The client of a request, if it is one of those.
   @inline(__always)
@@ -29,23 +28,35 @@ extension ZMQServer {
     for (identity, client) in clients where client.isIdle { clients[identity] = nil }
   }
 
-  /// Lets a call begin that was parked.
-  func admit(_ request: ZMQRequest) {
-    running += 1
-    loop.startEvents(ZMQWorker(self, request))
+  /// The server has stopped: nothing is kept for anybody.
+  func forgetAll() {
+    admitted = []
+    let all = clients
+    clients = [:]
+    for client in all.values { client.left() }
+    if isWatchingWaker { loop.notify(answers.waker) }
   }
 
-  /// Gives an answer to libzmq; whether that has taken it.
+  /// Lets a request begin that was parked.
+  func admit(_ request: ZMQRequest) {
+    var request = request
+    request.isAdmitted = true
+    admitted.append(request)
+    callReceiver()
+  }
+
+  /// Gives an answer to libzmq, which may have to keep it.
   ///
   /// To count one costs two blocks of memory, which another thread frees. So of small ones only one
   /// in some counts, for as many: a client that has many of them unread has its share of those.
-  func send(_ answer: UnsafeRawBufferPointer, to request: ZMQRequest) -> Bool {
+  func send(_ answer: UnsafeRawBufferPointer, to request: ZMQRequest) {
     var client = clients.isEmpty ? nil : clients[request.identity]
     var times: Int32 = 1
     if client == nil {
       if answer.count <= smallAnswer {
         guard isDrawn() else {
-          return sendEnvelope(of: request) && socket.send(answer, more: false) == 0
+          if sendEnvelope(of: request) { _ = socket.send(answer, more: false) }
+          return
         }
         times = smallAnswersPerCounted
       }
@@ -53,15 +64,14 @@ extension ZMQServer {
         client = track(request)
       }
     }
-    if client?.isBarred == true { return false }
+    if client?.isBarred == true { return }
     // Before the envelope: a message that was begun has to be ended.
     guard let part = ZMQPart(answer, countedBy: client?.answers ?? answers, times: times) else {
-      configuration.log.warn(request.origin.peer, "not enough memory for an answer")
-      return false
+      return configuration.log.warn(request.origin.peer, "not enough memory for an answer")
     }
     let isSent = sendEnvelope(of: request) && socket.send(part) == 0
+    // A client that is gone gets nothing.
     if isSent { client?.sent(answer.count) } else { client?.left() }
-    return isSent
   }
 
   private func sendEnvelope(of request: ZMQRequest) -> Bool {
@@ -81,9 +91,7 @@ extension ZMQServer {
     loop.startEvents(ZMQWaker(self))
   }
 
-  func wakerEnded() { isWatchingWaker = false }
-
-  func someHaveRead() {
+  fileprivate func someHaveRead() {
     answers.calmWaker()
     for client in Array(clients.values) { client.proceed() }
     forgetIdle()
@@ -108,7 +116,7 @@ private final class ZMQWaker: EventHandler {
     do throws(Errno) {
       return try server.loop.wait(
         on: server.answers.waker, isWatched: &isWatched, for: .read,
-        until: MonotonicTime.now() + lookInterval)
+        until: MonotonicTime.now() + ZMQServer.lookInterval)
     } catch {
       throw call.failure("tango: what clients have read cannot be watched: \(error)")
     }
@@ -116,7 +124,7 @@ private final class ZMQWaker: EventHandler {
 
   override func ended() {
     if isWatched { server.loop.forget(server.answers.waker) }
-    server.wakerEnded()
+    server.isWatchingWaker = false
   }
 }
 
@@ -126,5 +134,3 @@ private let mostUntracked = 1 << 20
 private let smallAnswer = 1024
 /// Of so many small ones one counts.
 private let smallAnswersPerCounted: Int32 = 16
-/// Nanoseconds between looks without need.
-private let lookInterval: Int64 = 1_000_000_000

@@ -1,5 +1,6 @@
 import CShims
 import Copas
+import DequeModule
 import Glibc
 import IO
 import Lua
@@ -11,32 +12,39 @@ import SystemPackage
 
 /// A tango server on a ZeroMQ socket, without coroutines of its own: one *worker* takes requests and carries them out, one
 /// after the other, in a coroutine that it borrows. When a function waits for something, another worker goes on taking
-/// requests.
+/// requests (``ZMQWorker``).
 ///
-/// What clients do not read is counted: see ``ZMQPeer``. Nobody tells when a client goes. So what clients hold by `tango.ref` is held by the server, up to its limit, until it is
-/// released.
+/// What clients do not read is counted (``ZMQPeer``). Nobody tells when a client goes. So what clients hold by `tango.ref` is
+/// held by the server, up to its limit, until it is released.
 final class ZMQServer {
   let configuration: ServerConfiguration
   let loop: CopasLoop
   let socket: ZMQSocket
   let responder: Responder
   let spare: SpareBuffer
-  var isWatched = false
+  private var isWatched = false
   /// Who takes the next request; nil before the start, after the end, and while too many are being carried out.
   var receiver: ZMQWorker?
   /// Requests that are being carried out.
-  var running = 0
+  private var running = 0
   /// No more are taken until some are done.
-  var isFull = false
+  private var isFull = false
   /// Who was asked about, and may call.
   private var authorized: Set<Client> = []
   /// Who is being asked about, and the requests that wait for that.
   private var asking: [Client: [TaskID]] = [:]
   private var nextComplaint: Int64 = 0
+
+  // MARK: What clients make it hold (ZMQServer+Clients)
+
   /// Answers that libzmq has for clients that are not among ``clients``.
   let answers: ZMQCounter
   /// Those that make the server hold something, by their identities.
   var clients: [[UInt8]: ZMQPeer] = [:]
+  /// Requests that were parked, and may begin.
+  var admitted: Deque<ZMQRequest> = []
+  /// The last request was one of those.
+  private var hasTakenAdmitted = false
   var isWatchingWaker = false
   /// By which it is drawn which small answers count.
   var lot = UInt64.random(in: 0...(.max))
@@ -52,8 +60,8 @@ final class ZMQServer {
     loop: CopasLoop, spare: SpareBuffer
   ) {
     self.configuration = configuration
-    self.answers = answers
     self.socket = socket
+    self.answers = answers
     self.loop = loop
     self.spare = spare
     responder = Responder(configuration, main: loop.main)
@@ -74,8 +82,7 @@ final class ZMQServer {
     if isWatched { loop.forget(socket.descriptor) }
     isWatched = false
     socket.close()
-    clients = [:]
-    if isWatchingWaker { loop.notify(answers.waker) }
+    forgetAll()
     responder.releaseReferences()
   }
 
@@ -109,9 +116,40 @@ final class ZMQServer {
 
   // MARK: Requests
 
+  /// What comes next.
+  enum Next {
+    case request(ZMQRequest)
+    /// It was a message that is no request.
+    case nothing
+    /// Nothing more is there.
+    case end
+    /// So many are being carried out that no more are taken.
+    case full
+  }
+
+  /// Takes a request, which is carried out from now on: in turns one that was parked and one that has just come.
+  func takeNext() -> Next {
+    guard running < mostRunning else {
+      isFull = true
+      return .full
+    }
+    if !admitted.isEmpty, !hasTakenAdmitted {
+      hasTakenAdmitted = true
+      running += 1
+      return .request(admitted.removeFirst())
+    }
+    hasTakenAdmitted = false
+    guard let first = socket.receive() else {
+      return admitted.isEmpty && !socket.events.contains(.input) ? .end : .nothing
+    }
+    guard let request = take(first) else { return .nothing }
+    running += 1
+    return .request(request)
+  }
+
   /// Takes a message whose first part this is: the client's identity, what the client wants back, an empty part,
   /// the request. Nil when it is none.
-  func take(_ first: ZMQPart) -> ZMQRequest? {
+  private func take(_ first: ZMQPart) -> ZMQRequest? {
     var envelope = [Array(first.bytes)]
     var part = first
     var isComplete = false
@@ -136,7 +174,7 @@ final class ZMQServer {
       complain(first)
       return nil
     }
-    return ZMQRequest(envelope: envelope, body: body, size: body.bytes.count, origin: first)
+    return ZMQRequest(envelope: envelope, origin: first, body: body)
   }
 
   /// One line a second tells of messages that are none.
@@ -153,14 +191,12 @@ final class ZMQServer {
   func waitForRequests() throws(Errno) -> LuaOutcome {
     try loop.wait(
       on: socket.descriptor, isWatched: &isWatched, for: .read,
-      until: MonotonicTime.now() + lookInterval)
+      until: MonotonicTime.now() + Self.lookInterval)
   }
 
-  /// Sending takes notice of what has come meanwhile, of which the descriptor does not tell any more.
-  func sent() {
-    if receiver != nil, isWatched, socket.events.contains(.input) {
-      loop.notify(socket.descriptor)
-    }
+  /// The receiver has something to do of which the descriptor does not tell.
+  func callReceiver() {
+    if receiver != nil, isWatched { loop.notify(socket.descriptor) }
   }
 
   func requestEnded() {
@@ -179,11 +215,14 @@ final class ZMQServer {
     receiver = nil
     start()
   }
+
+  /// Nanoseconds between looks without need: whoever sends or receives looks again before the next wait, so that the
+  /// descriptor has told of all that comes later.
+  static let lookInterval: Int64 = 1_000_000_000
 }
 
-/// Nanoseconds between looks without need: whoever sends or receives looks again before the next wait, so that the
-/// descriptor has told of all that comes later.
-private let lookInterval: Int64 = 1_000_000_000
+/// Requests that are carried out at a time.
+private let mostRunning = 1000
 /// Parts in front of a request: the identities of a client and of the queues between, what it wants back, and an
 /// empty one.
 private let mostEnvelope = 10

@@ -1,33 +1,49 @@
 import Copas
+import IO
 import Lua
 import LuaConnection
 import RPC
 import Scheduler
 import SystemPackage
 
-/// Takes requests and carries them out, one after the other; only one, when that has to wait.
+/// A request as it came.
+struct ZMQRequest {
+  /// What goes in front of the answer, with the client's identity first.
+  let envelope: [[UInt8]]
+  /// The part that the identity is in; it tells of the connection.
+  let origin: ZMQPart
+  /// Until it was read.
+  var body: ZMQPart?
+  /// It was parked before (``ZMQPeer``).
+  var isAdmitted = false
+  /// Its bytes, when it is large and counts.
+  var servingBytes = 0
+
+  init(envelope: [[UInt8]], origin: ZMQPart, body: ZMQPart) {
+    self.envelope = envelope
+    self.origin = origin
+    self.body = body
+  }
+
+  var identity: [UInt8] { envelope[0] }
+
+  /// Bytes that it takes while it is parked.
+  var cost: Int { (body?.bytes.count ?? 0) + 512 }
+}
+
+/// Takes requests of a ZeroMQ server and carries them out, one after the other; only one, when that has to wait.
 final class ZMQWorker: EventHandler, TurnEndObserver {
   private let server: ZMQServer
-  /// The one that is carried out; nil while there is none.
+  /// What is carried out.
   private var request: ZMQRequest?
   private var output: MessageOutput
   /// Who is being asked about.
   private var client: ZMQServer.Client?
+  /// The function has ended, but its results wait.
+  private var answering: (phase: LuaCall.Phase, step: Responder.Step)?
 
-  // MARK: What the request makes the server hold
-
-  /// It was parked before.
-  private let isAdmitted: Bool
-  /// Its bytes, when it is large and counts.
-  private var servingBytes = 0
-  /// What the function was for whose results wait.
-  private var answeringStep: Responder.Step?
-
-  /// - Parameter request: one that was parked; nil for the next one that comes.
-  init(_ server: ZMQServer, _ request: ZMQRequest? = nil) {
+  init(_ server: ZMQServer) {
     self.server = server
-    self.request = request
-    isAdmitted = request != nil
     output = MessageOutput(
       limits: server.configuration.limits, isFramed: false, spare: server.spare)
   }
@@ -42,8 +58,8 @@ final class ZMQWorker: EventHandler, TurnEndObserver {
       if let outcome = begin(call) { return outcome }
       return try finish(call)
     }
-    let step = answeringStep ?? Responder.Step(rawValue: call.step)
-    let phase = answeringStep == nil ? call.phase : .returned
+    let step = answering?.step ?? Responder.Step(rawValue: call.step)
+    let phase = answering?.phase ?? call.phase
     let outcome: LuaOutcome?
     switch (phase, step) {
     case (.returned, .authorize?) where call.boolean(at: -2):
@@ -58,10 +74,14 @@ final class ZMQWorker: EventHandler, TurnEndObserver {
       output.collect(
         error: "tango server error: not authorized", server.configuration.codec.writes)
       outcome = nil
-    case (.returned, let step?) where waitsToAnswer(step):
-      outcome = server.loop.sleep(until: .max)
-    case (.returned, let step?): outcome = server.responder.returned(call, step, &output)
-    case (.failed, let step?): outcome = server.responder.failed(call, step, &output)
+    case (.returned, let step?), (.failed, let step?):
+      if waitsToAnswer(phase, step) {
+        outcome = server.loop.sleep(until: .max)
+      } else if case .returned = phase {
+        outcome = server.responder.returned(call, step, &output)
+      } else {
+        outcome = server.responder.failed(call, step, &output)
+      }
     default: outcome = nil
     }
     if let outcome { return prepared(outcome) }
@@ -85,24 +105,20 @@ final class ZMQWorker: EventHandler, TurnEndObserver {
 
   /// Takes requests until one has to call a Lua function, or nothing more is there.
   private func receive(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
-    while server.socket.isOpen {
-      if server.running >= mostRunning {
-        server.isFull = true
-        break
-      }
+    loop: while server.socket.isOpen {
       call.count = Responder.Slot.namespace
       if let outcome = server.loop.turnOver() {
         state = .atRest
         return outcome
       }
-      if let first = server.socket.receive() {
-        guard let request = server.take(first) else { continue }
-        self.request = request
-        server.running += 1
+      switch server.takeNext() {
+      case .request(let next):
+        request = next
         if let outcome = begin(call) { return outcome }
         answer()
         requestEnded()
-      } else if !server.socket.events.contains(.input) {
+      case .nothing: continue
+      case .end:
         do throws(Errno) {
           state = .atRest
           return try server.waitForRequests()
@@ -110,6 +126,7 @@ final class ZMQWorker: EventHandler, TurnEndObserver {
           throw call.failure(
             "tango: the socket of \(server.configuration.url) cannot be watched: \(error)")
         }
+      case .full: break loop
       }
     }
     return end()
@@ -121,7 +138,7 @@ final class ZMQWorker: EventHandler, TurnEndObserver {
     return .results(0)
   }
 
-  /// The function that was called waits for something, or somebody else is being asked whether the client may call.
+  /// The function that was called waits for something, or the request for somebody else.
   func turnEnded() {
     if request != nil { server.replace(self) }
   }
@@ -133,10 +150,32 @@ final class ZMQWorker: EventHandler, TurnEndObserver {
 
   // MARK: The request
 
-  /// An outcome when a Lua function is to be called, or somebody has to be waited for.
+  /// An outcome when a Lua function is to be called, or somebody has to be waited for. Otherwise it is over.
   private func begin(_ call: LuaCall) -> LuaOutcome? {
-    guard !isHeld() else { return nil }
+    guard mayBegin() else { return nil }
     return (authorize(call) ?? handle(call)).map(prepared)
+  }
+
+  /// Whether its client has read enough, and holds little enough, for it to begin.
+  private func mayBegin() -> Bool {
+    guard let request, request.servingBytes == 0 else { return true }
+    let bytes = request.body?.bytes.count ?? 0
+    var client = server.client(request.identity)
+    if client == nil, bytes > BufferKeeper.largeMessage { client = server.track(request) }
+    guard let client else { return true }
+    if client.isBarred { return false }
+    if !request.isAdmitted, client.isStopped {
+      client.park(request)
+      return false
+    }
+    guard bytes > BufferKeeper.largeMessage else { return true }
+    self.request?.servingBytes = bytes
+    guard client.beginServing(bytes) else { return true }
+    self.request?.body = nil
+    output.collect(
+      error: "tango server error: too many bytes of calls wait (max_buffered_bytes)",
+      server.configuration.codec.writes)
+    return false
   }
 
   private func handle(_ call: LuaCall) -> LuaOutcome? {
@@ -145,13 +184,22 @@ final class ZMQWorker: EventHandler, TurnEndObserver {
     return server.responder.handle(call, body.bytes, &output)
   }
 
+  /// Whether the client has too much to read already for what the function has come to.
+  private func waitsToAnswer(_ phase: LuaCall.Phase, _ step: Responder.Step) -> Bool {
+    answering = nil
+    guard let request, let client = server.client(request.identity),
+      let task = server.loop.currentTask, client.waitToAnswer(task)
+    else { return false }
+    answering = (phase, step)
+    return true
+  }
+
   /// Asks the program about a client that is new.
   private func authorize(_ call: LuaCall) -> LuaOutcome? {
     guard let authorize = server.configuration.authorize, let task = server.loop.currentTask,
       let request
     else { return nil }
-    let client = ZMQServer.Client(
-      identity: request.identity, address: request.body?.peer ?? "")
+    let client = ZMQServer.Client(identity: request.identity, address: request.origin.peer)
     switch server.permission(client, task) {
     case .granted: return nil
     case .wait:
@@ -172,6 +220,8 @@ final class ZMQWorker: EventHandler, TurnEndObserver {
     server.asked(client, isAuthorized: isAuthorized)
   }
 
+  // MARK: Its end
+
   /// The request was carried out.
   private func finish(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
     answer()
@@ -183,48 +233,13 @@ final class ZMQWorker: EventHandler, TurnEndObserver {
   }
 
   private func requestEnded() {
-    if let request, servingBytes > 0 || isAdmitted {
-      let client = server.client(request.identity)
-      if servingBytes > 0 { client?.endServing(servingBytes) }
-      if isAdmitted { client?.admittedEnded() }
+    guard let request else { return }
+    self.request = nil
+    if request.servingBytes > 0 {
+      server.client(request.identity)?.endServing(request.servingBytes)
     }
-    servingBytes = 0
-    request = nil
+    if request.isAdmitted { server.client(request.identity)?.admittedEnded() }
     server.requestEnded()
-  }
-
-  // MARK: What the request makes the server hold
-
-  /// Whether it is not carried out, or not now: it is parked, dropped, or refused by an answer.
-  private func isHeld() -> Bool {
-    guard let request else { return false }
-    let isLarge = request.size > BufferKeeper.largeMessage
-    guard isLarge || !server.clients.isEmpty else { return false }
-    var client = server.client(request.identity)
-    if client == nil, isLarge { client = server.track(request) }
-    guard let client else { return false }
-    if client.isBarred { return true }
-    if !isAdmitted, client.isStopped {
-      client.park(request)
-      return true
-    }
-    guard isLarge, servingBytes == 0 else { return false }
-    servingBytes = request.size
-    guard client.beginServing(request.size) else { return false }
-    output.collect(
-      error: "tango server error: too many bytes of calls wait (max_buffered_bytes)",
-      server.configuration.codec.writes)
-    return true
-  }
-
-  /// Whether the client has too much to read already for these results.
-  private func waitsToAnswer(_ step: Responder.Step) -> Bool {
-    answeringStep = nil
-    guard !server.clients.isEmpty, let request, let client = server.client(request.identity),
-      let task = server.loop.currentTask, client.waitToAnswer(task)
-    else { return false }
-    answeringStep = step
-    return true
   }
 
   private func answer() {
@@ -233,14 +248,12 @@ final class ZMQWorker: EventHandler, TurnEndObserver {
         error: "tango server error: its answer could not be serialized",
         server.configuration.codec.writes)
     }
-    guard !output.isEmpty, server.socket.isOpen else { return }
-    // A client that is gone gets nothing.
-    if let request {
-      output.writer.buffer.withUnsafeBytes { _ = server.send($0, to: request) }
-    }
+    guard !output.isEmpty, server.socket.isOpen, let request else { return }
+    output.writer.buffer.withUnsafeBytes { server.send($0, to: request) }
     output.writer.buffer.removeFirst(output.count)
     output.spare.giveBack(&output.writer.buffer)
-    if !isReceiver { server.sent() }
+    // Sending takes notice of what has come meanwhile, of which the descriptor does not tell any more.
+    if !isReceiver, server.socket.events.contains(.input) { server.callReceiver() }
   }
 
   override func ended() {
@@ -258,6 +271,3 @@ final class ZMQWorker: EventHandler, TurnEndObserver {
     if wasReceiver, state != .finished { server.stop() }
   }
 }
-
-/// Requests that are carried out at a time.
-private let mostRunning = 1000

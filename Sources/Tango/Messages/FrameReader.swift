@@ -22,6 +22,9 @@ struct FrameReader {
     }
   }
 
+  /// Forgets what waits. Not while it is being taken.
+  mutating func drop() { received = ByteBuffer() }
+
   /// Hands the bodies of the frames that are whole to `body`, one after the other, until it returns false.
   ///
   /// - Returns: whether more has to arrive before there is another.

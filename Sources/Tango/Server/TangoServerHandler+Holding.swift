@@ -2,13 +2,14 @@ import NIOConnection
 import NIOCore
 import RPC
 
-// What a connection holds for its peer. It is told at the end of a turn that leaves something
-// behind; so what is served at once is never counted.
+// What a connection holds for its peer. It is told at the end of a turn that leaves something behind; so what is served
+// at once is never counted.
 extension TangoServerHandler: BufferHolding {
   /// Says what is held now. The connection may be ended afterwards.
   func tellHolding() {
     let channel = context?.channel
-    let isOpen = (channel?.isActive == true || state == .left) && !isEvicted
+    // What a peer has called before it left is kept until it is carried out.
+    let isOpen = !isEvicted && (channel?.isActive == true || hasLeft)
     let bytes =
       isOpen ? reader.memory + writer.buffer.count + (channel?.unsentBytes ?? 0) : 0
     isHolding = bytes + serving > 0

@@ -10,7 +10,7 @@ import RPC
 final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
   typealias InboundIn = ByteBuffer
 
-  enum State {
+  private enum State {
     /// The handshake, or the program's permission, is to come.
     case opening
     case serving
@@ -25,7 +25,7 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
   private let observer: CallObserver
   private let workspace: ServerWorkspace
   private let elements: MessageElements
-  private(set) var state = State.opening
+  private var state = State.opening
   private(set) var context: ChannelHandlerContext?
   private let executor: EventLoopExecutor
   private(set) var reader: FrameReader
@@ -209,7 +209,6 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
   private func end() {
     state = .ending
     _ = references.removeAll()
-    if isHolding { tellHolding() }
   }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
@@ -226,14 +225,13 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
   func endForMemory(_ reason: String) {
     log(reason)
     isEvicted = true
+    if hasLeft { end() }
     state = .ending
     closesWhenSent = true
+    reader.drop()
     writer.buffer.release()
     // Not in the middle of what somebody does with this connection, or another one.
-    eventLoop.execute {
-      self.reader = FrameReader(maxBytes: self.configuration.limits.frameBytes)
-      self.context?.close(promise: nil)
-    }
+    eventLoop.execute { self.context?.close(promise: nil) }
   }
 
   /// Closes without an answer.
@@ -287,6 +285,7 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
   // MARK: Calls
 
   private var takesCalls: Bool { state == .serving || state == .left }
+  var hasLeft: Bool { state == .left }
 
   /// Carries out calls until one has to wait, or there are no more.
   private func process() {
@@ -294,9 +293,7 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
     while takesCalls, running == nil {
       if writer.buffer.count > Self.mostUnsent {
         flush()
-        guard takesCalls, state == .left || context?.channel.isWritable == true else {
-          return
-        }
+        guard takesCalls, state == .left || context?.channel.isWritable == true else { return }
       }
       var isOver = false
       do {
