@@ -1,6 +1,7 @@
 // libzmq, whose functions are found by their names: programs that do not speak ZeroMQ need none.
 #include "CShims.h"
 
+#include <CMemory.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdatomic.h>
@@ -118,8 +119,8 @@ void *milonga_zmq_socket(void *context, int type, int linger, int64_t max_bytes)
   // Nothing is kept for a peer that is not there: its owner knows better how long that makes sense.
   int on = 1;
   if (type == MILONGA_ZMQ_DEALER) zmq.setsockopt(socket, ZMQ_IMMEDIATE, &on, sizeof on);
-  // A server knows how many bytes a client has not read yet, and libzmq only how many messages. It is told when
-  // the client is gone.
+  // A server knows how many bytes a client has not read yet, and libzmq only how many messages. It
+  // is told when the client is gone.
   int none = 0;
   if (type == MILONGA_ZMQ_ROUTER) {
     zmq.setsockopt(socket, ZMQ_SNDHWM, &none, sizeof none);
@@ -211,7 +212,8 @@ int milonga_zmq_send(void *socket, const void *bytes, size_t count, int more) {
   return 0;
 }
 
-// What libzmq still has. Its threads free messages: so it is atomic, and lives as long as a message counts for it.
+// What libzmq still has. Its threads free messages: so it is atomic, and lives as long as a message
+// counts for it.
 struct milonga_zmq_counter {
   _Atomic int64_t bytes;
   _Atomic int64_t low;
@@ -278,30 +280,30 @@ static void free_counted(void *bytes, void *hint) {
   free(message);
 }
 
-int milonga_zmq_send_counted(
-    void *socket, const void *bytes, size_t count, milonga_zmq_counter *counter) {
-  struct counted *message = malloc(sizeof *message + count);
+int milonga_zmq_fill_counted(
+    milonga_zmq_part *part, const void *bytes, size_t count, milonga_zmq_counter *counter,
+    int times) {
+  struct counted *message = milonga_allocate(sizeof *message + count);
   if (!message) return ENOMEM;
-  *message = (struct counted){counter, (int64_t)(count + MILONGA_ZMQ_OVERHEAD)};
+  *message = (struct counted){counter, (int64_t)(count + MILONGA_ZMQ_OVERHEAD) * times};
   if (count > 0) memcpy(message + 1, bytes, count);
-  milonga_zmq_part part;
-  if (zmq.msg_init_data(&part, message + 1, count, free_counted, message) != 0) {
+  if (zmq.msg_init_data(part, message + 1, count, free_counted, message) != 0) {
     free(message);
     return ENOMEM;
   }
   atomic_fetch_add(&counter->bytes, message->bytes);
   atomic_fetch_add(&counter->owners, 1);
-  while (zmq.msg_send(&part, socket, ZMQ_DONTWAIT) < 0) {
-    if (errno == EINTR) continue;
-    int code = errno;
-    zmq.msg_close(&part);
-    return code;
-  }
   return 0;
 }
 
-// The connection's descriptor belongs to libzmq's thread, which may close it at any time; then its number may be that of
-// another file. Only the node tells.
+int milonga_zmq_send_part(void *socket, milonga_zmq_part *part) {
+  while (zmq.msg_send(part, socket, ZMQ_DONTWAIT) < 0)
+    if (errno != EINTR) return errno;
+  return 0;
+}
+
+// The connection's descriptor belongs to libzmq's thread, which may close it at any time; then its
+// number may be that of another file. Only the node tells.
 int milonga_zmq_descriptor_of(milonga_zmq_part *part, uint64_t *node) {
   const char *text = zmq.msg_gets(part, "__fd");
   struct stat status;

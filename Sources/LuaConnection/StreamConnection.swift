@@ -15,6 +15,8 @@ public final class StreamConnection {
   /// LuaSec has the descriptor, and only the buffer is used.
   public let socket: UnsafeMutablePointer<SocketObject>
   public let spare: SpareBuffer
+  /// Of a server: what ends the largest connection when there is no memory.
+  public let keeper: BufferKeeper?
   private let pool: BufferPool
   @usableFromInline private(set) var tls: TLSLayer?
 
@@ -28,8 +30,9 @@ public final class StreamConnection {
 
   public init(
     _ socket: UnsafeMutablePointer<SocketObject>, sockets: SocketLibrary, loop: CopasLoop,
-    spare: SpareBuffer
+    spare: SpareBuffer, keeper: BufferKeeper? = nil
   ) {
+    self.keeper = keeper
     self.sockets = sockets
     self.loop = loop
     self.socket = socket
@@ -157,6 +160,8 @@ public final class StreamConnection {
     switch progress {
     case .done: return .done
     case .wait: return .wait(.read)
+    case .failed(.memory) where keeper?.makeRoom() == true:
+      return receive(needed: wanted - socket.pointee.buffer.count, mayRead: mayRead)
     case .failed(let failure): return .failed(failure.text)
     }
   }

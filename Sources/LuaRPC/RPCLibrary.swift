@@ -78,7 +78,8 @@ final class RPCLibrary {
     socket.pointee.timeouts.block = -1
     call.pushValue(at: index)
     let socketReference = call.retainTop()
-    let stream = StreamConnection(socket, sockets: sockets, loop: loop, spare: spare)
+    let stream = StreamConnection(
+      socket, sockets: sockets, loop: loop, spare: spare, keeper: configuration.keeper)
     let peer = RPCPeer(self, configuration, stream, socketReference: socketReference)
     if let context = configuration.tls, !peer.stream.startTLS(call, socket: index, context) {
       peer.close()

@@ -7,8 +7,8 @@ import RPC
 import Scheduler
 import SystemPackage
 
-// What the connection holds for the other side. It is told when the connection begins to wait while it holds something;
-// so what is served at once is never counted.
+// What the connection holds for the other side. It is told when the connection begins to wait while
+// it holds something; so what is served at once is never counted.
 extension RPCPeer: BufferHolding {
   /// Says what is held now. The connection may be closed afterwards.
   func tellHolding() {

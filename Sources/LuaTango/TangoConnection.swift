@@ -38,7 +38,8 @@ final class TangoConnection: TurnEndObserver, RoundEndObserver {
   ) {
     self.keeper = keeper
     self.log = log
-    stream = StreamConnection(socket, sockets: sockets, loop: loop, spare: spare)
+    stream = StreamConnection(
+      socket, sockets: sockets, loop: loop, spare: spare, keeper: keeper)
     self.loop = loop
     self.socket = socket
     self.limits = limits

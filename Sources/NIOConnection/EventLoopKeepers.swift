@@ -25,7 +25,8 @@ package final class EventLoopKeepers: Sendable {
   }
 }
 
-/// Calls ``BufferKeeper/tick()`` on an event loop, as long as that is wanted. All of it belongs to the event loop.
+/// Calls ``BufferKeeper/tick()`` on an event loop, as long as that is wanted. All of it belongs to
+/// the event loop.
 private final class BufferTicker: @unchecked Sendable {
   private(set) var keeper: BufferKeeper!
   private let eventLoop: any EventLoop

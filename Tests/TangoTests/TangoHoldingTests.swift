@@ -82,8 +82,8 @@ import Testing
 }
 
 private let limit = 16 << 20
-/// The limit, and what lies beyond it while another event loop has not yet disconnected its largest: a half, and what
-/// each event loop reads in one turn.
+/// The limit, and what lies beyond it while another event loop has not yet disconnected its
+/// largest: a half, and what each event loop reads in one turn.
 private let mostHeld = 5 * limit / 2
 
 private struct HoldingServer {

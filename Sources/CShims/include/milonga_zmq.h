@@ -53,8 +53,9 @@ int milonga_zmq_send(void *socket, const void *bytes, size_t count, int more);
 // What a counter adds to the bytes of each message: libzmq's own memory for it.
 enum { MILONGA_ZMQ_OVERHEAD = 256 };
 
-// Counts the bytes of messages that libzmq has not got rid of: the peer has not read them. It has an eventfd of its
-// own, or that of the `first` one. NULL when that cannot be had. It lives until it is released and no message counts for it.
+// Counts the bytes of messages that libzmq has not got rid of: the peer has not read them. It has
+// an eventfd of its own, or that of the `first` one. NULL when that cannot be had. It lives until it
+// is released and no message counts for it.
 typedef struct milonga_zmq_counter milonga_zmq_counter;
 milonga_zmq_counter *milonga_zmq_make_counter(milonga_zmq_counter *first);
 void milonga_zmq_release_counter(milonga_zmq_counter *counter);
@@ -64,9 +65,11 @@ void milonga_zmq_wake_below(milonga_zmq_counter *counter, int64_t low);
 // The eventfd, and what makes it wait for the next time.
 int milonga_zmq_waker(milonga_zmq_counter *counter);
 void milonga_zmq_calm(milonga_zmq_counter *counter);
-// Sends the last part of a message, which counts. 0, or an errno: EHOSTUNREACH when the peer is gone.
-int milonga_zmq_send_counted(
-    void *socket, const void *bytes, size_t count, milonga_zmq_counter *counter);
+// Makes a part of bytes, which count as so many of its kind as long as libzmq has it. 0, or ENOMEM.
+int milonga_zmq_fill_counted(
+    milonga_zmq_part *part, const void *bytes, size_t count, milonga_zmq_counter *counter, int times);
+// Sends it as the last one of a message; it is libzmq's then. 0, or an errno, and it has to be freed.
+int milonga_zmq_send_part(void *socket, milonga_zmq_part *part);
 
 // The descriptor of the connection that a part came on, and what tells that from a later one with the same number;
 // -1 when there is none.

@@ -2,8 +2,8 @@ import NIOConnection
 import NIOCore
 import RPC
 
-// What the connection holds for the other side. It is told at the end of a turn that leaves something behind; so what is
-// served at once is never counted.
+// What the connection holds for the other side. It is told at the end of a turn that leaves
+// something behind; so what is served at once is never counted.
 extension PeerConnection: BufferHolding {
   /// Says what is held now. The connection may be ended afterwards.
   func tellHolding() {

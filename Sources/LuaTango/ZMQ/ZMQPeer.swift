@@ -6,14 +6,16 @@ import LuaConnection
 import RPC
 import Scheduler
 
-/// A client of a ZeroMQ server that makes it hold something: answers that it has not read, calls that wait behind them,
-/// large calls. Others are only counted all together.
+/// A client of a ZeroMQ server that makes it hold something: answers that it has not read, calls
+/// that wait behind them, large calls. Others are only counted all together.
 ///
-/// libzmq tells nobody what a client has not read, and nobody can tell it not to read from one. So the server counts the
-/// bytes that libzmq has for the client. When they are many, further calls of it are *parked*: they begin when it
-/// has read.
+/// libzmq tells nobody what a client has not read, and nobody can tell it not to read from one. So
+/// the server counts the bytes that libzmq has for the client. When they are many, further calls of
+/// it are *parked*: they begin when it has read.
 final class ZMQPeer: BufferHolding {
   private unowned let server: ZMQServer
+  /// That of the server, which may end before.
+  private let keeper: BufferKeeper
   let identity: [UInt8]
   private let address: String
   private let connection: ZMQConnection?
@@ -37,6 +39,7 @@ final class ZMQPeer: BufferHolding {
   init?(_ server: ZMQServer, _ request: ZMQRequest) {
     guard let answers = ZMQCounter(server.answers) else { return nil }
     self.server = server
+    keeper = server.configuration.keeper
     self.answers = answers
     identity = request.identity
     address = request.origin.peer
@@ -45,8 +48,6 @@ final class ZMQPeer: BufferHolding {
   }
 
   deinit { keeper.remove(holder) }
-
-  private var keeper: BufferKeeper { server.configuration.keeper }
 
   /// Bytes of answers that it has not read.
   private var unread: Int { answers.bytes }
@@ -108,7 +109,8 @@ final class ZMQPeer: BufferHolding {
     tell()
   }
 
-  /// Lets the call wait whose results are there, because so many others are not read. Whether that has to be.
+  /// Lets the call wait whose results are there, because so many others are not read. Whether that
+  /// has to be.
   func waitToAnswer(_ task: TaskID) -> Bool {
     guard !isBarred, unread > keeper.share else { return false }
     waiting.append(task)

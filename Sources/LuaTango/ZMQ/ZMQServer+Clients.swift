@@ -46,19 +46,42 @@ extension ZMQServer {
   }
 
   /// Gives an answer to libzmq, which may have to keep it.
+  ///
+  /// To count one costs two blocks of memory, which another thread frees. So of small ones only one
+  /// in some counts, for as many: a client that has many of them unread has its share of those.
   func send(_ answer: UnsafeRawBufferPointer, to request: ZMQRequest) {
-    var client = client(request.identity)
-    if client == nil,
-      answer.count > BufferKeeper.largeMessage || answers.bytes > mostUntracked
-    {
-      client = track(request)
+    var client = clients.isEmpty ? nil : clients[request.identity]
+    var times: Int32 = 1
+    if client == nil {
+      if answer.count <= smallAnswer {
+        guard isDrawn() else {
+          if sendEnvelope(of: request) { _ = socket.send(answer, more: false) }
+          return
+        }
+        times = smallAnswersPerCounted
+      }
+      if answer.count > BufferKeeper.largeMessage || answers.bytes > mostUntracked {
+        client = track(request)
+      }
     }
     if client?.isBarred == true { return }
-    let isSent =
-      request.envelope.allSatisfy { socket.send($0, more: true) == 0 }
-      && socket.send(answer, countedBy: client?.answers ?? answers) == 0
+    // Before the envelope: a message that was begun has to be ended.
+    guard let part = ZMQPart(answer, countedBy: client?.answers ?? answers, times: times) else {
+      return configuration.log.warn(request.origin.peer, "not enough memory for an answer")
+    }
+    let isSent = sendEnvelope(of: request) && socket.send(part) == 0
     // A client that is gone gets nothing.
     if isSent { client?.sent(answer.count) } else { client?.left() }
+  }
+
+  private func sendEnvelope(of request: ZMQRequest) -> Bool {
+    request.envelope.allSatisfy { socket.send($0, more: true) == 0 }
+  }
+
+  /// Whether a small answer is the one that counts: drawn by lot, so that no client can foresee it.
+  private func isDrawn() -> Bool {
+    lot = lot &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+    return lot >> 60 == 0
   }
 
   /// Looks after those that wait, when their clients have read.
@@ -84,11 +107,11 @@ private final class ZMQWaker: EventHandler {
 
   override func run(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
     call.count = 0
-    guard server.socket.isOpen else {
+    server.someHaveRead()
+    guard server.socket.isOpen, !server.clients.isEmpty else {
       state = .finished
       return .results(0)
     }
-    server.someHaveRead()
     state = .atRest
     do throws(Errno) {
       return try server.loop.wait(
@@ -107,3 +130,7 @@ private final class ZMQWaker: EventHandler {
 
 /// Bytes of answers that clients may have to read before it is looked which client's they are.
 private let mostUntracked = 1 << 20
+/// Bytes of an answer that is small.
+private let smallAnswer = 1024
+/// Of so many small ones one counts.
+private let smallAnswersPerCounted: Int32 = 16

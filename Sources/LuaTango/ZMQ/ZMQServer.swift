@@ -46,6 +46,8 @@ final class ZMQServer {
   /// The last request was one of those.
   private var hasTakenAdmitted = false
   var isWatchingWaker = false
+  /// By which it is drawn which small answers count.
+  var lot = UInt64.random(in: 0...(.max))
 
   /// Clients may choose their identities; so one that has chosen that of another has to be at the same place, too.
   struct Client: Hashable {

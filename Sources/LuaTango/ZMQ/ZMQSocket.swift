@@ -150,11 +150,12 @@ final class ZMQSocket {
     part.withUnsafeBytes { send($0, more: more) }
   }
 
-  /// Sends the last part of a message, whose bytes count until the peer has them. 0, EHOSTUNREACH when the peer is gone,
-  /// or another error.
-  func send(_ part: UnsafeRawBufferPointer, countedBy counter: ZMQCounter) -> Int32 {
+  /// Sends the last part of a message. 0, EHOSTUNREACH when the peer is gone, or another error.
+  func send(_ part: ZMQPart) -> Int32 {
     guard let handle else { return ENOTSOCK }
-    return milonga_zmq_send_counted(handle, part.baseAddress, part.count, counter.handle)
+    let code = milonga_zmq_send_part(handle, part.memory)
+    if code == 0 { part.isFilled = false }
+    return code
   }
 
   /// Takes the next part of a message, if there is one.
@@ -207,6 +208,18 @@ final class ZMQCounter {
 final class ZMQPart {
   fileprivate let memory = UnsafeMutablePointer<milonga_zmq_part>.allocate(capacity: 1)
   fileprivate var isFilled = false
+
+  fileprivate init() {}
+
+  /// A part to be sent, which counts until the peer has it; nil when there is no memory for it.
+  ///
+  /// - Parameter times: it counts as so many of its kind.
+  init?(_ bytes: UnsafeRawBufferPointer, countedBy counter: ZMQCounter, times: Int32) {
+    let code = milonga_zmq_fill_counted(
+      memory, bytes.baseAddress, bytes.count, counter.handle, times)
+    guard code == 0 else { return nil }
+    isFilled = true
+  }
 
   deinit {
     if isFilled { milonga_zmq_free(memory) }

@@ -2,12 +2,12 @@ import Synchronization
 
 /// What peers make a process hold: bytes received and not yet served, and answers not yet read.
 ///
-/// Each ``BufferKeeper`` counts for one thread and one limit, and tells its sum here when that has changed by something that
-/// matters. So a message costs no lock. The account says whether all together are too much, and whose largest
-/// holder has to go.
+/// Each ``BufferKeeper`` counts for one thread and one limit, and tells its sum here when that has
+/// changed by something that matters. So a message costs no lock. The account says whether all
+/// together are too much, and whose largest holder has to go.
 ///
-/// A limit counts the keepers with the same or a smaller limit. So a server with a small limit neither suffers from
-/// one with a large limit, nor adds to what that may hold.
+/// A limit counts the keepers with the same or a smaller limit. So a server with a small limit
+/// neither suffers from one with a large limit, nor adds to what that may hold.
 public final class BufferAccount: Sendable {
   /// That of the process.
   public static let process = BufferAccount()
@@ -167,8 +167,8 @@ extension BufferAccount.Shared {
     return found
   }
 
-  /// Whether a holder has to go now. Progress is that all together have become less by something that matters: who
-  /// drips, or reads a byte now and then, does not count for that.
+  /// Whether a holder has to go now. Progress is that all together have become less by something
+  /// that matters: who drips, or reads a byte now and then, does not count for that.
   private mutating func isDue(_ limit: Int, _ bytes: Int, isFar: Bool, _ now: Int64) -> Bool {
     let fresh = BufferAccount.Watch(mark: bytes, deadline: now + BufferAccount.patience)
     guard let watch = watches[limit], bytes > watch.mark - max(1, limit / 64) else {

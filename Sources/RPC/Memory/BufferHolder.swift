@@ -3,12 +3,12 @@ public protocol BufferHolding: AnyObject {
   /// Ends the connection, for this reason, which is to be logged.
   func endForMemory(_ reason: String)
 
-  /// There is room again: what was not read may be read now. Called on the keeper's thread, perhaps while somebody
-  /// else's turn is under way.
+  /// There is room again: what was not read may be read now. Called on the keeper's thread, perhaps
+  /// while somebody else's turn is under way.
   func mayReadAgain()
 
-  /// Tells the keeper anew what is held. Called now and then on those that ask for it, because they are not told
-  /// when the peer reads.
+  /// Tells the keeper anew what is held. Called now and then on those that ask for it, because they
+  /// are not told when the peer reads.
   func countAgain()
 }
 
@@ -16,15 +16,16 @@ extension BufferHolding {
   public func countAgain() {}
 }
 
-/// A connection's place among those of its ``BufferKeeper``. The connection keeps it as long as it exists, and takes it
-/// away from the keeper before it goes.
+/// A connection's place among those of its ``BufferKeeper``. The connection keeps it as long as it
+/// exists, and takes it away from the keeper before it goes.
 public final class BufferHolder {
   unowned let connection: any BufferHolding
   /// ``BufferHolding/countAgain()`` is wanted.
   let asksToCount: Bool
   /// Bytes that the connection's end would free.
   public internal(set) var bytes = 0
-  /// Bytes of a call that is being carried out: they stay until that has ended, whatever becomes of the connection.
+  /// Bytes of a call that is being carried out: they stay until that has ended, whatever becomes of
+  /// the connection.
   public internal(set) var serving = 0
   /// Its place in the keeper's heap; -1 while it holds nothing.
   var place = -1

@@ -1,11 +1,13 @@
-/// Counts what the peers of one server hold on one thread, and sees to it that all of the process together do not hold
-/// more than the limit.
+/// Counts what the peers of one server hold on one thread, and sees to it that all of the process
+/// together do not hold more than the limit.
 ///
-/// A connection tells what it holds when it begins to wait while it holds something, and when it holds nothing
-/// any more. Who has as much as the average, or more, is not read while it is too much (``mustWait(_:)``). When it does not
-/// become less for 2 s, or when it is more than the limit and a quarter of it, the largest is disconnected.
+/// A connection tells what it holds when it begins to wait while it holds something, and when it
+/// holds nothing any more. Who has as much as the average, or more, is not read while it is too
+/// much (``mustWait(_:)``). When it does not become less for 2 s, or when it is more than the limit
+/// and a quarter of it, the largest is disconnected.
 ///
-/// It knows no clock and no timers: its owner gives it the one, and calls ``tick()`` as long as that says so.
+/// It knows no clock and no timers: its owner gives it the one, and calls ``tick()`` as long as
+/// that says so.
 public final class BufferKeeper {
   /// Bytes that all may hold.
   public let limit: Int
@@ -30,8 +32,8 @@ public final class BufferKeeper {
   /// Nanoseconds from one ``tick()`` to the next.
   public static let tickInterval: Int64 = 250_000_000
 
-  /// Bytes from which on a message is large: until then a connection that reads or answers at once has nothing to
-  /// tell.
+  /// Bytes from which on a message is large: until then a connection that reads or answers at once
+  /// has nothing to tell.
   public static let largeMessage = 64 << 10
 
   /// - Parameters:
@@ -66,7 +68,8 @@ public final class BufferKeeper {
 
   /// Says what a connection holds now. It, or another one, may be disconnected before this returns.
   ///
-  /// - Parameter serving: the part that its end would not free, because a call of it is being carried out.
+  /// - Parameter serving: the part that its end would not free, because a call of it is being
+  ///   carried out.
   public func set(_ holder: BufferHolder, bytes: Int, serving: Int = 0) {
     let change = bytes + serving - holder.total
     holder.bytes = bytes

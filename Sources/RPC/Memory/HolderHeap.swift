@@ -1,5 +1,5 @@
-/// Holders with the largest first: a heap whose members know their places, so that each change costs the logarithm
-/// of their number.
+/// Holders with the largest first: a heap whose members know their places, so that each change
+/// costs the logarithm of their number.
 struct HolderHeap {
   private(set) var holders: [BufferHolder] = []
 
