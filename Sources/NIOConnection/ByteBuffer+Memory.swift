@@ -1,4 +1,4 @@
-import NIOCore
+package import NIOCore
 package import RPC
 
 extension ByteBuffer {

@@ -7,7 +7,9 @@ package enum SystemMemory {
   private static let large = 1 << 20
 
   /// Whether there are so many bytes.
-  package static func has(_ bytes: Int) -> Bool { bytes <= large || milonga_is_available(bytes) != 0 }
+  package static func has(_ bytes: Int) -> Bool {
+    bytes <= large || milonga_is_available(bytes) != 0
+  }
 
   /// Whether there is memory for the values of a message of so many bytes: a copy of its strings, and
   /// 64 bytes for each value that it can have.
