@@ -117,8 +117,12 @@ extension CopasLoop {
       throw call.failure("copas.send: what was sent is \(offset) of \(bytes.count) bytes")
     }
     let failure: SocketFailure?
-    switch sendSome(socket, bytes, from: &offset) {
-    case .done where offset < bytes.count:
+    let isMuch = bytes.count > bytesAtOnce
+    let progress =
+      isMuch
+      ? sendMuch(socket, bytes, from: &offset) : socket.pointee.send(bytes, from: &offset)
+    switch progress {
+    case .done where isMuch && offset < bytes.count:
       // The other side takes as much as there is, but others have not had their turns for a while.
       _ = deadline(call, at: Slot.sendDeadline, seconds: socket.pointee.copasTimeouts.send)
       call.count = Slot.sendDeadline
@@ -143,12 +147,11 @@ extension CopasLoop {
   }
 
   /// Sends what the system takes, but not much longer than a turn: then it is done before the end of the bytes.
-  @inline(__always)
-  private func sendSome(
+  @inline(never)
+  private func sendMuch(
     _ socket: UnsafeMutablePointer<SocketObject>, _ bytes: UnsafeRawBufferPointer,
     from offset: inout Int
   ) -> SocketObject.Progress {
-    if bytes.count <= bytesAtOnce { return socket.pointee.send(bytes, from: &offset) }
     while true {
       let piece = UnsafeRawBufferPointer(
         rebasing: bytes[..<min(bytes.count, offset + bytesAtOnce)])

@@ -59,7 +59,7 @@ import Testing
   }
 
   /// A peer may send its calls and go.
-  @Test func aPeerThatLeavesHasItsCalls() async throws {
+  @Test(.timeLimit(.minutes(1))) func aPeerThatLeavesHasItsCalls() async throws {
     let begun = Tally()
     try await withServer(begun) { port in
       let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)

@@ -423,7 +423,12 @@ final class PeerConnection: ChannelDuplexHandler, @unchecked Sendable {
   }
 
   /// The same, but for what can hold this side's lock.
-  func endSoon() { eventLoop.execute { self.end(.shutDown) } }
+  func endSoon() {
+    eventLoop.execute {
+      // The other side has gone, and nobody has the peer: the calls that were made are carried out first.
+      if !self.isGone || !self.isGivingWay { self.end(.shutDown) }
+    }
+  }
 
   /// The stream cannot be trusted any more: says why, once, and closes.
   func disconnect(_ reason: String) {
@@ -472,6 +477,8 @@ final class PeerConnection: ChannelDuplexHandler, @unchecked Sendable {
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
     // A peer that goes is no news.
     if error is IOError || error as? NIOSSLError == .uncleanShutdown {
+      // The calls that it has made are carried out.
+      if isGivingWay { return context.close(promise: nil) }
       return end(.connectionClosed(peer: name))
     }
     disconnect("\(error)")
