@@ -67,7 +67,8 @@ local function learnAll()
   local seen = {[_G] = true, [package.loaded] = true}
   local modules = {}
   for name, module in pairs(package.loaded) do
-    if type(module) == 'table' and name ~= '_G' and not name:match '^draws$|^tamper$|^objects$|^values$' then
+    -- LuaSec's are not ours.
+    if type(module) == 'table' and name ~= '_G' and not name:match '^ssl' then
       modules[#modules + 1] = name
     end
   end
