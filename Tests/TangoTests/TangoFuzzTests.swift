@@ -66,7 +66,9 @@ import Testing
       try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
       try feed(mutated(messages, count: 5, &generator), to: channel, &generator)
       var reader = FrameReader(maxBytes: 1 << 20)
-      while let answer = try channel.readOutbound(as: ByteBuffer.self) { reader.append(answer) }
+      while let answer = try channel.readOutbound(as: ByteBuffer.self) {
+        try reader.append(answer)
+      }
       _ = try reader.takeFrames { answer in
         #expect(isMessage(answer))
         return true
