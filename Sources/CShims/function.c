@@ -186,7 +186,8 @@ static int release_box(lua_State *L) {
   if (context == NULL || !milonga_iscollecting(L)) return 0;
   box->context = NULL;
   // It runs, and another value has taken its place among the upvalues.
-  for (milonga_frame *frame = box->memory->frame; frame; frame = frame->outer)
+  milonga_memory *memory = box->memory;
+  for (milonga_frame *frame = memory ? memory->frame : NULL; frame; frame = frame->outer)
     if (frame->context == context) {
       // The outermost of its runs ends last.
       milonga_frame *last = frame;

@@ -51,11 +51,20 @@ int milonga_load(lua_State *L, const char *bytes, size_t count, const char *name
   return status;
 }
 
+// Before it compiles, luaL_loadfilex makes a name for the chunk, which may find no memory.
+static int load_file(lua_State *L) {
+  int status = luaL_loadfilex(L, lua_touserdata(L, 1), NULL);
+  lua_pushinteger(L, status);
+  return 2;
+}
+
 int milonga_loadfile(lua_State *L, const char *path) {
-  milonga_memory *memory = milonga_memory_of(L);
-  int frames = hide_swift_frames(memory);
-  int status = luaL_loadfilex(L, path, NULL);
-  restore_swift_frames(memory, frames);
+  lua_pushcfunction(L, load_file);
+  lua_pushlightuserdata(L, (void *)path);
+  int status = milonga_pcall(L, 1, 2, 0);
+  if (status != LUA_OK) return status;
+  status = (int)lua_tointeger(L, -1);
+  lua_settop(L, -2);
   return status;
 }
 

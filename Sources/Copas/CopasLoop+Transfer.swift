@@ -38,7 +38,7 @@ extension CopasLoop {
       socket = own
       (pattern, prefix) = try sockets.receiveArguments(call)
       if case .count(0) = pattern, prefix > 0 {
-        return try sockets.pushReceived(call, socket, pattern, prefix: prefix, failure: nil)
+        return sockets.pushReceived(call, socket, pattern, prefix: prefix, failure: nil)
       }
       try requireInside(call, "receive")
     } else {
@@ -97,7 +97,7 @@ extension CopasLoop {
         }
       }
     }
-    return try sockets.pushReceived(call, socket, pattern, prefix: prefix, failure: failure)
+    return sockets.pushReceived(call, socket, pattern, prefix: prefix, failure: failure)
   }
 
   /// `send(socket, data [, from [, to]])`.

@@ -55,6 +55,7 @@ public final class CopasLoop {
   var timeouts: [OpaquePointer: TaskID] = [:]
   var exit = ExitState()
   private var idleCollection = IdleCollection()
+  private var rounds: UInt32 = 0
   /// The loop has taken over SIGINT and SIGTERM.
   var catchesSignals = false
   /// Seconds that a turn may last after one of them; 0 for ever.
@@ -225,7 +226,10 @@ public final class CopasLoop {
     if scheduler.readyCount > 0 {
       idleCollection.isDue = true
       scheduler.runTurns(run)
-      idleCollection.turnsEnded(memory, pool) { milonga_collect(main.state) }
+      rounds &+= 1
+      if rounds & 63 == 0 {
+        idleCollection.turnsEnded(memory, pool) { milonga_collect(main.state) }
+      }
     } else if !handled {
       idleCollection.run(memory) { milonga_collect(main.state) }
     }

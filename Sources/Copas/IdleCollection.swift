@@ -42,7 +42,7 @@ struct IdleCollection {
 
   /// A busy dispatcher has had its turns. When Lua's memory is much for some seconds it collects; when it
   /// was, or when connections have let go of much, what malloc keeps goes back to the system.
-  @inline(__always)
+  @inline(never)
   mutating func turnsEnded(
     _ memory: UnsafeMutablePointer<milonga_memory>?, _ pool: BufferPool, _ collect: () -> Void
   ) {

@@ -26,9 +26,13 @@ extension LuaCall {
   /// types end the process when they cannot have their memory.
   public func hasSystemRoom(for bytes: Int) -> Bool {
     if bytes <= MILONGA_SMALL_BYTES || milonga_is_available(bytes) != 0 { return true }
-    milonga_memory_of(state)?.pointee.exhausted = 1
+    exhaust()
     return false
   }
+
+  /// Memory was lacking for something that the function makes: it fails when it returns, with
+  /// `not enough memory`.
+  public func exhaust() { milonga_memory_of(state)?.pointee.exhausted = 1 }
 
   /// Whether memory was lacking for something that was pushed, so that an empty value stands in its
   /// place.

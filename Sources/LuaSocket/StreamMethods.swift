@@ -72,18 +72,21 @@ extension SocketLibrary {
   }
 
   /// Pushes what was received, after the prefix at 3; with a failure, as LuaSocket does:
-  /// nil, message, partial. Without memory for it nothing is taken, and the error is raised.
+  /// nil, message, partial. Without memory for it nothing is taken, and the call fails: the state is exhausted.
   public func pushReceived(
     _ call: LuaCall, _ socket: UnsafeMutablePointer<SocketObject>, _ pattern: SocketObject.Pattern,
     prefix: Int, failure: SocketFailure?
-  ) throws(LuaFailure) -> LuaOutcome {
+  ) -> LuaOutcome {
     if socket.pointee.buffer.count > BufferPool.blockSize,
       !hasRoom(call, toTake: pattern, from: socket)
     {
-      throw call.memoryFailure()
+      return .results(0)
     }
     if let failure {
-      if case .memory = failure { throw call.memoryFailure() }
+      if case .memory = failure {
+        call.exhaust()
+        return .results(0)
+      }
       call.pushNil()
       call.push(failure.text)
     }
@@ -97,6 +100,7 @@ extension SocketLibrary {
     return .results(3)
   }
 
+  @inline(never)
   private func hasRoom(
     _ call: LuaCall, toTake pattern: SocketObject.Pattern,
     from socket: UnsafeMutablePointer<SocketObject>
@@ -117,7 +121,7 @@ extension SocketLibrary {
     let (pattern, prefix) = try receiveArguments(call)
     call.count = 3
     if case .count(0) = pattern, prefix > 0 {
-      return try pushReceived(call, socket, pattern, prefix: prefix, failure: nil)
+      return pushReceived(call, socket, pattern, prefix: prefix, failure: nil)
     }
     var start: Int64?
     while true {
@@ -135,12 +139,12 @@ extension SocketLibrary {
         })
       socket.pointee.isDrained = isDrained
       switch progress {
-      case .done: return try pushReceived(call, socket, pattern, prefix: prefix, failure: nil)
+      case .done: return pushReceived(call, socket, pattern, prefix: prefix, failure: nil)
       case .failed(let failure):
-        return try pushReceived(call, socket, pattern, prefix: prefix, failure: failure)
+        return pushReceived(call, socket, pattern, prefix: prefix, failure: failure)
       case .wait:
         if let failure = try wait(call, socket, .readable, &start) {
-          return try pushReceived(call, socket, pattern, prefix: prefix, failure: failure)
+          return pushReceived(call, socket, pattern, prefix: prefix, failure: failure)
         }
         socket.pointee.isDrained = false
       }

@@ -5,17 +5,21 @@ import NIOTestSupport
 import Testing
 
 /// One peer's batch of calls that compute, on the event loop of other peers.
-@Suite struct PeerTurnTests {
-  private func withServer(_ begun: Tally, _ body: (Int) async throws -> Void) async throws {
-    var namespace = RPCNamespace()
-    namespace.register("burn") { () -> Int in
-      begun.add()
-      let clock = ContinuousClock()
-      let end = clock.now.advanced(by: .milliseconds(5))
-      while clock.now < end {}
-      return begun.count
+@Suite(.timeLimit(.minutes(5))) struct PeerTurnTests {
+  private let calls: Batch.Calls = {
+    func call(_ name: String) -> [UInt8] {
+      let count = UInt8(name.utf8.count)
+      return [0, 1, 0, 0, 0, count + 3, 4, 0, count] + Array(name.utf8)
     }
-    namespace.register("add") { (a: Int, b: Int) in a + b }
+    return Batch.Calls(hold: call("hold"), compute: call("compute"), mark: call("mark"))
+  }()
+
+  /// A server on one event loop.
+  private func withServer(_ batch: Batch, _ body: (Int) async throws -> Void) async throws {
+    var namespace = RPCNamespace()
+    namespace.register("hold") { batch.hold() }
+    namespace.register("compute") { batch.compute() }
+    namespace.register("mark") { batch.mark() }
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     var configuration = RPCServer.Configuration.forTests
     configuration.eventLoopGroup = group
@@ -33,42 +37,31 @@ import Testing
   }
 
   @Test func othersAreServedBetween() async throws {
-    let begun = Tally()
-    try await withServer(begun) { port in
-      let busy = try await RPCPeer.connect(
-        host: "127.0.0.1", port: port, configuration: .forTests)
-      let other = try await RPCPeer.connect(
-        host: "127.0.0.1", port: port, configuration: .forTests)
-      #expect(try await other.add(1, 2) == 3)
-      let calls = 200
-      let answers = (0..<calls).map { _ in Task { try await busy.burn() } }
-      await begun.reach(1)
-      var most = 0
-      for _ in 0..<5 {
-        let before = begun.count
-        #expect(try await other.add(1, 2) == 3)
-        most = max(most, begun.count - before)
-      }
-      #expect(begun.count < calls)
-      #expect(most < calls / 4)
-      for answer in answers { _ = try await answer.value }
-      #expect(begun.count == calls)
-      busy.close()
-      other.close()
+    let batch = Batch()
+    try await withServer(batch) { port in
+      let before = try await batch.computationsBeforeAnother(
+        port: port, computations: 200, calls)
+      #expect(before < 20)
+    }
+  }
+
+  @Test func answersLeaveBeforeTheBatchIsDone() async throws {
+    let batch = Batch()
+    try await withServer(batch) { port in
+      try await batch.answersLeaveBeforeTheEnd(port: port, computations: 50, calls)
     }
   }
 
   /// A peer may send its calls and go.
-  @Test(.timeLimit(.minutes(1))) func aPeerThatLeavesHasItsCalls() async throws {
-    let begun = Tally()
-    try await withServer(begun) { port in
+  @Test func aPeerThatLeavesHasItsCalls() async throws {
+    let batch = Batch()
+    try await withServer(batch) { port in
       let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
         .connect(host: "127.0.0.1", port: port).get()
-      let call: [UInt8] = [0, 1, 0, 0, 0, 7, 4, 0, 4] + Array("burn".utf8)
-      let batch = Array([[UInt8]](repeating: call, count: 50).joined())
-      try await channel.writeAndFlush(ByteBuffer(bytes: batch))
+      let bytes = Array([[UInt8]](repeating: calls.compute, count: 50).joined())
+      try await channel.writeAndFlush(ByteBuffer(bytes: bytes))
       try await channel.close()
-      await begun.reach(50)
+      await batch.begun.reach(50)
     }
   }
 }

@@ -199,7 +199,9 @@ final class ZMQWorker: EventHandler, TurnEndObserver {
     guard let authorize = server.configuration.authorize, let task = server.loop.currentTask,
       let request
     else { return nil }
-    let client = ZMQServer.Client(identity: request.identity, address: request.origin.peer)
+    // The part with the identity need not say where it comes from.
+    let address = request.body?.peer ?? request.origin.peer
+    let client = ZMQServer.Client(identity: request.identity, address: address)
     switch server.permission(client, task) {
     case .granted: return nil
     case .wait:
