@@ -53,9 +53,9 @@ test: packages-test
 	Scripts/run-tests --skip '$(ASYNCHRONOUS)' || status=$$?; \
 	wait $$build || { cat .build/sanitized.log; exit 1; }; \
 	exit $$status
-	MILONGA_WITHOUT_NIO=1 LSAN_OPTIONS=suppressions=$(CURDIR)/Tests/leaks.supp:print_suppressions=0 \
+	MILONGA_WITHOUT_NIO=1 MILONGA_CHECK_MEMORY=some LSAN_OPTIONS=suppressions=$(CURDIR)/Tests/leaks.supp:print_suppressions=0 \
 		Scripts/run-tests $(SANITIZED) \
-		--filter 'LuaTests|CopasTests|LuaRPCTests|XPIOTests|ProcessTests'
+		--filter 'LuaTests|CopasTests|LuaRPCTests|XPIOTests|ProcessTests|FailureTests'
 
 # Options for the driver go into BENCH: make bench BENCH="--case 'tango-*' --rounds 9"
 bench: build build/bench-echo build/bench-load build/bench-peer bench-tango
@@ -73,7 +73,7 @@ fuzz: build packages-test
 # Lets each allocation of the test scripts fail once; some minutes.
 check-memory:
 	swift build --build-tests
-	MILONGA_CHECK_MEMORY=1 swift test --skip-build --filter MemoryTests
+	MILONGA_CHECK_MEMORY=all swift test --skip-build --filter MemoryTests
 
 .PHONY: bench-tango
 bench-tango:

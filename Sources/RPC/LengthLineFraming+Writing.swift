@@ -30,6 +30,7 @@ extension LengthLineFraming {
   ///
   /// - Returns: The length of the body, in bytes; `Int.max` when the buffer lacks memory.
   @inlinable
+  @inline(__always)
   @discardableResult
   public static func close(_ frame: OpenFrame, in buffer: inout OutputBuffer) -> Int {
     if buffer.lacksMemory { return .max }
