@@ -106,6 +106,7 @@ static void insert_table(lua_State *L) {
 int milonga_retain(lua_State *L) {
   insert_table(L);
   int reference = luaL_ref(L, -2);
+  if (reference > 0) milonga_memory_of(L)->retained++;
   lua_settop(L, -2);
   return reference;
 }
@@ -122,7 +123,11 @@ void milonga_replaceretained(lua_State *L, int reference) {
   lua_settop(L, -2);
 }
 
-void milonga_unretain(lua_State *L, int reference) { luaL_unref(keeper_of(L), TABLE, reference); }
+void milonga_unretain(lua_State *L, int reference) {
+  milonga_memory *memory = milonga_memory_of(L);
+  if (reference > 0) memory->retained--;
+  luaL_unref(memory->keeper, TABLE, reference);
+}
 
 void milonga_pushkept(lua_State *L, const void *key) {
   lua_State *keeper = keeper_of(L);

@@ -44,7 +44,7 @@ extension CopasLoop {
       let counts: [(StaticString, Int)] = [
         ("read", waiting.read), ("write", waiting.write), ("active", scheduler.readyCount),
         ("timer", max(0, scheduler.sleeping - timeouts.count)), ("inactive", asleepForEver),
-        ("timeout", timeouts.count),
+        ("timeout", timeouts.count), ("references", call.retainedCount),
       ]
       for (name, count) in counts {
         call.push(count)

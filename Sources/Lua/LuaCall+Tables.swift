@@ -88,6 +88,9 @@ extension LuaCall {
     return reference
   }
 
+  /// How many values ``retainTop()`` keeps in the state.
+  public var retainedCount: Int { Int(milonga_memory_of(state).pointee.retained) }
+
   /// Pushes a value kept by ``retainTop()``.
   @inlinable
   public func pushRetained(_ reference: Int32) { milonga_pushretained(state, reference) }

@@ -371,7 +371,7 @@ local function settled()
     copas.pause(2)
     server, own = state.parse(ask 'state'), state.now()
     local isQuiet = before and before.threads == server.threads
-      and before.descriptors == server.descriptors and before.coroutines == server.coroutines
+      and before.descriptors == server.descriptors and before.references == server.references
   until isQuiet or copas.gettime() > deadline
   return {server = server, clients = own}
 end

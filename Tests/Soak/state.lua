@@ -3,31 +3,6 @@ local copas = require 'copas'
 
 local M = {}
 
-local function coroutines()
-  local seen, count, found = {}, 0, {debug.getregistry()}
-  while #found > 0 do
-    for key, value in next, table.remove(found) do
-      for _, object in ipairs {key, value} do
-        if not seen[object] then
-          seen[object] = true
-          if type(object) == 'thread' then count = count + 1 end
-          if type(object) == 'table' then found[#found + 1] = object end
-        end
-      end
-    end
-  end
-  return count
-end
-
-local function registry()
-  local count = 0
-  for key, value in next, debug.getregistry() do
-    -- Numbers under numbers are the list of references that are free.
-    if not (math.type(key) and math.type(value)) then count = count + 1 end
-  end
-  return count
-end
-
 local function descriptors()
   -- Not by io.popen, which may still have both ends of its pipe.
   local name = os.tmpname()
@@ -48,15 +23,14 @@ end
 
 --- In the order in which they are shown.
 M.names = {
-  'descriptors', 'threads', 'timeouts', 'coroutines', 'registry', 'lua', 'resident',
+  'descriptors', 'threads', 'timeouts', 'references', 'lua', 'resident',
 }
 
 --- How much more than before there may be in the end. Tables and the heap do not always keep their size
 --- to the byte; a leak would have grown with each of the connections.
 local tolerances = {
-  -- Up to 64 coroutines are kept for the connections of ev_socket, each with its place in the registry.
-  coroutines = function() return 64 end,
-  registry = function() return 64 end,
+  -- Up to 64 coroutines are kept for the connections of ev_socket.
+  references = function() return 64 end,
   lua = function(before) return before * 0.05 + 64 end,
   resident = function(before) return before * 0.10 + 1024 end,
 }
@@ -70,8 +44,7 @@ function M.now()
     descriptors = descriptors(),
     threads = status.read + status.write + status.active + status.timer + status.inactive,
     timeouts = status.timeout,
-    coroutines = coroutines(),
-    registry = registry(),
+    references = status.references,
     lua = math.ceil(collectgarbage 'count'),
     resident = resident(),
   }

@@ -17,6 +17,7 @@
 ---@field active integer threads whose turn comes
 ---@field timer integer threads that sleep
 ---@field inactive integer threads that only `wakeup` gets up
+---@field references integer Lua values that Milonga's modules keep: threads, handlers, objects of clients
 ---@field timeout integer timeouts that are set
 ---@field steps? integer with statistics: how many, since they were asked for last
 ---@field duration_avg? number milliseconds of a step, without waiting

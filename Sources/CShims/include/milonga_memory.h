@@ -31,6 +31,7 @@ typedef struct milonga_memory {
   lua_State *keeper;    // holds the store; see store.c
   lua_State *second;    // holds it, too, in a state that another program has made; NULL in others
   milonga_frame *frame; // the innermost Swift function that runs, NULL for none
+  int32_t retained;     // values that Swift keeps by milonga_retain
   int32_t swift_frames; // Swift frames that a longjmp would cross
   uint8_t exhausted;    // an allocation under a Swift frame had to be served though it failed
   uint8_t reserve_spent;
