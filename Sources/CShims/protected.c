@@ -128,8 +128,11 @@ void milonga_generational(lua_State *L) {
 
 int milonga_iscollecting(lua_State *L) {
   lua_Debug frame;
-  return lua_getstack(L, 0, &frame) && lua_getinfo(L, "n", &frame) && frame.name != NULL &&
-         strcmp(frame.namewhat, "metamethod") == 0 && strcmp(frame.name, "__gc") == 0;
+  if (!lua_getstack(L, 0, &frame) || !lua_getinfo(L, "n", &frame) || frame.name == NULL) return 0;
+  // A C hook that allocates sets the collector off, and Lua only says that a hook has called. A hook of a
+  // script's that is a finaliser gets no object.
+  return (strcmp(frame.namewhat, "metamethod") == 0 && strcmp(frame.name, "__gc") == 0) ||
+         strcmp(frame.namewhat, "hook") == 0;
 }
 
 int milonga_closecoroutine(lua_State *co, lua_State *from) {

@@ -59,7 +59,8 @@ public enum Program: String, Sendable {
     posix_spawnattr_setsigmask(&attributes, &mask)
     let flags = POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | (session ? 0x80 : 0)
     posix_spawnattr_setflags(&attributes, Int16(flags))
-    let fixed = ["PATH": "/usr/bin:/bin", "TERM": "dumb", "INPUTRC": "/dev/null", "LC_ALL": "C"]
+    var fixed = ["PATH": "/usr/bin:/bin", "TERM": "dumb", "INPUTRC": "/dev/null", "LC_ALL": "C"]
+    fixed["ASAN_OPTIONS"] = ProcessInfo.processInfo.environment["ASAN_OPTIONS"]
     let variables = fixed.merging(environment) { $1 }
     var argv = (["lua"] + arguments).map { strdup($0) } + [nil]
     var envp = variables.map { strdup("\($0)=\($1)") } + [nil]
