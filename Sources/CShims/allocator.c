@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// A state that somebody else made, with the allocator that it had.
+// A state that another program has made, with the allocator that it had.
 typedef struct wrapped_state {
   milonga_memory memory;
   lua_Alloc allocate;

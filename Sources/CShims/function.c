@@ -61,8 +61,8 @@ static const char metatable_key = 0;
 static int run(lua_State *L, milonga_resumption why);
 
 // lua_KContext carries what must survive a yield: the action that ended the last run and the state. A yield
-// of an exhausted state has another action, for the error is raised when the coroutine goes on: whoever
-// waits for something must not be told by an error that comes before it.
+// of an exhausted state has another action, for the error is raised when the coroutine goes on: what
+// it waits for was arranged already, and an error before its end would leave that behind.
 enum { YIELD_EXHAUSTED = 100 };
 
 static lua_KContext pack(int32_t action, int32_t state) {

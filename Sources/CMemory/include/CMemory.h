@@ -1,6 +1,6 @@
 // Memory that may be lacking: allocation that fails with NULL, and the reserve for what must not fail.
 //
-// Whoever lets a peer, a script or a host's value choose the size of a block asks here, and has an
+// Code that lets a peer, a script or a host's value choose the size of a block asks here, and has an
 // answer for NULL. In builds for debugging an allocation of the caller's choice can be made to fail.
 #ifndef MILONGA_MEMORY_H
 #define MILONGA_MEMORY_H
