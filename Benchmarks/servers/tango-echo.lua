@@ -2,7 +2,7 @@
 -- tango (Lua 5.1). tango listens on a port it is told, so the port is an argument;
 -- it is announced before tango listens, and the driver waits until it accepts.
 --
---   tango-echo.lua [copas_socket|ev_socket] PORT
+--   tango-echo.lua [copas_socket|ev_socket|zmq] PORT
 
 local tango = require 'tango'
 local port = assert(tonumber(arg[#arg]), 'PORT expected')
@@ -12,4 +12,4 @@ echo = function(...) return ... end
 
 print('listening ' .. port)
 io.stdout:flush()
-tango.server[backEnd].loop{interface = '127.0.0.1', port = port}
+tango.server[backEnd].loop{interface = '127.0.0.1', port = port, url = 'tcp://127.0.0.1:' .. port}

@@ -36,21 +36,27 @@ public struct NumberedCalls<Caller> {
   @usableFromInline var places: ContiguousArray<Call?> = []
   @usableFromInline var next: UInt8 = 0
 
+  @usableFromInline var total = 0
+
   /// How many answers are to come, those of abandoned calls included.
-  public private(set) var count = 0
+  @inlinable
+  public var count: Int { total }
 
   /// No calls.
+  @inlinable
   public init() {}
 
   /// Whether anybody waits for an answer: the callers of abandoned calls do not.
+  @inlinable
   public var isAwaited: Bool { places.contains { $0?.caller != nil } }
 
   /// Adds a call.
   ///
   /// - Returns: its sequence number: the one after that of the call before, or the next that is free;
   ///   nil when all are in use.
+  @inlinable
   public mutating func add(_ caller: Caller) -> UInt8? {
-    guard count < Self.limit else { return nil }
+    guard total < Self.limit else { return nil }
     while true {
       if places.isEmpty || places[slot(next)] != nil && places[slot(next)]!.number != next {
         grow()
@@ -61,35 +67,32 @@ public struct NumberedCalls<Caller> {
       }
     }
     places[slot(next)] = Call(number: next, caller: caller)
-    count += 1
+    total += 1
     defer { next &+= 1 }
     return next
   }
 
   /// Takes the call whose answer has come.
+  @inlinable
   public mutating func take(_ number: UInt8) -> Match {
     guard !places.isEmpty, let call = places[slot(number)], call.number == number else {
       return .none
     }
     places[slot(number)] = nil
-    count -= 1
+    total -= 1
     guard let caller = call.caller else { return .abandoned }
     return .caller(caller)
   }
 
-  /// Takes back the call that was added last: it was not sent after all.
-  public mutating func takeBack(_ number: UInt8) {
-    guard case .caller = take(number) else { return }
-    next = number
-  }
-
   /// Gives up on a call; its number is free when its answer has come.
+  @inlinable
   public mutating func abandon(_ number: UInt8) {
     guard !places.isEmpty, places[slot(number)]?.number == number else { return }
     places[slot(number)]?.caller = nil
   }
 
   /// Gives up on the calls of the callers that `isMeant` picks.
+  @inlinable
   public mutating func abandon(where isMeant: (Caller) -> Bool) {
     for index in places.indices {
       if let caller = places[index]?.caller, isMeant(caller) { places[index]?.caller = nil }
@@ -99,16 +102,19 @@ public struct NumberedCalls<Caller> {
   /// Ends all calls, because the connection did.
   ///
   /// - Returns: The callers that still wait.
+  @inlinable
   public mutating func failAll() -> [Caller] {
     let callers = places.compactMap { $0?.caller }
     places = []
-    count = 0
+    total = 0
     return callers
   }
 
-  private func slot(_ number: UInt8) -> Int { Int(number) & (places.count - 1) }
+  @inlinable
+  func slot(_ number: UInt8) -> Int { Int(number) & (places.count - 1) }
 
-  private mutating func grow() {
+  @inlinable
+  mutating func grow() {
     let old = places
     places = ContiguousArray(repeating: nil, count: max(8, old.count * 2))
     for call in old {

@@ -40,6 +40,7 @@ public struct PeerSession<Caller> {
   public let maxBytes: Int
 
   /// A session without calls.
+  @inlinable
   public init(maxBytes: Int = PeerFraming.defaultMaxBytes) { self.maxBytes = maxBytes }
 
   /// Takes the message at the start of `bytes`. Its payload lies in `bytes`.
