@@ -1,14 +1,25 @@
-// swift-tools-version: 6.0
+// swift-tools-version: 6.1
 import PackageDescription
+
+/// A module that only the products on SwiftNIO need. A package that depends on Milonga with `traits: []` does
+/// not fetch it.
+func nio(_ module: String, _ package: String) -> Target.Dependency {
+  .product(name: module, package: package, condition: .when(traits: ["NIO"]))
+}
 
 let package = Package(
   name: "milonga",
+  platforms: [.macOS(.v15)],
   products: [
     .executable(name: "milonga", targets: ["milonga"]),
     .library(name: "MilongaModule", type: .static, targets: ["MilongaModule"]),
-    .library(name: "Lua", targets: ["Lua"]),
-    .library(name: "Milonga", targets: ["Copas", "Lua", "MilongaModule"]),
-    .library(name: "RPC", targets: ["RPC"]),
+    .library(name: "MilongaLua", targets: ["MilongaLua"]),
+    .library(name: "Milonga", targets: ["Milonga"]),
+    .library(name: "MilongaRPC", targets: ["MilongaRPC"]),
+  ],
+  traits: [
+    .trait(name: "NIO", description: "The products Tango and DeviceRPC, which stand on SwiftNIO."),
+    .default(enabledTraits: ["NIO"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
@@ -16,96 +27,171 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-system", from: "1.4.0"),
   ],
   targets: [
-    .systemLibrary(name: "CLua", pkgConfig: "lua5.4", providers: [.apt(["liblua5.4-dev"])]),
-    .target(name: "CMemory"),
-    .target(name: "CShims", dependencies: ["CLua", "CMemory"]),
-    .target(name: "CTurns"),
-    .target(name: "Lua", dependencies: ["CLua", "CMemory", "CShims"]),
+    .systemLibrary(name: "CMilongaLua", pkgConfig: "lua5.4", providers: [.apt(["liblua5.4-dev"])]),
+    .target(name: "CMilongaMemory"),
     .target(
-      name: "IO",
+      name: "CMilongaShims",
       dependencies: [
-        "CMemory", "CShims",
+        "CMilongaLua", "CMilongaMemory",
+      ]),
+    .target(name: "CMilongaTurns"),
+    .target(
+      name: "MilongaLua",
+      dependencies: [
+        "CMilongaLua", "CMilongaMemory", "CMilongaShims",
+      ]),
+    .target(
+      name: "MilongaIO",
+      dependencies: [
+        "CMilongaMemory", "CMilongaShims",
         .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "SystemPackage", package: "swift-system"),
       ]),
     .target(
-      name: "Scheduler",
+      name: "MilongaScheduler",
       dependencies: [
         .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "HeapModule", package: "swift-collections"),
       ]),
-    .target(name: "RPC", dependencies: ["CMemory"]),
     .target(
-      name: "LuaSocket", dependencies: ["CLua", "CMemory", "CShims", "IO", "Lua", "LuaFiles"]),
+      name: "MilongaRPC",
+      dependencies: [
+        "CMilongaMemory"
+      ]),
+    .target(
+      name: "LuaSocket",
+      dependencies: [
+        "CMilongaLua", "CMilongaMemory", "CMilongaShims", "LuaFiles", "MilongaIO", "MilongaLua",
+        .product(name: "SystemPackage", package: "swift-system"),
+      ]),
     .target(name: "LuaFiles", exclude: ["lua"]),
     .target(
       name: "Copas",
-      dependencies: ["CMemory", "CTurns", "IO", "Lua", "LuaSocket", "Scheduler"]),
+      dependencies: [
+        "CMilongaLua", "CMilongaMemory", "CMilongaShims", "CMilongaTurns", "LuaSocket", "MilongaIO",
+        "MilongaLua", "MilongaScheduler",
+        .product(name: "SystemPackage", package: "swift-system"),
+      ]),
     .target(
       name: "XPIO",
       dependencies: [
-        "CLua", "CShims", "Copas", "IO", "Lua", "Scheduler",
+        "CMilongaLua", "CMilongaShims", "Copas", "MilongaIO", "MilongaLua", "MilongaScheduler",
         .product(name: "SystemPackage", package: "swift-system"),
       ]),
-    .target(name: "LuaCodec", dependencies: ["Lua", "RPC"]),
+    .target(
+      name: "LuaCodec",
+      dependencies: [
+        "CMilongaLua", "CMilongaShims", "MilongaLua", "MilongaRPC",
+      ]),
     .target(
       name: "LuaConnection",
       dependencies: [
-        "CLua", "CShims", "Copas", "IO", "Lua", "LuaSocket", "RPC", "Scheduler",
+        "CMilongaLua", "CMilongaShims", "Copas", "LuaSocket", "MilongaIO", "MilongaLua",
+        "MilongaRPC", "MilongaScheduler",
         .product(name: "Logging", package: "swift-log"),
+        .product(name: "SystemPackage", package: "swift-system"),
       ]),
     .target(
       name: "LuaTango",
       dependencies: [
-        "Copas", "IO", "Lua", "LuaCodec", "LuaConnection", "LuaSocket", "RPC", "Scheduler",
+        "CMilongaLua", "CMilongaShims", "Copas", "LuaCodec", "LuaConnection", "LuaSocket",
+        "MilongaIO", "MilongaLua", "MilongaRPC", "MilongaScheduler",
         .product(name: "DequeModule", package: "swift-collections"),
+        .product(name: "SystemPackage", package: "swift-system"),
       ]),
     .target(
       name: "LuaRPC",
       dependencies: [
-        "Copas", "IO", "Lua", "LuaCodec", "LuaConnection", "LuaSocket", "RPC", "Scheduler",
+        "CMilongaLua", "CMilongaShims", "Copas", "LuaCodec", "LuaConnection", "LuaSocket",
+        "MilongaIO", "MilongaLua", "MilongaRPC", "MilongaScheduler",
         .product(name: "DequeModule", package: "swift-collections"),
+        .product(name: "SystemPackage", package: "swift-system"),
       ]),
-    .target(name: "CModule", dependencies: ["CLua", "CShims"]),
+    .target(
+      name: "CMilongaModule",
+      dependencies: [
+        "CMilongaLua", "CMilongaShims",
+      ]),
     .target(
       name: "MilongaModule",
-      dependencies: ["CModule", "Copas", "Lua", "LuaRPC", "LuaSocket", "LuaTango", "XPIO"]),
+      dependencies: [
+        "CMilongaModule", "Copas", "LuaRPC", "LuaSocket", "LuaTango", "MilongaLua", "XPIO",
+      ]),
+    .target(name: "Milonga", dependencies: ["Copas", "MilongaLua", "MilongaModule"]),
     .executableTarget(
-      name: "milonga", dependencies: ["CLua", "CShims", "Lua", "MilongaModule"]),
-    .target(name: "TestSupport", path: "Tests/TestSupport", exclude: ["Lua"]),
-    .testTarget(name: "CommandLineTests", dependencies: ["milonga", "TestSupport"]),
+      name: "milonga",
+      dependencies: [
+        "CMilongaLua", "CMilongaShims", "MilongaLua", "MilongaModule",
+      ]),
+    .target(name: "MilongaTestSupport", path: "Tests/MilongaTestSupport", exclude: ["Lua"]),
+    .testTarget(
+      name: "CommandLineTests",
+      dependencies: [
+        "milonga", "MilongaTestSupport",
+      ]),
     .testTarget(
       name: "CopasTests",
-      dependencies: ["Copas", "Lua", "milonga", "MilongaModule", "TestSupport"],
+      dependencies: [
+        "CMilongaTurns", "Copas", "milonga", "MilongaIO", "MilongaLua", "MilongaModule",
+        "MilongaTestSupport",
+      ],
       exclude: ["Scripts"]),
     .testTarget(
-      name: "IOTests",
+      name: "MilongaIOTests",
       dependencies: [
-        "IO", "TestSupport", .product(name: "SystemPackage", package: "swift-system"),
+        "MilongaIO", "MilongaTestSupport",
+        .product(name: "SystemPackage", package: "swift-system"),
       ]),
     .testTarget(
       name: "LuaSocketTests",
       dependencies: [
-        "IO", "Lua", "LuaSocket", "milonga", "TestSupport",
+        "LuaSocket", "milonga", "MilongaIO", "MilongaLua", "MilongaTestSupport",
         .product(name: "SystemPackage", package: "swift-system"),
       ],
       exclude: ["Own", "Scripts"]),
     .testTarget(
-      name: "LuaRPCTests", dependencies: ["milonga", "TestSupport"], exclude: ["Scripts"]),
+      name: "LuaRPCTests",
+      dependencies: [
+        "milonga", "MilongaTestSupport",
+      ], exclude: ["Scripts"]),
     .testTarget(
-      name: "LuaTangoTests", dependencies: ["milonga", "TestSupport"], exclude: ["Scripts"]),
+      name: "LuaTangoTests",
+      dependencies: [
+        "milonga", "MilongaTestSupport",
+      ], exclude: ["Scripts"]),
     .testTarget(
-      name: "LuaTests", dependencies: ["Lua", "TestSupport"],
+      name: "MilongaLuaTests",
+      dependencies: [
+        "MilongaLua", "MilongaTestSupport",
+      ],
       exclude: ["Adversarial", "Differential"]),
     .testTarget(
-      name: "MemoryTests", dependencies: ["milonga", "TestSupport"],
+      name: "MemoryTests",
+      dependencies: [
+        "milonga", "MilongaTestSupport",
+      ],
       exclude: ["Limited", "Scripts"]),
     .testTarget(
-      name: "ObjectTests", dependencies: ["milonga", "TestSupport"], exclude: ["Scripts"]),
-    .testTarget(name: "RPCTests", dependencies: ["RPC", "TestSupport"]),
-    .testTarget(name: "SchedulerTests", dependencies: ["Scheduler", "TestSupport"]),
+      name: "ObjectTests",
+      dependencies: [
+        "milonga", "MilongaTestSupport",
+      ], exclude: ["Scripts"]),
+    .testTarget(
+      name: "MilongaRPCTests",
+      dependencies: [
+        "MilongaRPC", "MilongaTestSupport",
+      ]),
+    .testTarget(
+      name: "MilongaSchedulerTests",
+      dependencies: [
+        "MilongaScheduler", "MilongaTestSupport",
+      ]),
     .testTarget(name: "SourceTests"),
-    .testTarget(name: "XPIOTests", dependencies: ["milonga", "TestSupport"], exclude: ["Scripts"]),
+    .testTarget(
+      name: "XPIOTests",
+      dependencies: [
+        "milonga", "MilongaTestSupport",
+      ], exclude: ["Scripts"]),
   ],
   swiftLanguageModes: [.v6]
 )
@@ -127,96 +213,116 @@ if Context.environment["MILONGA_WITHOUT_NIO"] == nil {
     .target(
       name: "NIOConnection",
       dependencies: [
-        "RPC",
+        "MilongaRPC",
         .product(name: "DequeModule", package: "swift-collections"),
+        nio("Instrumentation", "swift-distributed-tracing"),
         .product(name: "Logging", package: "swift-log"),
-        .product(name: "Metrics", package: "swift-metrics"),
-        .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
-        .product(name: "NIOCore", package: "swift-nio"),
-        .product(name: "NIOPosix", package: "swift-nio"),
-        .product(name: "NIOSSL", package: "swift-nio-ssl"),
-        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
-        .product(name: "Tracing", package: "swift-distributed-tracing"),
+        nio("Metrics", "swift-metrics"),
+        nio("NIOConcurrencyHelpers", "swift-nio"),
+        nio("NIOCore", "swift-nio"),
+        nio("NIOPosix", "swift-nio"),
+        nio("NIOSSL", "swift-nio-ssl"),
+        nio("ServiceLifecycle", "swift-service-lifecycle"),
+        nio("Tracing", "swift-distributed-tracing"),
       ],
       swiftSettings: [.enableUpcomingFeature("InternalImportsByDefault")]),
     .target(
       name: "Tango",
       dependencies: [
-        "CTurns", "NIOConnection", "RPC",
+        "CMilongaTurns", "MilongaRPC", "NIOConnection",
         .product(name: "Logging", package: "swift-log"),
-        .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
-        .product(name: "NIOCore", package: "swift-nio"),
-        .product(name: "NIOPosix", package: "swift-nio"),
-        .product(name: "NIOSSL", package: "swift-nio-ssl"),
-        .product(name: "NIOTLS", package: "swift-nio"),
-        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
-        .product(name: "Tracing", package: "swift-distributed-tracing"),
+        nio("NIOConcurrencyHelpers", "swift-nio"),
+        nio("NIOCore", "swift-nio"),
+        nio("NIOPosix", "swift-nio"),
+        nio("NIOSSL", "swift-nio-ssl"),
+        nio("NIOTLS", "swift-nio"),
+        nio("ServiceLifecycle", "swift-service-lifecycle"),
+        nio("Tracing", "swift-distributed-tracing"),
       ],
       swiftSettings: [.enableUpcomingFeature("InternalImportsByDefault")]),
     .target(
       name: "DeviceRPC",
       dependencies: [
-        "CTurns", "NIOConnection", "RPC", "Tango",
+        "CMilongaTurns", "MilongaRPC", "NIOConnection", "Tango",
         .product(name: "DequeModule", package: "swift-collections"),
+        nio("Instrumentation", "swift-distributed-tracing"),
         .product(name: "Logging", package: "swift-log"),
-        .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
-        .product(name: "NIOCore", package: "swift-nio"),
-        .product(name: "NIOPosix", package: "swift-nio"),
-        .product(name: "NIOSSL", package: "swift-nio-ssl"),
-        .product(name: "NIOTLS", package: "swift-nio"),
-        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
-        .product(name: "Tracing", package: "swift-distributed-tracing"),
+        nio("NIOConcurrencyHelpers", "swift-nio"),
+        nio("NIOCore", "swift-nio"),
+        nio("NIOPosix", "swift-nio"),
+        nio("NIOSSL", "swift-nio-ssl"),
+        nio("NIOTLS", "swift-nio"),
+        nio("ServiceLifecycle", "swift-service-lifecycle"),
+        nio("Tracing", "swift-distributed-tracing"),
       ],
       swiftSettings: [.enableUpcomingFeature("InternalImportsByDefault")]),
     .executableTarget(
-      name: "swift-server", dependencies: ["Tango"], path: "Examples/swift-server",
+      name: "swift-server",
+      dependencies: [
+        "Tango"
+      ], path: "Examples/swift-server",
       exclude: ["client.lua"]),
     .executableTarget(
-      name: "swift-client", dependencies: ["Tango"], path: "Examples/swift-client",
+      name: "swift-client",
+      dependencies: [
+        "Tango"
+      ], path: "Examples/swift-client",
       exclude: ["server.lua"]),
     .executableTarget(
-      name: "swift-rules", dependencies: ["Lua", "RPC", "Tango"], path: "Examples/swift-rules",
+      name: "swift-rules",
+      dependencies: [
+        "MilongaLua", "MilongaRPC", "Tango",
+      ],
+      path: "Examples/swift-rules",
       exclude: ["rules.lua"]),
     .executableTarget(
       name: "tango-swift",
-      dependencies: ["Tango", .product(name: "NIOPosix", package: "swift-nio")],
+      dependencies: [
+        "Tango",
+        nio("NIOPosix", "swift-nio"),
+      ],
       path: "Benchmarks/tango-swift"),
     .target(
-      name: "NIOTestSupport",
+      name: "MilongaNIOTestSupport",
       dependencies: [
-        "TestSupport",
-        .product(name: "InMemoryTracing", package: "swift-distributed-tracing"),
+        "MilongaTestSupport",
+        nio("InMemoryTracing", "swift-distributed-tracing"),
+        nio("Instrumentation", "swift-distributed-tracing"),
         .product(name: "Logging", package: "swift-log"),
-        .product(name: "MetricsTestKit", package: "swift-metrics"),
-        .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
-        .product(name: "NIOCore", package: "swift-nio"),
-        .product(name: "NIOPosix", package: "swift-nio"),
-        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+        nio("Metrics", "swift-metrics"),
+        nio("MetricsTestKit", "swift-metrics"),
+        nio("NIOConcurrencyHelpers", "swift-nio"),
+        nio("NIOCore", "swift-nio"),
+        nio("NIOPosix", "swift-nio"),
+        nio("NIOSSL", "swift-nio-ssl"),
       ],
-      path: "Tests/NIOTestSupport",
+      path: "Tests/MilongaNIOTestSupport",
       swiftSettings: [.enableUpcomingFeature("InternalImportsByDefault")]),
     .testTarget(
       name: "DeviceRPCTests",
       dependencies: [
-        "DeviceRPC", "milonga", "NIOTestSupport", "RPC", "Tango", "TestSupport",
-        .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
-        .product(name: "NIOCore", package: "swift-nio"),
-        .product(name: "NIOEmbedded", package: "swift-nio"),
-        .product(name: "NIOPosix", package: "swift-nio"),
-        .product(name: "NIOSSL", package: "swift-nio-ssl"),
-        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        "DeviceRPC", "milonga", "MilongaNIOTestSupport", "MilongaRPC", "MilongaTestSupport",
+        "Tango",
+        nio("MetricsTestKit", "swift-metrics"),
+        nio("NIOConcurrencyHelpers", "swift-nio"),
+        nio("NIOCore", "swift-nio"),
+        nio("NIOEmbedded", "swift-nio"),
+        nio("NIOPosix", "swift-nio"),
+        nio("NIOSSL", "swift-nio-ssl"),
+        nio("ServiceLifecycle", "swift-service-lifecycle"),
       ]),
     .testTarget(
       name: "TangoTests",
       dependencies: [
-        "milonga", "NIOTestSupport", "RPC", "swift-client", "swift-rules", "swift-server", "Tango",
-        "TestSupport",
-        .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
-        .product(name: "NIOCore", package: "swift-nio"),
-        .product(name: "NIOEmbedded", package: "swift-nio"),
-        .product(name: "NIOPosix", package: "swift-nio"),
-        .product(name: "NIOSSL", package: "swift-nio-ssl"),
-        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        "milonga", "MilongaNIOTestSupport", "MilongaRPC", "MilongaTestSupport", "swift-client",
+        "swift-rules", "swift-server", "Tango",
+        nio("MetricsTestKit", "swift-metrics"),
+        nio("NIOConcurrencyHelpers", "swift-nio"),
+        nio("NIOCore", "swift-nio"),
+        nio("NIOEmbedded", "swift-nio"),
+        nio("NIOPosix", "swift-nio"),
+        nio("NIOSSL", "swift-nio-ssl"),
+        nio("ServiceLifecycle", "swift-service-lifecycle"),
       ]),
   ]
 }

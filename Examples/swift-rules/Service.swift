@@ -1,6 +1,6 @@
 import Glibc
-import Lua
-import RPC
+import MilongaLua
+import MilongaRPC
 import Tango
 
 /// A Swift service whose rules are a Lua script, which may change while the service does not.

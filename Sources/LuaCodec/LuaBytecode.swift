@@ -1,6 +1,6 @@
-import CLua
-import CShims
-import Lua
+import CMilongaLua
+import CMilongaShims
+import MilongaLua
 
 /// What has to be known of the format of `string.dump` (lundump.c and ldump.c of Lua 5.4).
 enum LuaBytecode {

@@ -1,7 +1,7 @@
-import CLua
-import CShims
+import CMilongaLua
+import CMilongaShims
 import Glibc
-import Lua
+import MilongaLua
 
 /// The source text of a Lua function, for a peer that may run another version of Lua.
 ///

@@ -1,7 +1,7 @@
-import CLua
-import CShims
-import Lua
-import RPC
+import CMilongaLua
+import CMilongaShims
+import MilongaLua
+import MilongaRPC
 
 /// Receives values straight onto the Lua stack, functions, shared tables and cycles included.
 ///

@@ -1,7 +1,7 @@
-import CLua
-import CShims
-import Lua
-import RPC
+import CMilongaLua
+import CMilongaShims
+import MilongaLua
+import MilongaRPC
 
 /// Why a Lua value cannot be sent as luatobin.
 public struct GraphFailure: Error, Sendable {

@@ -1,7 +1,7 @@
-import CLua
-import CShims
-import Lua
-import RPC
+import CMilongaLua
+import CMilongaShims
+import MilongaLua
+import MilongaRPC
 
 /// Receives a message or a value straight onto the Lua stack, with no tree in between.
 ///

@@ -1,10 +1,10 @@
 import Copas
-import IO
-import Lua
-import RPC
+import MilongaIO
+import MilongaLua
+import MilongaRPC
 
 /// Calls ``BufferKeeper/tick()`` on a dispatcher, as long as that is wanted.
-final class BufferTicker: EventHandler {
+final class BufferTicker: CoroutinelessTask {
   private let keeper: BufferKeeper
   private let loop: CopasLoop
 

@@ -1,7 +1,7 @@
-import CLua
-import CShims
-import Lua
-import RPC
+import CMilongaLua
+import CMilongaShims
+import MilongaLua
+import MilongaRPC
 
 /// The fields of the table that a program configures a client or server with.
 public struct ConfigurationTable {

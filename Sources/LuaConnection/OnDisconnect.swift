@@ -1,4 +1,4 @@
-import Lua
+import MilongaLua
 
 /// What becomes of a function that waits when the peer that has called it leaves.
 public enum OnDisconnect: String, Sendable, CaseIterable {

@@ -1,6 +1,6 @@
-import IO
 import LuaSocket
-import RPC
+import MilongaIO
+import MilongaRPC
 import SystemPackage
 
 // The end of a connection that is noticed while nothing has to be read from it.

@@ -1,9 +1,9 @@
 import Copas
-import IO
-import Lua
 import LuaSocket
-import RPC
-import Scheduler
+import MilongaIO
+import MilongaLua
+import MilongaRPC
+import MilongaScheduler
 import SystemPackage
 
 /// The bytes of one TCP connection, with or without TLS: what the connections of several protocols have in common.

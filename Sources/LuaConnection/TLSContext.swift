@@ -1,6 +1,6 @@
-import CLua
-import CShims
-import Lua
+import CMilongaLua
+import CMilongaShims
+import MilongaLua
 
 /// What a program's `sslparams` say: a context of LuaSec, from which connections are made.
 public final class TLSContext {

@@ -1,10 +1,10 @@
-import CLua
-import CShims
-import IO
-import Lua
+import CMilongaLua
+import CMilongaShims
 import LuaSocket
-import RPC
-import Scheduler
+import MilongaIO
+import MilongaLua
+import MilongaRPC
+import MilongaScheduler
 
 /// TLS on one connection, by LuaSec. Its functions are told not to wait; who called them waits for what they want, in
 /// the ways of the dispatcher or outside, and calls again.

@@ -1,7 +1,7 @@
-import CLua
-import Lua
+import CMilongaLua
 import LuaCodec
-import RPC
+import MilongaLua
+import MilongaRPC
 
 /// The Lua module `luatobin`: the serialization of `rpc` by itself, as the original has it.
 public enum LuatobinModule {

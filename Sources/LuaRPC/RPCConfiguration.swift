@@ -1,10 +1,10 @@
-import CLua
-import CShims
+import CMilongaLua
+import CMilongaShims
 import Copas
-import Lua
 import LuaCodec
 import LuaConnection
-import RPC
+import MilongaLua
+import MilongaRPC
 
 /// What a peer offers to the other side, and what that may cost.
 final class RPCConfiguration {

@@ -1,13 +1,13 @@
-import CLua
-import CShims
+import CMilongaLua
+import CMilongaShims
 import Copas
-import IO
-import Lua
 import LuaCodec
 import LuaConnection
 import LuaSocket
-import RPC
-import Scheduler
+import MilongaIO
+import MilongaLua
+import MilongaRPC
+import MilongaScheduler
 
 /// What the peers of one Lua state share.
 final class RPCLibrary {
@@ -157,7 +157,7 @@ final class RPCLibrary {
         throw call.typeFailure(argument: 2, expected: "remote object")
       }
       try call.check(3, is: .string)
-      call.push(PeerFunction.invoke.name)
+      call.push(LuaRPCFunction.invoke.name)
       call.insert(at: 2)
       return try peer.run(call)
     }
@@ -173,7 +173,7 @@ final class RPCLibrary {
         let peer = try enter(call)
         call.count = 2
         try checkScript(call)
-        call.push(PeerFunction.build.name)
+        call.push(LuaRPCFunction.build.name)
         call.insert(at: 2)
         return try finishNewexec(call, peer)
       }
@@ -196,7 +196,7 @@ final class RPCLibrary {
   }
 
   /// A method that calls one of the functions that every peer has.
-  private func addFunction(_ call: LuaCall, _ method: StaticString, _ function: PeerFunction) {
+  private func addFunction(_ call: LuaCall, _ method: StaticString, _ function: LuaRPCFunction) {
     call.setFunction(method) { [self] (call) throws(LuaFailure) in
       guard call.phase == .entered else { return try peer(call).run(call) }
       let peer = try enter(call)
@@ -236,7 +236,7 @@ final class RPCLibrary {
       guard call.phase == .entered else { return try self.peer(call).run(call) }
       guard call.reserve(16) else { throw call.failure("rpc: too many arguments") }
       call.pushUpvalue(1)
-      call.push(PeerFunction.run.name)
+      call.push(LuaRPCFunction.run.name)
       call.pushUpvalue(2)
       lua_rotate(call.state, 1, 3)
       return try self.peer(call).run(call)
@@ -283,7 +283,7 @@ final class RPCLibrary {
       call.push("closed")
       return .results(2)
     }
-    call.push(PeerFunction.invoke.name)
+    call.push(LuaRPCFunction.invoke.name)
     lua_rotate(call.state, 1, 2)
     return try peer.run(call)
   }

@@ -1,11 +1,11 @@
-import CLua
-import CShims
+import CMilongaLua
+import CMilongaShims
 import Copas
-import IO
-import Lua
 import LuaConnection
 import LuaSocket
-import RPC
+import MilongaIO
+import MilongaLua
+import MilongaRPC
 import SystemPackage
 
 /// The Lua module `rpc`.

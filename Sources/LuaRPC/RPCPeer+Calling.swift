@@ -1,11 +1,11 @@
-import CLua
-import CShims
-import IO
-import Lua
+import CMilongaLua
+import CMilongaShims
 import LuaCodec
 import LuaSocket
-import RPC
-import Scheduler
+import MilongaIO
+import MilongaLua
+import MilongaRPC
+import MilongaScheduler
 
 // This side's calls. The stack holds the peer's userdata, the function's name and the arguments; once
 // the call is sent, the userdata and what is in ``Waiting``, then the answer's status and its values.
@@ -86,7 +86,7 @@ extension RPCPeer {
       grantNumber()
       call.count = top
       let name = call.stringIfString(at: 2) ?? "?"
-      if name == "\(PeerFunction.build.name)" {
+      if name == "\(LuaRPCFunction.build.name)" {
         throw call.failure("rpc: newexec\(error.place): \(error.reason)")
       }
       throw call.failure(
@@ -124,7 +124,7 @@ extension RPCPeer {
 
   /// The reader hands an answer to its caller.
   func deliver(
-    _ call: LuaCall, to caller: Caller, _ status: PeerStatus, _ payload: UnsafeRawBufferPointer
+    _ call: LuaCall, to caller: Caller, _ status: LuaRPCStatus, _ payload: UnsafeRawBufferPointer
   ) {
     grantNumber()
     guard let task = caller.task else {
@@ -145,7 +145,7 @@ extension RPCPeer {
 
   /// Pushes an answer's status and its values.
   private func pushAnswer(
-    _ call: LuaCall, _ status: PeerStatus, _ payload: UnsafeRawBufferPointer
+    _ call: LuaCall, _ status: LuaRPCStatus, _ payload: UnsafeRawBufferPointer
   ) {
     let top = call.count
     call.push(Int(status.rawValue))
@@ -181,7 +181,7 @@ extension RPCPeer {
     while true {
       if let answer = arrived.removeValue(forKey: id) {
         guard let answer else { return fail(call, "closed") }
-        answer.withUnsafeBytes { pushAnswer(call, PeerStatus(rawValue: $0[0]), $0) }
+        answer.withUnsafeBytes { pushAnswer(call, LuaRPCStatus(rawValue: $0[0]), $0) }
       }
       if call.count >= Waiting.status {
         // Calls that were served meanwhile are answered before this one goes on.
@@ -296,7 +296,7 @@ extension RPCPeer {
     case AnswerStatus.unreadable: throw .raised
     default: break
     }
-    let wire = PeerStatus(rawValue: UInt8(truncatingIfNeeded: status))
+    let wire = LuaRPCStatus(rawValue: UInt8(truncatingIfNeeded: status))
     if wire == .results {
       hasFinished = true
       resultCount = count

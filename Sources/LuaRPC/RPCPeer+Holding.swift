@@ -1,10 +1,10 @@
 import Copas
-import IO
-import Lua
 import LuaConnection
 import LuaSocket
-import RPC
-import Scheduler
+import MilongaIO
+import MilongaLua
+import MilongaRPC
+import MilongaScheduler
 import SystemPackage
 
 // What the connection holds for the other side. It is told when the connection begins to wait while

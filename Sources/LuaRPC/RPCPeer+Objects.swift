@@ -1,8 +1,8 @@
-import CLua
-import CShims
-import Lua
+import CMilongaLua
+import CMilongaShims
 import LuaCodec
-import RPC
+import MilongaLua
+import MilongaRPC
 
 // Objects of a declared type stay where they are: the other side gets their ids, which count on this
 // connection only and as long as it is open.

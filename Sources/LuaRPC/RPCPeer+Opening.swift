@@ -1,5 +1,5 @@
-import Lua
 import LuaConnection
+import MilongaLua
 
 // What has to happen before the first message: the TLS handshake, then the consent of the program.
 extension RPCPeer {

@@ -1,10 +1,10 @@
-import CLua
-import CShims
-import IO
-import Lua
+import CMilongaLua
+import CMilongaShims
 import LuaCodec
 import LuaConnection
-import RPC
+import MilongaIO
+import MilongaLua
+import MilongaRPC
 
 extension RPCPeer {
   /// Why values could not be read.
@@ -24,7 +24,7 @@ extension RPCPeer {
   /// Gives `body` the next event. While it runs the received bytes belong to nobody else: a finalizer
   /// that it may set off can close the socket.
   @inline(__always)
-  func takeEvent<Result>(_ body: (PeerSession<Caller>.Event) -> Result) -> Result {
+  func takeEvent<Result>(_ body: (LuaRPCSession<Caller>.Event) -> Result) -> Result {
     let buffer = stream.socket.pointee.buffer
     let event = session.next(in: buffer.bytes)
     let size: Int
@@ -32,7 +32,7 @@ extension RPCPeer {
     case .incomplete, .invalid: return body(event)
     case .call(_, let payload), .answer(_, _, let payload), .lateAnswer(let payload),
       .unknownAnswer(_, let payload):
-      size = PeerFraming.headerBytes + payload.count
+      size = LuaRPCFraming.headerBytes + payload.count
     }
     stream.socket.pointee.buffer = ReceiveBuffer()
     isReading = true
@@ -111,7 +111,7 @@ extension RPCPeer {
       let count = stream.received.count
       // A header that comes alone: the original sends header and payload separately, and with
       // Nagle's algorithm the payload stays there until the header is acknowledged.
-      if count > 0, count <= PeerFraming.headerBytes + 1 { isSplitting = true }
+      if count > 0, count <= LuaRPCFraming.headerBytes + 1 { isSplitting = true }
       // What was sent has taken the acknowledgement along.
       if count > 0 || isSplitting && !hasSent { stream.acknowledgeAtOnce() }
       hasSent = false

@@ -1,8 +1,8 @@
-import CLua
-import CShims
-import Lua
+import CMilongaLua
+import CMilongaShims
 import LuaCodec
-import RPC
+import MilongaLua
+import MilongaRPC
 
 // Code that the other side sends once and runs as often as it wants.
 extension RPCPeer {

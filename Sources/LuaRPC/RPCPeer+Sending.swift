@@ -1,9 +1,9 @@
 import Copas
-import IO
-import Lua
 import LuaCodec
 import LuaSocket
-import RPC
+import MilongaIO
+import MilongaLua
+import MilongaRPC
 
 // Messages on their way out. They are collected: those that coroutines leave behind in one round of the
 // dispatcher leave in one write.
@@ -11,23 +11,23 @@ extension RPCPeer: RoundEndObserver, TurnEndObserver {
   /// Collects a message whose payload `write` makes; nothing is left of it when that fails.
   @inline(__always)
   func collect(
-    _ kind: PeerFraming.Kind, sequence: () -> UInt8,
+    _ kind: LuaRPCFraming.Kind, sequence: () -> UInt8,
     payload write: (inout LuatobinWriter) throws(GraphFailure) -> Void
   ) throws(GraphFailure) {
     var writer = library.takeWriter()
     stream.spare.lend(to: &output)
     swap(&writer.buffer, &output)
     var failure: GraphFailure?
-    let message = PeerFraming.open(in: &writer.buffer)
+    let message = LuaRPCFraming.open(in: &writer.buffer)
     do throws(GraphFailure) {
       try write(&writer)
       if writer.buffer.lacksMemory {
         throw GraphFailure(place: "", reason: LuatobinRefusal.memory.description)
       }
-      try checkSize(PeerFraming.payloadBytes(of: message, in: writer.buffer))
-      PeerFraming.close(message, kind, sequence: sequence(), in: &writer.buffer)
+      try checkSize(LuaRPCFraming.payloadBytes(of: message, in: writer.buffer))
+      LuaRPCFraming.close(message, kind, sequence: sequence(), in: &writer.buffer)
     } catch {
-      PeerFraming.drop(message, from: &writer.buffer)
+      LuaRPCFraming.drop(message, from: &writer.buffer)
       failure = error
     }
     giveBack(&writer)

@@ -1,9 +1,9 @@
-import CLua
-import CShims
-import IO
-import Lua
+import CMilongaLua
+import CMilongaShims
 import LuaCodec
-import RPC
+import MilongaIO
+import MilongaLua
+import MilongaRPC
 
 // The other side's calls. Each is on the stack of whoever read it: above `base` its sequence number, the
 // function's name, the declared types of the results, the function, the arguments; later the results
@@ -55,7 +55,7 @@ extension RPCPeer {
       respond(sequence, .noSuchFunction)
       return nil
     }
-    if let function = PeerFunction(name) { return serve(call, base, sequence, function) }
+    if let function = LuaRPCFunction(name) { return serve(call, base, sequence, function) }
     guard allowed.contains(.call) else {
       respond(call, sequence, error: "rpc: calls are not allowed here (functab, allow)")
       return nil
@@ -127,7 +127,7 @@ extension RPCPeer {
 
   /// Serves a call of a reserved function, whose arguments begin where the types have their place.
   private func serve(
-    _ call: LuaCall, _ base: Int, _ sequence: UInt8, _ function: PeerFunction
+    _ call: LuaCall, _ base: Int, _ sequence: UInt8, _ function: LuaRPCFunction
   ) -> LuaOutcome? {
     let first = base + Served.types
     switch function {
@@ -240,7 +240,7 @@ extension RPCPeer {
 
   /// Answers with values of the stack.
   func respond(
-    _ call: LuaCall, _ sequence: UInt8, _ status: PeerStatus, from first: Int, to last: Int,
+    _ call: LuaCall, _ sequence: UInt8, _ status: LuaRPCStatus, from first: Int, to last: Int,
     types: Int = 0
   ) {
     guard isOpen else { return }
@@ -260,13 +260,13 @@ extension RPCPeer {
       configuration.log.warn(
         address, "a call cannot be answered: \(what)\(error.place): \(error.reason)")
       respondText(sequence, .unserializable) { (writer: inout LuatobinWriter) in
-        PeerStatus.unserializableText.withUTF8Buffer { writer.string(UnsafeRawBufferPointer($0)) }
+        LuaRPCStatus.unserializableText.withUTF8Buffer { writer.string(UnsafeRawBufferPointer($0)) }
       }
     }
   }
 
   /// Answers with a status that needs no values.
-  func respond(_ sequence: UInt8, _ status: PeerStatus) {
+  func respond(_ sequence: UInt8, _ status: LuaRPCStatus) {
     respondText(sequence, status) { (_: inout LuatobinWriter) in }
   }
 
@@ -281,7 +281,7 @@ extension RPCPeer {
   }
 
   private func respondText(
-    _ sequence: UInt8, _ status: PeerStatus, _ write: (inout LuatobinWriter) -> Void
+    _ sequence: UInt8, _ status: LuaRPCStatus, _ write: (inout LuatobinWriter) -> Void
   ) {
     guard isOpen else { return }
     do throws(GraphFailure) {

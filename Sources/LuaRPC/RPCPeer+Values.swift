@@ -1,8 +1,8 @@
-import CLua
-import CShims
-import Lua
+import CMilongaLua
+import CMilongaShims
 import LuaCodec
-import RPC
+import MilongaLua
+import MilongaRPC
 
 // Values of messages, among which there may be objects by reference.
 extension RPCPeer {

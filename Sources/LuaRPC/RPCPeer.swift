@@ -1,15 +1,15 @@
-import CLua
-import CShims
+import CMilongaLua
+import CMilongaShims
 import Copas
 import DequeModule
 import Glibc
-import IO
-import Lua
 import LuaCodec
 import LuaConnection
 import LuaSocket
-import RPC
-import Scheduler
+import MilongaIO
+import MilongaLua
+import MilongaRPC
+import MilongaScheduler
 
 /// One side of a connection: calls the other side, and serves its calls.
 ///
@@ -40,7 +40,7 @@ final class RPCPeer {
   var observedDescriptor: Int32 = -1
   private var observerNumber: Int32 = 0
 
-  var session: PeerSession<Caller>
+  var session: LuaRPCSession<Caller>
   /// What is going to be sent.
   var output = OutputBuffer()
   var isFlushDue = false
@@ -144,7 +144,7 @@ final class RPCPeer {
     let offersNothing = configuration.exposesGlobals && !configuration.isTrusting && !isHere
     allowed = offersNothing ? [] : configuration.allowed
     functions = offersNothing ? .init(acceptsText: false) : configuration.functions
-    session = PeerSession(maxBytes: configuration.limits.frameBytes)
+    session = LuaRPCSession(maxBytes: configuration.limits.frameBytes)
     opening =
       configuration.tls == nil
       ? .authorization

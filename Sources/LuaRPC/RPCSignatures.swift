@@ -1,6 +1,6 @@
-import CLua
-import CShims
-import Lua
+import CMilongaLua
+import CMilongaShims
+import MilongaLua
 
 /// Which results of functions and methods are sent by reference: what `rpc.signature` declares.
 final class RPCSignatures {

@@ -1,6 +1,6 @@
 import Glibc
-import IO
-import Lua
+import MilongaIO
+import MilongaLua
 import SystemPackage
 
 // What objects of several kinds have in common. The functions set methods in the table on top of the

@@ -1,5 +1,5 @@
 import Glibc
-import IO
+import MilongaIO
 import SystemPackage
 
 /// The way of a TCP socket to a connection: the addresses of the peer are tried in turn.

@@ -1,7 +1,7 @@
-import CMemory
+import CMilongaMemory
 import Glibc
-import IO
-import Lua
+import MilongaIO
+import MilongaLua
 import SystemPackage
 
 // Datagrams, for UDP and Unix sockets. Failures have texts of their own: see `datagramText`.

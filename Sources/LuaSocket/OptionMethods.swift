@@ -1,8 +1,8 @@
-import CLua
-import CShims
+import CMilongaLua
+import CMilongaShims
 import Glibc
-import IO
-import Lua
+import MilongaIO
+import MilongaLua
 import SystemPackage
 
 /// An option of LuaSocket: its form as a Lua value, and who has it.

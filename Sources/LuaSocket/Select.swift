@@ -1,8 +1,8 @@
-import CLua
-import CShims
+import CMilongaLua
+import CMilongaShims
 import Glibc
-import IO
-import Lua
+import MilongaIO
+import MilongaLua
 
 extension SocketLibrary {
   /// `select(reading, writing [, timeout])` on poll(2): any number and value of descriptors.

@@ -1,4 +1,4 @@
-import Lua
+import MilongaLua
 
 /// The classes of stream sockets of one kind, `tcp` or `unixstream`. An object begins as a master and
 /// becomes a client when it connects, a server when it listens.

@@ -1,5 +1,5 @@
 import Glibc
-import IO
+import MilongaIO
 import SystemPackage
 
 /// Why a socket operation failed, in LuaSocket's words.

@@ -1,6 +1,6 @@
 import Glibc
-import IO
-import Lua
+import MilongaIO
+import MilongaLua
 
 /// Looks names up while the program waits, which Ctrl-C ends at once.
 ///

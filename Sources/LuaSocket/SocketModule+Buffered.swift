@@ -1,6 +1,6 @@
-import CLua
-import IO
-import Lua
+import CMilongaLua
+import MilongaIO
+import MilongaLua
 
 extension SocketModule {
   /// Pushes what `require 'socket.buffered'` returns: a function for `socket/wire.lua`, which reads

@@ -1,6 +1,6 @@
-import CLua
-import CShims
-import Lua
+import CMilongaLua
+import CMilongaShims
+import MilongaLua
 
 /// Functions that return `nil, error` made of functions that raise errors, and the other way round.
 ///

@@ -1,7 +1,7 @@
-import CShims
+import CMilongaShims
 import Glibc
-import Lua
 import LuaFiles
+import MilongaLua
 
 extension SocketModule {
   /// Registers the modules that are written in Lua in the table on top of the stack, which is

@@ -1,5 +1,5 @@
-import IO
-import Lua
+import MilongaIO
+import MilongaLua
 
 extension SocketModule {
   /// Pushes what `require 'socket.monotonic'` returns: a function for our own Lua files, which reckon

@@ -1,5 +1,5 @@
 import Glibc
-import IO
+import MilongaIO
 import SystemPackage
 
 /// What LuaSocket's objects hold, inside Lua's memory: sockets of every kind, and serial devices.

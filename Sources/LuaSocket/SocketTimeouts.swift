@@ -1,6 +1,6 @@
 import Glibc
-import IO
-import Lua
+import MilongaIO
+import MilongaLua
 
 /// LuaSocket's two timeouts, in seconds; negative means none.
 public struct SocketTimeouts: Sendable {

@@ -1,5 +1,5 @@
-import IO
-import Lua
+import MilongaIO
+import MilongaLua
 
 extension SocketLibrary {
   /// Sets `receive`, `send`, `getstats` and `setstats` in the table on top of the stack.

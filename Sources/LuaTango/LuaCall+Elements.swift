@@ -1,6 +1,6 @@
-import CLua
-import CShims
-import Lua
+import CMilongaLua
+import CMilongaShims
+import MilongaLua
 
 /// Messages as the tables that a program's own `serialize` and `unserialize` work with.
 extension LuaCall {

@@ -1,7 +1,7 @@
-import CLua
-import CShims
-import Lua
-import RPC
+import CMilongaLua
+import CMilongaShims
+import MilongaLua
+import MilongaRPC
 
 /// Walks a path through Lua tables. Reads raw: what is not in the table itself, but would come from
 /// a metatable, cannot be reached from outside.

@@ -1,6 +1,6 @@
-import Lua
 import LuaCodec
-import RPC
+import MilongaLua
+import MilongaRPC
 
 /// The formats of messages that are built in.
 enum MessageFormat {
@@ -39,7 +39,7 @@ enum MessageFormat {
       var sink = LuaStackSink(call)
       try MessagePack.readMessage(body, limits: limits, into: &sink)
     } else {
-      var sink = LuaNullSink(call, isMessage: true)
+      var sink = LuaJSONSink(call, isMessage: true)
       try JSON.readMessage(body, limits: limits, into: &sink)
     }
   }

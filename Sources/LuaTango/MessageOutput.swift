@@ -1,6 +1,6 @@
 import LuaCodec
 import LuaConnection
-import RPC
+import MilongaRPC
 
 /// Messages that are collected to be sent.
 struct MessageOutput: ~Copyable {

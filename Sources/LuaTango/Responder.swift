@@ -1,9 +1,9 @@
-import CLua
-import CShims
-import Lua
+import CMilongaLua
+import CMilongaShims
 import LuaCodec
 import LuaConnection
-import RPC
+import MilongaLua
+import MilongaRPC
 
 /// Carries out the requests of one client: reads them onto the stack, finds what they are about, and writes
 /// the answers. Whoever runs it gives it the stack of a coroutine, and calls the functions that it asks for.
@@ -101,9 +101,9 @@ final class Responder {
     }
     var cursor = LuaNamespaceCursor(
       call, namespace: Slot.namespace, path: Slot.request, length: path.count)
-    let action: Dispatcher.Action
+    let action: PathResolver.Action
     do throws(DispatchError) {
-      action = try Dispatcher.resolve(
+      action = try PathResolver.resolve(
         path, cursor: &cursor, hasNewValue: !call.isNoneOrNil(at: Slot.request + 1),
         access: configuration.access)
     } catch {

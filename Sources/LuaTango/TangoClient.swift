@@ -1,10 +1,10 @@
-import CLua
-import CShims
+import CMilongaLua
+import CMilongaShims
 import Copas
-import Lua
 import LuaConnection
 import LuaSocket
-import RPC
+import MilongaLua
+import MilongaRPC
 
 /// `tango.client.socket`: connections to tango servers.
 struct TangoClient {

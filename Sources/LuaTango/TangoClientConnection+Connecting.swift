@@ -1,11 +1,11 @@
-import CLua
-import CShims
+import CMilongaLua
+import CMilongaShims
 import Copas
-import IO
-import Lua
 import LuaConnection
 import LuaSocket
-import Scheduler
+import MilongaIO
+import MilongaLua
+import MilongaScheduler
 
 extension TangoClientConnection {
   /// A connection that is being made, by one coroutine; others wait for it.

@@ -1,13 +1,13 @@
-import CLua
-import CShims
+import CMilongaLua
+import CMilongaShims
 import Copas
-import IO
-import Lua
 import LuaCodec
 import LuaConnection
 import LuaSocket
-import RPC
-import Scheduler
+import MilongaIO
+import MilongaLua
+import MilongaRPC
+import MilongaScheduler
 import SystemPackage
 
 /// A client's connection over TCP, and its calls that await their answers.
@@ -614,7 +614,7 @@ final class TangoClientConnection: TangoCaller, ThreadObserver, RoundEndObserver
 
   /// Sends what the system did not take, as a task without a coroutine of its own: so the callers can
   /// read meanwhile. A server that cannot get rid of its answers takes no more requests.
-  private final class Sender: EventHandler {
+  private final class Sender: CoroutinelessTask {
     private var client: TangoClientConnection?
     private let connection: TangoConnection
 

@@ -1,9 +1,9 @@
-import CLua
-import CShims
-import Lua
+import CMilongaLua
+import CMilongaShims
 import LuaCodec
 import LuaConnection
-import RPC
+import MilongaLua
+import MilongaRPC
 
 /// `tango.codec`: the formats that are built in, as functions that a program can call or give to a server or client
 /// as `serialize` and `unserialize`. Servers and clients know them, and then do without calling them.
@@ -123,7 +123,7 @@ final class TangoCodecs {
         var sink = LuaStackSink(call)
         try MessagePack.readValue(bytes, limits: limits, into: &sink)
       case .json:
-        var sink = LuaNullSink(call, isMessage: false)
+        var sink = LuaJSONSink(call, isMessage: false)
         try JSON.readValue(bytes, limits: limits, into: &sink)
       }
     } catch {

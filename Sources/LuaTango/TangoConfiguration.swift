@@ -1,8 +1,8 @@
-import CShims
+import CMilongaShims
 import Copas
-import Lua
 import LuaConnection
-import RPC
+import MilongaLua
+import MilongaRPC
 
 /// How messages are written and read: in formats that are built in, or by a program's own functions.
 struct MessageCodec {

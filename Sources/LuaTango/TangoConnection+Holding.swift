@@ -1,10 +1,10 @@
 import Copas
-import IO
-import Lua
 import LuaConnection
 import LuaSocket
-import RPC
-import Scheduler
+import MilongaIO
+import MilongaLua
+import MilongaRPC
+import MilongaScheduler
 import SystemPackage
 
 // What a server's connection holds for its client. It is told when the connection begins to wait while it holds

@@ -1,9 +1,9 @@
 import Copas
-import Lua
 import LuaConnection
 import LuaSocket
-import RPC
-import Scheduler
+import MilongaLua
+import MilongaRPC
+import MilongaScheduler
 
 /// Messages over one TCP connection, with or without TLS: what client and server have in common.
 final class TangoConnection: TurnEndObserver, RoundEndObserver {

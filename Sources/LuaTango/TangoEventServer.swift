@@ -1,11 +1,11 @@
-import CLua
-import CShims
+import CMilongaLua
+import CMilongaShims
 import Copas
-import IO
-import Lua
 import LuaConnection
 import LuaSocket
-import RPC
+import MilongaIO
+import MilongaLua
+import MilongaRPC
 import SystemPackage
 
 /// `tango.server.ev_socket`: a server on the same dispatcher, but without a coroutine per client; see
@@ -93,7 +93,7 @@ struct TangoEventServer {
 }
 
 /// A client whose session is in no coroutine while it waits.
-final class EventSession: EventHandler {
+final class EventSession: CoroutinelessTask {
   private let session: TangoSession
   private let configuration: ServerConfiguration
   /// The socket in the registry; the dispatcher keeps it there.

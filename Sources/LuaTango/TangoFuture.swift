@@ -1,5 +1,5 @@
-import Lua
-import Scheduler
+import MilongaLua
+import MilongaScheduler
 
 /// The answer to a call that somebody may wait for later.
 final class TangoFuture {

@@ -1,7 +1,7 @@
-import CLua
-import CShims
+import CMilongaLua
+import CMilongaShims
 import Copas
-import Lua
+import MilongaLua
 
 /// The objects that `con.async.name(...)` returns.
 struct TangoFutures {

@@ -1,7 +1,7 @@
-import CLua
-import CShims
+import CMilongaLua
+import CMilongaShims
 import Copas
-import Lua
+import MilongaLua
 
 /// The Lua module `tango`, and its back ends as modules of their own.
 public enum TangoModule {

@@ -1,8 +1,8 @@
-import CLua
-import CShims
+import CMilongaLua
+import CMilongaShims
 import Copas
-import Lua
 import LuaSocket
+import MilongaLua
 
 /// The tables that stand for remote functions and variables, and for remote objects.
 ///

@@ -1,8 +1,8 @@
 import Copas
-import Lua
 import LuaConnection
 import LuaSocket
-import Scheduler
+import MilongaLua
+import MilongaScheduler
 import SystemPackage
 
 // A client that leaves while a function of its waits. A session that waits for requests reads the end by itself. While a
@@ -140,7 +140,7 @@ extension TangoSession: HangupObserver, TurnEndObserver, RoundEndObserver {
 }
 
 /// What a client that has left had called before, behind a function that was cancelled.
-private final class LeftSession: EventHandler {
+private final class LeftSession: CoroutinelessTask {
   private let session: EventSession
   private let socketReference: Int32
   private let main: LuaCall
@@ -166,7 +166,7 @@ private final class LeftSession: EventHandler {
 }
 
 /// Reads from a client that speaks TLS while one of its functions waits: what comes may be its goodbye.
-final class EndWatch: EventHandler {
+final class EndWatch: CoroutinelessTask {
   private let session: TangoSession
 
   init(_ session: TangoSession) { self.session = session }

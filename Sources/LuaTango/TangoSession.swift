@@ -1,13 +1,13 @@
-import CLua
-import CShims
+import CMilongaLua
+import CMilongaShims
 import Copas
-import IO
-import Lua
 import LuaCodec
 import LuaConnection
 import LuaSocket
-import RPC
-import Scheduler
+import MilongaIO
+import MilongaLua
+import MilongaRPC
+import MilongaScheduler
 import SystemPackage
 
 /// One client of a tango server: takes its requests one after the other, and answers each.

@@ -1,8 +1,8 @@
 import Copas
-import Lua
 import LuaRPC
 import LuaSocket
 import LuaTango
+import MilongaLua
 import XPIO
 
 /// The Lua modules that Milonga brings along.

@@ -1,5 +1,5 @@
-import CModule
-import Lua
+import CMilongaModule
+import MilongaLua
 
 /// The Swift part of `luaopen_milonga`: registers the modules and pushes a table that says which version
 /// this is.

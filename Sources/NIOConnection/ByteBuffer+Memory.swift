@@ -1,5 +1,5 @@
+package import MilongaRPC
 package import NIOCore
-package import RPC
 
 extension ByteBuffer {
   /// Takes what was received behind what has been. SwiftNIO ends the process when there is no memory for

@@ -1,6 +1,6 @@
+package import MilongaRPC
 import NIOConcurrencyHelpers
 package import NIOCore
-package import RPC
 
 /// Counts what the peers of one server hold, on each of its event loops.
 package final class EventLoopKeepers: Sendable {

@@ -1,4 +1,4 @@
-public import RPC
+public import MilongaRPC
 
 /// What can go wrong between the two ends of a connection. What a called function raises is a
 /// ``TangoRemoteError``.

@@ -1,6 +1,6 @@
 import Glibc
-import IO
-import Lua
+import MilongaIO
+import MilongaLua
 
 /// XPIO's address format, `192.168.1.1:80`, with its variations: one to four numbers, which inet_aton(3)
 /// would read in the same way, an empty address, no port. Ours are `[::1]:80` and `unix:/path`; with

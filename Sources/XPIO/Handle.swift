@@ -1,4 +1,4 @@
-import Scheduler
+import MilongaScheduler
 
 /// A descriptor that tasks wait for, with what is known of it and where it is registered.
 struct Handle {

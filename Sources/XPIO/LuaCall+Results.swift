@@ -1,6 +1,6 @@
 import Glibc
-import IO
-import Lua
+import MilongaIO
+import MilongaLua
 import SystemPackage
 
 /// How XPIO's functions tell what came of a system call.

@@ -1,7 +1,7 @@
 import Glibc
-import IO
-import Lua
-import Scheduler
+import MilongaIO
+import MilongaLua
+import MilongaScheduler
 import SystemPackage
 
 extension XPIOLibrary {

@@ -1,7 +1,7 @@
 import Glibc
-import IO
-import Lua
-import Scheduler
+import MilongaIO
+import MilongaLua
+import MilongaScheduler
 import SystemPackage
 
 /// The places of the stack: the socket and its arguments, then what a function that waits keeps.

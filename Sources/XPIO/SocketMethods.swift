@@ -1,9 +1,9 @@
-import CLua
-import CShims
+import CMilongaLua
+import CMilongaShims
 import Glibc
-import IO
-import Lua
-import Scheduler
+import MilongaIO
+import MilongaLua
+import MilongaScheduler
 import SystemPackage
 
 extension XPIOLibrary {

@@ -1,6 +1,6 @@
-import CShims
+import CMilongaShims
 import Glibc
-import IO
+import MilongaIO
 import SystemPackage
 
 /// What a socket object holds, inside Lua's memory: a descriptor of any kind.

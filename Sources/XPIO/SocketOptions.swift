@@ -1,7 +1,7 @@
-import CShims
+import CMilongaShims
 import Glibc
-import IO
-import Lua
+import MilongaIO
+import MilongaLua
 import SystemPackage
 
 /// An option of a socket, by its POSIX name.

@@ -1,6 +1,6 @@
 import Glibc
-import IO
-import Scheduler
+import MilongaIO
+import MilongaScheduler
 import SystemPackage
 
 /// Who waits for which descriptor, and who is ready. A task is known by the number of its *slot*; what the

@@ -1,7 +1,7 @@
-import CLua
-import CShims
-import IO
-import Lua
+import CMilongaLua
+import CMilongaShims
+import MilongaIO
+import MilongaLua
 import SystemPackage
 
 /// The Lua values that belong to a queue.

@@ -1,10 +1,10 @@
-import CLua
-import CShims
+import CMilongaLua
+import CMilongaShims
 import Copas
 import Glibc
-import IO
-import Lua
-import Scheduler
+import MilongaIO
+import MilongaLua
+import MilongaScheduler
 import SystemPackage
 
 /// XPIO inside one Lua state: its classes and what they share.

@@ -1,6 +1,6 @@
 import Glibc
-import IO
-import Lua
+import MilongaIO
+import MilongaLua
 
 /// The Lua module `xpio`.
 public enum XPIOModule {

@@ -1,4 +1,4 @@
-import CShims
+import CMilongaShims
 import Glibc
 
 /// Ctrl-C while Lua code runs: the code fails with `interrupted!`. A second Ctrl-C, before the code

@@ -1,6 +1,6 @@
-import CLua
-import CShims
-import Lua
+import CMilongaLua
+import CMilongaShims
+import MilongaLua
 
 /// What the runner and the prompt need of Lua. Functions that give a status leave the error value
 /// on top of the stack when it is not `LUA_OK`.

@@ -1,6 +1,6 @@
-import CLua
-import CShims
-import Lua
+import CMilongaLua
+import CMilongaShims
+import MilongaLua
 
 /// The interactive prompt: reads a statement or an expression, runs it, prints what it gives.
 struct Prompt {

@@ -1,7 +1,7 @@
-import CLua
-import CShims
+import CMilongaLua
+import CMilongaShims
 import Glibc
-import Lua
+import MilongaLua
 
 extension ScriptRunner {
   /// Runs what the command line asks for in a Copas thread, and the scheduler until nothing is left to do.

@@ -1,7 +1,7 @@
-import CLua
-import CShims
+import CMilongaLua
+import CMilongaShims
 import Glibc
-import Lua
+import MilongaLua
 import MilongaModule
 
 /// Runs what the command line asks for in a fresh Lua state.

@@ -1,5 +1,5 @@
-import CShims
-import Lua
+import CMilongaShims
+import MilongaLua
 import MilongaModule
 
 /// The texts about the program itself.

@@ -1,5 +1,5 @@
 import Glibc
-import TestSupport
+import MilongaTestSupport
 import Testing
 
 @Suite("Errors are reported as by lua5.4")

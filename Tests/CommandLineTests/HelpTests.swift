@@ -1,4 +1,4 @@
-import TestSupport
+import MilongaTestSupport
 import Testing
 
 @Suite("Milonga's own options")

@@ -1,6 +1,6 @@
 import Foundation
 import Glibc
-import TestSupport
+import MilongaTestSupport
 import Testing
 
 /// Ctrl-C while the program waits outside of the dispatcher. Each script makes what it waits for such that nothing but the

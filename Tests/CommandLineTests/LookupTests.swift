@@ -1,6 +1,6 @@
 import Foundation
 import Glibc
-import TestSupport
+import MilongaTestSupport
 import Testing
 
 /// Names whose server never answers.

@@ -1,4 +1,4 @@
-import TestSupport
+import MilongaTestSupport
 import Testing
 
 @Suite("Memory of the program")

@@ -1,4 +1,4 @@
-import TestSupport
+import MilongaTestSupport
 import Testing
 
 @Suite("Scripts run as under lua5.4")

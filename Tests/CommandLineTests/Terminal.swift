@@ -1,6 +1,6 @@
 import Foundation
 import Glibc
-import TestSupport
+import MilongaTestSupport
 
 /// A program that runs on a pseudo-terminal, and what it has written there.
 final class Terminal {

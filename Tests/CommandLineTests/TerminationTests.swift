@@ -1,6 +1,6 @@
 import Foundation
 import Glibc
-import TestSupport
+import MilongaTestSupport
 import Testing
 
 /// SIGTERM and SIGINT find a turn that does not come back to the dispatcher.

@@ -1,6 +1,6 @@
 import Copas
 import Foundation
-import Lua
+import MilongaLua
 import MilongaModule
 import Synchronization
 import Testing

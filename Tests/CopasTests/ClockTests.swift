@@ -1,5 +1,5 @@
 import Foundation
-import TestSupport
+import MilongaTestSupport
 import Testing
 
 /// The time of day goes back by an hour whenever somebody asks for it. Nobody notices: all waiting is

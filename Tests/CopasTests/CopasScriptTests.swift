@@ -1,5 +1,5 @@
 import Foundation
-import TestSupport
+import MilongaTestSupport
 import Testing
 
 /// A script that says by itself whether all is well, on one of the readiness back ends.

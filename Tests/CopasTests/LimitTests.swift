@@ -1,5 +1,5 @@
 import Copas
-import Lua
+import MilongaLua
 import MilongaModule
 import Testing
 

@@ -1,4 +1,4 @@
-import TestSupport
+import MilongaTestSupport
 import Testing
 
 /// A stock Lua with `build/milonga.so`, which ends while threads of the module are at work.

@@ -1,5 +1,5 @@
-import CTurns
-import IO
+import CMilongaTurns
+import MilongaIO
 import Testing
 
 /// How long a turn lasts, by the processor's counter.

@@ -1,9 +1,9 @@
+import MilongaNIOTestSupport
+import MilongaRPC
 import NIOConcurrencyHelpers
 import NIOCore
 import NIOEmbedded
 import NIOPosix
-import NIOTestSupport
-import RPC
 import Tango
 import Testing
 
@@ -83,8 +83,8 @@ import Testing
     case .answered(let status, let text):
       #expect(channel.isActive && connection.isOpen)
       let answer = try #require(answer)
-      #expect(answer[PeerFraming.headerBytes] == status)
-      let rest = String(decoding: answer[(PeerFraming.headerBytes + 1)...], as: UTF8.self)
+      #expect(answer[LuaRPCFraming.headerBytes] == status)
+      let rest = String(decoding: answer[(LuaRPCFraming.headerBytes + 1)...], as: UTF8.self)
       #expect(rest.contains(text) || text.isEmpty, "\(rest)")
     }
     _ = try? channel.finish()
@@ -92,7 +92,7 @@ import Testing
 
   private final class ToldCall: PendingCall, @unchecked Sendable {
     var outcome: Result<Int, any Error>?
-    override func answer(_ status: PeerStatus, _ elements: MessageElements) {
+    override func answer(_ status: LuaRPCStatus, _ elements: MessageElements) {
       outcome = .success(Int(status.rawValue))
     }
     override func fail(_ error: any Error) { outcome = .failure(error) }
@@ -191,21 +191,21 @@ import Testing
     for call in calls { connection.start(call) { $0.text("g") } }
     channel.embeddedEventLoop.run()
     let sent = try #require(try channel.readOutbound(as: ByteBuffer.self))
-    #expect(sent.readableBytes == 20 * (PeerFraming.headerBytes + 4))
+    #expect(sent.readableBytes == 20 * (LuaRPCFraming.headerBytes + 4))
     // On a slow machine a turn may be over before all are answered; not each time.
     var fewest = Int.max
     for _ in 0..<50 {
       try channel.writeInbound(ByteBuffer(bytes: bytes))
       var writes = 0
       var count = 0
-      while count < 20 * (PeerFraming.headerBytes + 6) {
+      while count < 20 * (LuaRPCFraming.headerBytes + 6) {
         while let answers = try channel.readOutbound(as: ByteBuffer.self) {
           writes += 1
           count += answers.readableBytes
         }
         channel.embeddedEventLoop.advanceTime(by: .milliseconds(1))
       }
-      #expect(count == 20 * (PeerFraming.headerBytes + 6))
+      #expect(count == 20 * (LuaRPCFraming.headerBytes + 6))
       fewest = min(fewest, writes)
       if fewest == 1 { break }
     }

@@ -1,7 +1,7 @@
 import DeviceRPC
+import MilongaNIOTestSupport
+import MilongaRPC
 import NIOConcurrencyHelpers
-import NIOTestSupport
-import RPC
 import Testing
 
 struct Reading: Codable, Equatable, Sendable {

@@ -1,12 +1,12 @@
 import DeviceRPC
 import Foundation
+import MilongaNIOTestSupport
+import MilongaRPC
+import MilongaTestSupport
 import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
-import NIOTestSupport
-import RPC
 import ServiceLifecycle
-import TestSupport
 import Testing
 
 @Suite struct PeerConnectionTests {

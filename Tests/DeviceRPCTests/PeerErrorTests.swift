@@ -1,10 +1,10 @@
 import DeviceRPC
 import Foundation
+import MilongaNIOTestSupport
+import MilongaRPC
 import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
-import NIOTestSupport
-import RPC
 import Tango
 import Testing
 

@@ -1,9 +1,9 @@
+import MilongaRPC
+import MilongaTestSupport
 import NIOConcurrencyHelpers
 import NIOCore
 import NIOEmbedded
-import RPC
 import Tango
-import TestSupport
 import Testing
 
 @testable import DeviceRPC
@@ -14,7 +14,7 @@ import Testing
   private final class CountedCall: PendingCall, @unchecked Sendable {
     var ends = 0
     init() { super.init(name: "f", deadline: .max) }
-    override func answer(_ status: PeerStatus, _ elements: MessageElements) {
+    override func answer(_ status: LuaRPCStatus, _ elements: MessageElements) {
       ends += 1
       for index in 0..<elements.count { _ = elements.value(at: index) }
       _ = try? elements.decode([String: [Int]].self, at: 0)
@@ -138,15 +138,15 @@ import Testing
       var rest = bytes[...]
       while !rest.isEmpty {
         let message = UnsafeRawBufferPointer(rebasing: rest)
-        guard case .message(let kind, _, let size) = PeerFraming.next(in: message) else {
+        guard case .message(let kind, _, let size) = LuaRPCFraming.next(in: message) else {
           Issue.record("\(Array(message)) is no message")
           return
         }
         if kind == .response {
           answers += 1
-          #expect(0...4 ~= message[PeerFraming.headerBytes])
+          #expect(0...4 ~= message[LuaRPCFraming.headerBytes])
         }
-        rest = rest.dropFirst(PeerFraming.headerBytes + size)
+        rest = rest.dropFirst(LuaRPCFraming.headerBytes + size)
       }
     }
     return answers

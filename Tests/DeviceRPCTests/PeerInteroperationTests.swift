@@ -1,9 +1,9 @@
 import DeviceRPC
 import Foundation
+import MilongaNIOTestSupport
+import MilongaRPC
+import MilongaTestSupport
 import NIOConcurrencyHelpers
-import NIOTestSupport
-import RPC
-import TestSupport
 import Testing
 
 /// Swift and Milonga's `rpc` call each other, over one connection.

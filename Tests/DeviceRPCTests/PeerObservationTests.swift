@@ -1,7 +1,7 @@
 import DeviceRPC
 import MetricsTestKit
-import NIOTestSupport
-import RPC
+import MilongaNIOTestSupport
+import MilongaRPC
 import Testing
 
 /// What a program's metrics and tracing back ends are told.

@@ -1,7 +1,7 @@
 import DeviceRPC
+import MilongaNIOTestSupport
 import NIOCore
 import NIOPosix
-import NIOTestSupport
 import Testing
 
 /// One peer's batch of calls that compute, on the event loop of other peers.

@@ -1,5 +1,5 @@
 import Foundation
-import TestSupport
+import MilongaTestSupport
 import Testing
 
 /// The original Lua RPC of Eclipse Mihini, on Lua 5.1, on one side of the connection.

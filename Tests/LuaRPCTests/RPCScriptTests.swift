@@ -1,5 +1,5 @@
 import Foundation
-import TestSupport
+import MilongaTestSupport
 import Testing
 
 /// Lua RPC as Lua programs see it: each script starts the servers and clients it needs.

@@ -1,4 +1,4 @@
-import TestSupport
+import MilongaTestSupport
 import Testing
 
 /// Each script prints what LuaSocket's functions return. The original is the judge; what is

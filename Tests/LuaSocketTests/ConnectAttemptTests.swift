@@ -1,6 +1,6 @@
 import Glibc
-import IO
 import LuaSocket
+import MilongaIO
 import SystemPackage
 import Testing
 

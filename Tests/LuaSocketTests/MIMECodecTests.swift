@@ -1,6 +1,6 @@
 import Foundation
 import LuaSocket
-import TestSupport
+import MilongaTestSupport
 import Testing
 
 /// What must hold of the codecs whatever they are fed; `mime_*.lua` compare them with the original.

@@ -1,5 +1,5 @@
-import Lua
 import LuaSocket
+import MilongaLua
 import Testing
 
 /// A script cannot take more memory by way of `mime` than it may have.

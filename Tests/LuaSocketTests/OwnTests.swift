@@ -1,5 +1,5 @@
 import Foundation
-import TestSupport
+import MilongaTestSupport
 import Testing
 
 /// Scripts for Milonga alone: where it does something else than LuaSocket, on purpose, and what only

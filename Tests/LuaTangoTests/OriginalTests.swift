@@ -1,5 +1,5 @@
 import Foundation
-import TestSupport
+import MilongaTestSupport
 import Testing
 
 /// The original's own test, unmodified, with ours as one of the two sides. The original is no package

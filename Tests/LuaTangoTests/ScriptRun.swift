@@ -1,5 +1,5 @@
 import Foundation
-import TestSupport
+import MilongaTestSupport
 import Testing
 
 /// A script, and the Lua that runs it. The script tells which of its tests passed.

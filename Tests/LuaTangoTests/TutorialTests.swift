@@ -1,6 +1,6 @@
 import Foundation
 import Glibc
-import TestSupport
+import MilongaTestSupport
 import Testing
 
 @Suite("The tutorial")

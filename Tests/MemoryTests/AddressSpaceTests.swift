@@ -1,4 +1,4 @@
-import TestSupport
+import MilongaTestSupport
 import Testing
 
 /// Programs that may have 300 MB of address space, and ask for more: our own and the stock Lua.

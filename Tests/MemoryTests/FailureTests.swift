@@ -1,5 +1,5 @@
 import Foundation
-import TestSupport
+import MilongaTestSupport
 import Testing
 
 /// Allocations that fail: the n-th one of a script, of Lua's allocator or of our own buffers, and all

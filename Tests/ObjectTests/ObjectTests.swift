@@ -1,5 +1,5 @@
 import Foundation
-import TestSupport
+import MilongaTestSupport
 import Testing
 
 /// What scripts, peers and debuggers can take apart: that is an error, and never the end of the process.

@@ -1,6 +1,6 @@
 import Foundation
-import NIOTestSupport
-import TestSupport
+import MilongaNIOTestSupport
+import MilongaTestSupport
 import Testing
 
 /// The programs of `Examples/` that have a part in Swift.

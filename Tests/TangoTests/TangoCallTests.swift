@@ -1,7 +1,7 @@
 import Dispatch
+import MilongaNIOTestSupport
+import MilongaRPC
 import NIOConcurrencyHelpers
-import NIOTestSupport
-import RPC
 import Tango
 import Testing
 

@@ -1,12 +1,12 @@
 import Foundation
+import MilongaNIOTestSupport
+import MilongaRPC
+import MilongaTestSupport
 import NIOConcurrencyHelpers
 import NIOCore
 import NIOEmbedded
 import NIOPosix
-import NIOTestSupport
-import RPC
 import ServiceLifecycle
-import TestSupport
 import Testing
 
 @testable import Tango

@@ -1,8 +1,8 @@
+import MilongaNIOTestSupport
+import MilongaRPC
 import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
-import NIOTestSupport
-import RPC
 import Tango
 import Testing
 

@@ -1,7 +1,7 @@
+import MilongaRPC
+import MilongaTestSupport
 import NIOCore
 import NIOEmbedded
-import RPC
-import TestSupport
 import Testing
 
 @testable import Tango

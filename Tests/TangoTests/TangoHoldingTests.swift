@@ -1,6 +1,6 @@
+import MilongaNIOTestSupport
+import MilongaRPC
 import NIOCore
-import NIOTestSupport
-import RPC
 import Testing
 
 @testable import Tango

@@ -1,8 +1,8 @@
+import MilongaNIOTestSupport
+import MilongaRPC
+import MilongaTestSupport
 import NIOConcurrencyHelpers
-import NIOTestSupport
-import RPC
 import Tango
-import TestSupport
 import Testing
 
 /// Swift and Lua call each other.

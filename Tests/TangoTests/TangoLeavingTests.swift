@@ -1,9 +1,9 @@
 import Glibc
+import MilongaNIOTestSupport
+import MilongaRPC
 import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
-import NIOTestSupport
-import RPC
 import Tango
 import Testing
 

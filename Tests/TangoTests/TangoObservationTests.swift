@@ -1,6 +1,6 @@
 import MetricsTestKit
-import NIOTestSupport
-import RPC
+import MilongaNIOTestSupport
+import MilongaRPC
 import Tango
 import Testing
 

@@ -1,5 +1,5 @@
+import MilongaRPC
 import NIOConcurrencyHelpers
-import RPC
 import Tango
 import Testing
 

@@ -1,6 +1,6 @@
+import MilongaNIOTestSupport
 import NIOCore
 import NIOPosix
-import NIOTestSupport
 import Tango
 import Testing
 

@@ -1,6 +1,6 @@
 import Foundation
 import Glibc
-import TestSupport
+import MilongaTestSupport
 import Testing
 
 /// A script that says by itself whether all is well, on one of the readiness back ends.

@@ -1,5 +1,5 @@
-import Lua
-import Scheduler
+import MilongaLua
+import MilongaScheduler
 
 /// What became of an async function: pushes its results, or throws its error.
 typealias AsyncAnswer = @Sendable (LuaCall) throws(LuaFailure) -> Int
@@ -7,16 +7,16 @@ typealias AsyncAnswer = @Sendable (LuaCall) throws(LuaFailure) -> Int
 /// Calls of async Swift functions, for which coroutines wait. Each is a Swift task; when the coroutine ends
 /// before it, the task is cancelled.
 final class AsyncCalls: ThreadObserver {
-  private let errands: Errands<AsyncAnswer>
+  private let work: OffThreadWork<AsyncAnswer>
   private var calls: [TaskID: (ticket: Int, task: Task<Void, Never>)] = [:]
   private var number: Int32 = 0
 
   init(_ loop: CopasLoop) {
-    errands = Errands(waker: loop.readiness.waker)
+    work = OffThreadWork(waker: loop.readiness.waker)
     number = loop.addObserver(self)
   }
 
-  var isEmpty: Bool { errands.isEmpty }
+  var isEmpty: Bool { work.isEmpty }
 
   /// Starts the function for the running coroutine.
   func start(
@@ -24,7 +24,7 @@ final class AsyncCalls: ThreadObserver {
   ) -> LuaOutcome {
     guard loop.mayWait, let current = loop.current else { return .yield() }
     var task: Task<Void, Never>?
-    let ticket = errands.start(for: current) { answer in
+    let ticket = work.start(for: current) { answer in
       task = Task { answer(await function()) }
       return nil
     }
@@ -35,25 +35,25 @@ final class AsyncCalls: ThreadObserver {
 
   /// The running coroutine was woken: its answer, nil while there is none.
   func takeAnswer(of current: TaskID) -> AsyncAnswer? {
-    guard let call = calls[current], let answer = errands.takeAnswer(call.ticket) else {
+    guard let call = calls[current], let answer = work.takeAnswer(call.ticket) else {
       return nil
     }
     calls[current] = nil
     return answer
   }
 
-  func deliver(_ wake: (TaskID) -> Bool) { errands.deliver(wake) }
+  func deliver(_ wake: (TaskID) -> Bool) { work.deliver(wake) }
 
   /// The coroutine is gone, and nobody wants its answer.
   func ended(_ task: TaskID) {
     guard let call = calls.removeValue(forKey: task) else { return }
-    errands.abandon(call.ticket)
+    work.abandon(call.ticket)
     call.task.cancel()
   }
 
   /// Cancels all.
   func close() {
-    errands.close()
+    work.close()
     for call in calls.values { call.task.cancel() }
     calls = [:]
   }

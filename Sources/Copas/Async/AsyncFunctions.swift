@@ -1,5 +1,5 @@
 import Dispatch
-import Lua
+import MilongaLua
 import Synchronization
 
 extension LuaState {

@@ -1,10 +1,10 @@
-import CLua
-import CShims
-import Lua
-import Scheduler
+import CMilongaLua
+import CMilongaShims
+import MilongaLua
+import MilongaScheduler
 
 /// The object of `copas.future`: the results that a thread will have, and those who wait for them.
-final class CopasFuture: LineOwner {
+final class CopasFuture: WaitQueueOwner {
   private enum State {
     case pending, failed, succeeded
   }
@@ -13,7 +13,7 @@ final class CopasFuture: LineOwner {
   private var state = State.pending
   private var task: TaskID?
   /// Made when somebody has to wait.
-  private var line: LineID?
+  private var waitQueue: WaitQueueID?
   /// How many there are in the table of results.
   private var resultCount = 0
 
@@ -115,7 +115,7 @@ final class CopasFuture: LineOwner {
     call.insert(at: 2)
     for index in stride(from: resultCount, to: 0, by: -1) { call.setElement(index, of: 2) }
     call.setField(Self.resultsKey, of: 1)
-    if let line { loop.admitAll(of: line) }
+    if let waitQueue { loop.admitAll(of: waitQueue) }
   }
 
   // MARK: Methods
@@ -127,8 +127,8 @@ final class CopasFuture: LineOwner {
       return try pushResults(call)
     }
     try loop.requireInside(call, "future.get")
-    if line == nil { line = loop.makeLine(for: self) }
-    return loop.wait(in: line!, until: .max)
+    if waitQueue == nil { waitQueue = loop.makeWaitQueue(for: self) }
+    return loop.wait(in: waitQueue!, until: .max)
   }
 
   private func attempt(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
@@ -169,10 +169,10 @@ final class CopasFuture: LineOwner {
     return .results(1)
   }
 
-  func left(_ line: LineID) {}
-  func wasAdmittedInVain(_ task: TaskID, to line: LineID) {}
+  func left(_ waitQueue: WaitQueueID) {}
+  func wasAdmittedInVain(_ task: TaskID, to waitQueue: WaitQueueID) {}
 
   private func discard() {
-    if let line { loop.removeLine(line) }
+    if let waitQueue { loop.removeWaitQueue(waitQueue) }
   }
 }

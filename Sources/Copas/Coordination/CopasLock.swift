@@ -1,10 +1,10 @@
-import CLua
-import IO
-import Lua
-import Scheduler
+import CMilongaLua
+import MilongaIO
+import MilongaLua
+import MilongaScheduler
 
 /// The object of `copas.lock`: one thread has it, others wait in the order of their coming.
-final class CopasLock: LineOwner {
+final class CopasLock: WaitQueueOwner {
   private enum Owner: Equatable {
     case nobody
     case thread(TaskID)
@@ -16,7 +16,7 @@ final class CopasLock: LineOwner {
   private let timeout: Double
   private let isReentrant: Bool
   /// Made when somebody has to wait.
-  private var line: LineID?
+  private var waitQueue: WaitQueueID?
   private var owner = Owner.nobody
   /// How many times the owner has to release it.
   private var depth = 0
@@ -79,10 +79,10 @@ final class CopasLock: LineOwner {
       return .results(3)
     }
     try loop.requireInside(call, "lock.get")
-    if line == nil { line = loop.makeLine(for: self) }
+    if waitQueue == nil { waitQueue = loop.makeWaitQueue(for: self) }
     call.count = Self.startSlot - 1
     call.push(Int(now))
-    return loop.wait(in: line!, until: deadline)
+    return loop.wait(in: waitQueue!, until: deadline)
   }
 
   /// The wait is over: the lock was handed to this thread, or it has to do without.
@@ -113,7 +113,7 @@ final class CopasLock: LineOwner {
   private func destroy(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
     if isDestroyed { return call.refuse("destroyed") }
     isDestroyed = true
-    if let line { loop.admitAll(of: line) }
+    if let waitQueue { loop.admitAll(of: waitQueue) }
     forgetStranger()
     call.push(true)
     return .results(1)
@@ -138,7 +138,7 @@ final class CopasLock: LineOwner {
   private func handOver() {
     forgetStranger()
     owner = .nobody
-    if let line, let next = loop.scheduler.admitFirst(of: line) {
+    if let waitQueue, let next = loop.scheduler.admitFirst(of: waitQueue) {
       owner = .thread(next)
       depth = 1
     }
@@ -150,14 +150,14 @@ final class CopasLock: LineOwner {
     strangerReference = 0
   }
 
-  func left(_ line: LineID) {}
+  func left(_ waitQueue: WaitQueueID) {}
 
-  func wasAdmittedInVain(_ task: TaskID, to line: LineID) {
+  func wasAdmittedInVain(_ task: TaskID, to waitQueue: WaitQueueID) {
     if !isDestroyed, owner == .thread(task) { handOver() }
   }
 
   private func discard() {
     forgetStranger()
-    if let line { loop.removeLine(line) }
+    if let waitQueue { loop.removeWaitQueue(waitQueue) }
   }
 }

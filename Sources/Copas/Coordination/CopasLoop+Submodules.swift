@@ -1,7 +1,7 @@
-import CLua
-import CShims
-import Lua
-import Scheduler
+import CMilongaLua
+import CMilongaShims
+import MilongaLua
+import MilongaScheduler
 
 /// The modules that wait to be asked for.
 private let submodules: [(name: StaticString, open: @Sendable (LuaCall, CopasLoop) -> Void)] = [

@@ -1,18 +1,18 @@
-import CLua
-import Lua
-import Scheduler
+import CMilongaLua
+import MilongaLua
+import MilongaScheduler
 
 /// The object of `copas.queue`: items that some threads push and others pop, both in order. Whoever
 /// finds it empty waits in the order of coming.
-final class CopasQueue: LineOwner, ThreadObserver {
+final class CopasQueue: WaitQueueOwner, ThreadObserver {
   private let loop: CopasLoop
   private var items = QueuedItems()
   /// Items that no thread was admitted to yet.
   private var available = 0
   /// Threads that wait for an item; made when one has to.
-  private var poppers: LineID?
+  private var poppers: WaitQueueID?
   /// Threads in `finish`; made when one has to wait.
-  private var finishers: LineID?
+  private var finishers: WaitQueueID?
   private var isStopping = false
   private var isDestroyed = false
   /// The workers that live, numbered in the order in which they were added.
@@ -127,7 +127,7 @@ final class CopasQueue: LineOwner, ThreadObserver {
   }
 
   private func waitForItem(until deadline: Int64, state: Int = 1) -> LuaOutcome {
-    if poppers == nil { poppers = loop.makeLine(for: self) }
+    if poppers == nil { poppers = loop.makeWaitQueue(for: self) }
     return loop.wait(in: poppers!, until: deadline, state: state)
   }
 
@@ -138,11 +138,11 @@ final class CopasQueue: LineOwner, ThreadObserver {
     if items.count == 0, isStopping { destroy(call) }
   }
 
-  func left(_ line: LineID) {}
+  func left(_ waitQueue: WaitQueueID) {}
 
-  func wasAdmittedInVain(_ task: TaskID, to line: LineID) {
-    guard line == poppers, !isDestroyed else { return }
-    if loop.scheduler.admitFirst(of: line) == nil { available += 1 }
+  func wasAdmittedInVain(_ task: TaskID, to waitQueue: WaitQueueID) {
+    guard waitQueue == poppers, !isDestroyed else { return }
+    if loop.scheduler.admitFirst(of: waitQueue) == nil { available += 1 }
   }
 
   // MARK: The end
@@ -182,7 +182,7 @@ final class CopasQueue: LineOwner, ThreadObserver {
       if isFinished { return finished(call) }
       if loop.hasTimedOut { return giveUp(call) }
     }
-    if finishers == nil { finishers = loop.makeLine(for: self) }
+    if finishers == nil { finishers = loop.makeWaitQueue(for: self) }
     return loop.wait(in: finishers!, until: Int64(try call.integer(at: Self.deadlineSlot)))
   }
 
@@ -200,8 +200,8 @@ final class CopasQueue: LineOwner, ThreadObserver {
   }
 
   private func discard() {
-    if let poppers { loop.removeLine(poppers) }
-    if let finishers { loop.removeLine(finishers) }
+    if let poppers { loop.removeWaitQueue(poppers) }
+    if let finishers { loop.removeWaitQueue(finishers) }
     if observerNumber != 0 { loop.removeObserver(observerNumber) }
   }
 

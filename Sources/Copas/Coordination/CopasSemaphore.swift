@@ -1,17 +1,17 @@
-import CLua
-import CShims
-import Lua
-import Scheduler
+import CMilongaLua
+import CMilongaShims
+import MilongaLua
+import MilongaScheduler
 
 /// The object of `copas.semaphore`: resources that threads take and give back. Those for whom there are
 /// not enough wait in the order of their coming, also behind somebody who wants more than they do.
-final class CopasSemaphore: LineOwner {
+final class CopasSemaphore: WaitQueueOwner {
   private let loop: CopasLoop
   private let most: Double
   private let timeout: Double
   private var count: Double
   /// Made when somebody has to wait.
-  private var line: LineID?
+  private var waitQueue: WaitQueueID?
   private var isDestroyed = false
 
   private init(_ loop: CopasLoop, most: Double, count: Double, timeout: Double) {
@@ -83,10 +83,10 @@ final class CopasSemaphore: LineOwner {
       return call.refuse("timeout")
     }
     try loop.requireInside(call, "semaphore.take")
-    if line == nil { line = loop.makeLine(for: self) }
+    if waitQueue == nil { waitQueue = loop.makeWaitQueue(for: self) }
     call.count = Int(Self.amountSlot) - 1
     call.push(amount)
-    return loop.wait(in: line!, until: deadline)
+    return loop.wait(in: waitQueue!, until: deadline)
   }
 
   private func give(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
@@ -117,7 +117,7 @@ final class CopasSemaphore: LineOwner {
   private func destroy(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
     if isDestroyed { return call.refuse("destroyed") }
     isDestroyed = true
-    if let line { loop.admitAll(of: line) }
+    if let waitQueue { loop.admitAll(of: waitQueue) }
     return succeed(call)
   }
 
@@ -134,7 +134,7 @@ final class CopasSemaphore: LineOwner {
 
   // MARK: Those who wait
 
-  private var first: TaskID? { line.flatMap { loop.scheduler.first(in: $0) } }
+  private var first: TaskID? { waitQueue.flatMap { loop.scheduler.first(in: $0) } }
 
   /// What a thread that waits here, or was just admitted, wants.
   private func amount(of task: TaskID) -> Double {
@@ -143,27 +143,27 @@ final class CopasSemaphore: LineOwner {
 
   /// Serves those who wait, as far as the resources go.
   private func admit() {
-    guard let line else { return }
-    while let task = loop.scheduler.first(in: line) {
+    guard let waitQueue else { return }
+    while let task = loop.scheduler.first(in: waitQueue) {
       let amount = amount(of: task)
       guard count >= amount else { return }
       count -= amount
-      loop.scheduler.admitFirst(of: line)
+      loop.scheduler.admitFirst(of: waitQueue)
     }
   }
 
   /// There may be enough for those behind it.
-  func left(_ line: LineID) {
+  func left(_ waitQueue: WaitQueueID) {
     if !isDestroyed { admit() }
   }
 
-  func wasAdmittedInVain(_ task: TaskID, to line: LineID) {
+  func wasAdmittedInVain(_ task: TaskID, to waitQueue: WaitQueueID) {
     guard !isDestroyed else { return }
     count = min(most, count + amount(of: task))
     admit()
   }
 
   private func discard() {
-    if let line { loop.removeLine(line) }
+    if let waitQueue { loop.removeWaitQueue(waitQueue) }
   }
 }

@@ -1,7 +1,7 @@
-import CLua
-import IO
-import Lua
-import Scheduler
+import CMilongaLua
+import MilongaIO
+import MilongaLua
+import MilongaScheduler
 
 /// The module `copas.timer`. A timer is a table with the options it was made with, `co`, its thread while
 /// it is armed, and `cancelled`; nothing else has to be remembered.

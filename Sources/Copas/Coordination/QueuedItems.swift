@@ -1,6 +1,6 @@
-import CLua
-import CShims
-import Lua
+import CMilongaLua
+import CMilongaShims
+import MilongaLua
 
 /// The items of a queue: the elements of a Lua table that belongs to the queue's object, used as a ring,
 /// so that a queue that is never empty does not grow.

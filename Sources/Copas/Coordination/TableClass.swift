@@ -1,5 +1,5 @@
-import CLua
-import Lua
+import CMilongaLua
+import MilongaLua
 
 /// Objects of a module written in Swift that are tables for Lua, because programs give them fields of
 /// their own. Each holds its Swift part in a userdata, under a key that Lua cannot name.

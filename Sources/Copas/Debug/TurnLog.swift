@@ -1,9 +1,9 @@
-import CLua
-import CShims
-import IO
-import Lua
+import CMilongaLua
+import CMilongaShims
 import LuaSocket
-import Scheduler
+import MilongaIO
+import MilongaLua
+import MilongaScheduler
 
 /// `copas.debug.start`: tells a Lua function whenever a coroutine is resumed, waits, or ends. The words are those
 /// of Copas 4.11, and so are the pieces in which the function gets them.

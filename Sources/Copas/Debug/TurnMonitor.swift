@@ -1,9 +1,9 @@
-import CLua
-import CShims
-import IO
-import Lua
+import CMilongaLua
+import CMilongaShims
 import LuaSocket
-import Scheduler
+import MilongaIO
+import MilongaLua
+import MilongaScheduler
 
 /// Somebody looks at the coroutines' turns: `copas.debug`. There is none in a program that has not asked for it.
 final class TurnMonitor {

@@ -1,8 +1,8 @@
-import CLua
-import CShims
-import IO
-import Lua
-import Scheduler
+import CMilongaLua
+import CMilongaShims
+import MilongaIO
+import MilongaLua
+import MilongaScheduler
 
 /// `copas.debug.watchdog`: reports a coroutine that computes too long without letting others have their turn;
 /// once in each such turn. While Lua code runs, a hook notices; what spends its time in a C function is noticed

@@ -1,7 +1,7 @@
 import Instrumentation
 import Logging
+import MilongaRPC
 import NIOConnection
-import RPC
 import Tracing
 
 /// What the connections of a server, or one that was made, have in common.

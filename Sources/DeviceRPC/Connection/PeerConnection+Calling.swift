@@ -1,5 +1,5 @@
+import MilongaRPC
 import NIOCore
-import RPC
 
 // This side's calls.
 extension PeerConnection {
@@ -86,7 +86,7 @@ extension PeerConnection {
   }
 
   /// Takes the next message apart; when it is an answer, its number is free for a call that waits.
-  func nextEvent(in bytes: UnsafeRawBufferPointer) -> PeerSession<PendingCall>.Event {
+  func nextEvent(in bytes: UnsafeRawBufferPointer) -> LuaRPCSession<PendingCall>.Event {
     lock.withLock {
       let event = shared.session.next(in: bytes)
       switch event {
@@ -132,7 +132,7 @@ extension PeerConnection {
 
   // MARK: Answers
 
-  func deliver(to call: PendingCall, _ status: PeerStatus, _ payload: UnsafeRawBufferPointer) {
+  func deliver(to call: PendingCall, _ status: LuaRPCStatus, _ payload: UnsafeRawBufferPointer) {
     defer { elements.removeAll() }
     do throws(ReadFailure) {
       try readValues(UnsafeRawBufferPointer(rebasing: payload[1...]))

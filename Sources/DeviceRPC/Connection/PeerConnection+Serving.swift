@@ -1,5 +1,5 @@
+import MilongaRPC
 import NIOCore
-import RPC
 import Tango
 
 // The other side's calls.
@@ -24,7 +24,7 @@ extension PeerConnection {
     guard case .string(let offset, let count) = elements[0] else {
       return respond(sequence, .noSuchFunction)
     }
-    let reserved = elements.withString(offset, count) { PeerFunction($0) }
+    let reserved = elements.withString(offset, count) { LuaRPCFunction($0) }
     if let reserved { return serve(sequence, reserved) }
     switch elements.withString(offset, count, { node(at: $0) }) {
     case nil: respond(sequence, .noSuchFunction)
@@ -46,7 +46,7 @@ extension PeerConnection {
   }
 
   /// Serves a call of a function that every peer has.
-  private func serve(_ sequence: UInt8, _ function: PeerFunction) {
+  private func serve(_ sequence: UInt8, _ function: LuaRPCFunction) {
     switch function {
     case .evaluate:
       guard case .string(let offset, let count) = elements[1] else {
@@ -205,11 +205,11 @@ extension PeerConnection {
   /// The function has run, but what it gave cannot be sent. The caller is not told what that was; so it is logged.
   private func refuseResult(_ sequence: UInt8, _ reason: String) {
     settings.logger.warning("\(name): a call cannot be answered: \(reason)")
-    respond(sequence, .unserializable) { $0.text(PeerStatus.unserializableText) }
+    respond(sequence, .unserializable) { $0.text(LuaRPCStatus.unserializableText) }
   }
 
   private func respond(
-    _ sequence: UInt8, _ status: PeerStatus, _ write: (PeerOutput) -> Void = { _ in }
+    _ sequence: UInt8, _ status: LuaRPCStatus, _ write: (PeerOutput) -> Void = { _ in }
   ) {
     do {
       try self.write(sequence, status, write)
@@ -221,7 +221,7 @@ extension PeerConnection {
 
   /// - Throws: when the values cannot be sent; then nothing was written.
   private func write(
-    _ sequence: UInt8, _ status: PeerStatus, _ body: (PeerOutput) throws -> Void
+    _ sequence: UInt8, _ status: LuaRPCStatus, _ body: (PeerOutput) throws -> Void
   ) throws {
     try lock.withLock {
       guard shared.end == nil else { return }

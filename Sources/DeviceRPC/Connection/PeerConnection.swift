@@ -1,11 +1,11 @@
-import CTurns
+import CMilongaTurns
 import DequeModule
+import MilongaRPC
 import NIOConcurrencyHelpers
 import NIOConnection
 import NIOCore
 import NIOSSL
 import NIOTLS
-import RPC
 import Tango
 
 /// One connection, whichever side has made it: calls the other side, and serves its calls.
@@ -41,7 +41,7 @@ final class PeerConnection: ChannelDuplexHandler, @unchecked Sendable {
   var shared: Shared
 
   struct Shared {
-    var session: PeerSession<PendingCall>
+    var session: LuaRPCSession<PendingCall>
     /// Calls for which there was no sequence number.
     var waiting: Deque<PendingCall> = []
     /// No deadline is before this one.
@@ -114,7 +114,7 @@ final class PeerConnection: ChannelDuplexHandler, @unchecked Sendable {
     output = PeerOutput(limits: settings.limits)
     reader = LuatobinReader(limits: settings.limits.codec)
     keeper = settings.keepers.keeper(of: channel.eventLoop)
-    shared = Shared(session: PeerSession(maxBytes: settings.limits.frameBytes), channel: channel)
+    shared = Shared(session: LuaRPCSession(maxBytes: settings.limits.frameBytes), channel: channel)
     let peer = RPCPeer(self)
     unclaimedPeer = peer
     self.peer = peer
@@ -238,7 +238,7 @@ final class PeerConnection: ChannelDuplexHandler, @unchecked Sendable {
   /// The original sends a header and its payload separately. With Nagle's algorithm the payload stays there until the
   /// header is acknowledged, for which a receiver takes 40 ms.
   private func acknowledge() {
-    if 1...PeerFraming.headerBytes + 1 ~= received.readableBytes { isSplitting = true }
+    if 1...LuaRPCFraming.headerBytes + 1 ~= received.readableBytes { isSplitting = true }
     if isSplitting, received.readableBytes > 0 || !hasSent, let quickAcknowledgement {
       try? context?.channel.syncOptions?.setOption(quickAcknowledgement, value: 1)
     }
@@ -314,14 +314,14 @@ final class PeerConnection: ChannelDuplexHandler, @unchecked Sendable {
       case .incomplete: return 0
       case .call(let sequence, let payload):
         serve(sequence, payload)
-        return PeerFraming.headerBytes + payload.count
+        return LuaRPCFraming.headerBytes + payload.count
       case .answer(let call, let status, let payload):
         deliver(to: call, status, payload)
-        return PeerFraming.headerBytes + payload.count
-      case .lateAnswer(let payload): return PeerFraming.headerBytes + payload.count
+        return LuaRPCFraming.headerBytes + payload.count
+      case .lateAnswer(let payload): return LuaRPCFraming.headerBytes + payload.count
       case .unknownAnswer(let sequence, let payload):
         noteUnknownAnswer(sequence)
-        return PeerFraming.headerBytes + payload.count
+        return LuaRPCFraming.headerBytes + payload.count
       case .invalid(let error):
         disconnect("\(error)")
         return 0

@@ -1,4 +1,4 @@
-import RPC
+import MilongaRPC
 import Tango
 
 /// Takes the values of a message: what is scalar goes straight to the elements, tables are built first.

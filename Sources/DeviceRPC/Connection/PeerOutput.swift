@@ -1,4 +1,4 @@
-import RPC
+import MilongaRPC
 import Tango
 
 /// Messages on their way out, and the objects of this side that they name. Belongs to its connection's lock.
@@ -45,15 +45,15 @@ final class PeerOutput {
   ///   - what: what the values are called, such as "argument".
   ///   - sequence: gives its number; nil when there is none, and then `keep` gets the payload.
   func message(
-    _ kind: PeerFraming.Kind, values what: StaticString, sequence: () -> UInt8?,
+    _ kind: LuaRPCFraming.Kind, values what: StaticString, sequence: () -> UInt8?,
     keep: ([UInt8]) -> Void = { _ in }, _ write: (PeerOutput) throws -> Void
   ) throws {
-    let message = PeerFraming.open(in: &writer.buffer)
+    let message = LuaRPCFraming.open(in: &writer.buffer)
     count = 0
     do {
       try write(self)
       if writer.buffer.lacksMemory { throw MemoryShortage() }
-      let size = PeerFraming.payloadBytes(of: message, in: writer.buffer)
+      let size = LuaRPCFraming.payloadBytes(of: message, in: writer.buffer)
       guard size <= limits.frameBytes else {
         count = 0
         throw Unsendable(
@@ -61,35 +61,35 @@ final class PeerOutput {
             + "(\(limits.frameBytes))")
       }
       if let sequence = sequence() {
-        PeerFraming.close(message, kind, sequence: sequence, in: &writer.buffer)
+        LuaRPCFraming.close(message, kind, sequence: sequence, in: &writer.buffer)
       } else {
         keep(writer.buffer.withUnsafeBytes { Array($0.suffix(size)) })
-        PeerFraming.drop(message, from: &writer.buffer)
+        LuaRPCFraming.drop(message, from: &writer.buffer)
       }
     } catch {
-      PeerFraming.drop(message, from: &writer.buffer)
+      LuaRPCFraming.drop(message, from: &writer.buffer)
       guard count > 0 else { throw error }
       throw Unsendable(description: "\(what) #\(count): \(error)")
     }
   }
 
   /// Writes a message whose payload was kept; false, with nothing written, when there is no memory for it.
-  func message(_ kind: PeerFraming.Kind, sequence: UInt8, payload: [UInt8]) -> Bool {
-    let message = PeerFraming.open(in: &writer.buffer)
+  func message(_ kind: LuaRPCFraming.Kind, sequence: UInt8, payload: [UInt8]) -> Bool {
+    let message = LuaRPCFraming.open(in: &writer.buffer)
     payload.withUnsafeBytes { writer.buffer.append($0) }
     guard !writer.buffer.lacksMemory else {
-      PeerFraming.drop(message, from: &writer.buffer)
+      LuaRPCFraming.drop(message, from: &writer.buffer)
       return false
     }
-    PeerFraming.close(message, kind, sequence: sequence, in: &writer.buffer)
+    LuaRPCFraming.close(message, kind, sequence: sequence, in: &writer.buffer)
     return true
   }
 
   // MARK: Values
 
-  func status(_ status: PeerStatus) { writer.buffer.append(status.rawValue) }
+  func status(_ status: LuaRPCStatus) { writer.buffer.append(status.rawValue) }
 
-  func function(_ function: PeerFunction) { text(function.name) }
+  func function(_ function: LuaRPCFunction) { text(function.name) }
 
   func text(_ text: StaticString) {
     writer.beginTopLevelValue()

@@ -1,4 +1,4 @@
-import RPC
+import MilongaRPC
 import Tango
 
 /// An argument or a result on its way out: see `EncodedValue`.

@@ -1,4 +1,4 @@
-import RPC
+import MilongaRPC
 import Tango
 
 /// A call of which the answer is to come: who is to be told.
@@ -25,7 +25,7 @@ class PendingCall: @unchecked Sendable {
     self.deadline = deadline
   }
 
-  func answer(_ status: PeerStatus, _ elements: MessageElements) { fatalError("a subclass") }
+  func answer(_ status: LuaRPCStatus, _ elements: MessageElements) { fatalError("a subclass") }
   func fail(_ error: any Error) { fatalError("a subclass") }
 }
 
@@ -41,7 +41,7 @@ final class TypedCall<Results: Sendable>: PendingCall, @unchecked Sendable {
     super.init(name: name, deadline: deadline)
   }
 
-  override func answer(_ status: PeerStatus, _ elements: MessageElements) {
+  override func answer(_ status: LuaRPCStatus, _ elements: MessageElements) {
     guard let continuation = continuation.take() else { return }
     do {
       try status.check(name, elements)
@@ -54,7 +54,7 @@ final class TypedCall<Results: Sendable>: PendingCall, @unchecked Sendable {
   override func fail(_ error: any Error) { continuation.take()?.resume(throwing: error) }
 }
 
-extension PeerStatus {
+extension LuaRPCStatus {
   /// - Throws: unless results follow.
   fileprivate func check(_ name: String, _ elements: MessageElements) throws {
     switch self {

@@ -1,5 +1,5 @@
+public import MilongaRPC
 import NIOCore
-public import RPC
 import Tango
 import Tracing
 

@@ -1,9 +1,9 @@
 public import Logging
+public import MilongaRPC
 import NIOConnection
 public import NIOCore
 import NIOPosix
 public import NIOSSL
-public import RPC
 public import Tango
 
 extension RPCPeer {

@@ -1,4 +1,4 @@
-import RPC
+import MilongaRPC
 public import Tango
 
 /// Stands for an object that lives on the other side. Its methods are the members:

@@ -1,8 +1,8 @@
 public import Logging
+public import MilongaRPC
 import NIOConnection
 public import NIOCore
 public import NIOSSL
-public import RPC
 
 extension RPCServer {
   /// How a server listens, and what connections may cost.

@@ -1,6 +1,6 @@
+import MilongaRPC
 import NIOConnection
 package import NIOCore
-import RPC
 public import ServiceLifecycle
 
 /// Listens for peers: devices, Milonga's `rpc.newclient`, ``RPCPeer``.

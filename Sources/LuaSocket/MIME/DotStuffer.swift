@@ -1,4 +1,4 @@
-import IO
+import MilongaIO
 
 /// Doubles the dot at the beginning of a line, as SMTP wants it (RFC 5321, section 4.5.2): a line with
 /// nothing but a dot ends a message.

@@ -1,4 +1,4 @@
-import Lua
+import MilongaLua
 
 /// The Lua module `mime.core`: the low-level filters of LuaSocket's `mime`, which take a chunk and
 /// return what it becomes, with what the next call has to know.

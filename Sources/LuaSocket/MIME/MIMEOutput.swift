@@ -1,4 +1,4 @@
-import CMemory
+import CMilongaMemory
 import Glibc
 
 /// The bytes that a codec makes, in memory that grows up to a limit.

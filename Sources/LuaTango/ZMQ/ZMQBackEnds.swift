@@ -1,8 +1,8 @@
 import Copas
-import Lua
 import LuaConnection
 import LuaSocket
-import RPC
+import MilongaLua
+import MilongaRPC
 
 /// `tango.client.zmq` and `tango.server.zmq`. The library is loaded when one of their functions is first called.
 final class ZMQBackEnds {

@@ -1,13 +1,13 @@
-import CShims
+import CMilongaShims
 import Copas
 import Glibc
-import IO
-import Lua
 import LuaCodec
 import LuaConnection
 import LuaSocket
-import RPC
-import Scheduler
+import MilongaIO
+import MilongaLua
+import MilongaRPC
+import MilongaScheduler
 import SystemPackage
 
 /// A client's connection over ZeroMQ, and its calls that await their answers.

@@ -1,10 +1,10 @@
 import Copas
 import DequeModule
-import IO
-import Lua
 import LuaConnection
-import RPC
-import Scheduler
+import MilongaIO
+import MilongaLua
+import MilongaRPC
+import MilongaScheduler
 
 /// A client of a ZeroMQ server that makes it hold something: answers that it has not read, calls
 /// that wait behind them, large calls. Others are only counted all together.

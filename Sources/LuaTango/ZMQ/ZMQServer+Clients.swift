@@ -1,7 +1,7 @@
 import Copas
-import IO
-import Lua
-import RPC
+import MilongaIO
+import MilongaLua
+import MilongaRPC
 import SystemPackage
 
 // The clients that make the server hold something: only they are known one by one.
@@ -99,7 +99,7 @@ extension ZMQServer {
 }
 
 /// Waits until a client has read what was too much.
-private final class ZMQWaker: EventHandler {
+private final class ZMQWaker: CoroutinelessTask {
   private let server: ZMQServer
   private var isWatched = false
 

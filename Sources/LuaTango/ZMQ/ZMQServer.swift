@@ -1,13 +1,13 @@
-import CShims
+import CMilongaShims
 import Copas
 import DequeModule
 import Glibc
-import IO
-import Lua
 import LuaConnection
 import LuaSocket
-import RPC
-import Scheduler
+import MilongaIO
+import MilongaLua
+import MilongaRPC
+import MilongaScheduler
 import SystemPackage
 
 /// A tango server on a ZeroMQ socket, without coroutines of its own: one *worker* takes requests and carries them out, one

@@ -1,6 +1,6 @@
-import CShims
+import CMilongaShims
 import Glibc
-import Lua
+import MilongaLua
 
 /// ZeroMQ in one Lua state: a context that all its sockets share, so that `inproc://` addresses work.
 final class ZMQContext {

@@ -1,9 +1,9 @@
 import Copas
-import IO
-import Lua
 import LuaConnection
-import RPC
-import Scheduler
+import MilongaIO
+import MilongaLua
+import MilongaRPC
+import MilongaScheduler
 import SystemPackage
 
 /// A request as it came.
@@ -32,7 +32,7 @@ struct ZMQRequest {
 }
 
 /// Takes requests of a ZeroMQ server and carries them out, one after the other; only one, when that has to wait.
-final class ZMQWorker: EventHandler, TurnEndObserver {
+final class ZMQWorker: CoroutinelessTask, TurnEndObserver {
   private let server: ZMQServer
   /// What is carried out.
   private var request: ZMQRequest?

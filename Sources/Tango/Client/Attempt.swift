@@ -1,6 +1,6 @@
+import MilongaRPC
 import NIOConnection
 import NIOCore
-import RPC
 
 /// Makes a connection.
 struct Attempt: Sendable {

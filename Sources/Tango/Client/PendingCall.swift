@@ -1,5 +1,5 @@
+import MilongaRPC
 import NIOCore
-import RPC
 
 /// A call of which the answer is to come: who is to be told.
 ///

@@ -1,8 +1,8 @@
+public import MilongaRPC
 import NIOConnection
 public import NIOCore
 import NIOPosix
 public import NIOSSL
-public import RPC
 import Synchronization
 import Tracing
 

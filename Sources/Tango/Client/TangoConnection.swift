@@ -1,7 +1,7 @@
+import MilongaRPC
 import NIOConcurrencyHelpers
 import NIOCore
 import NIOSSL
-import RPC
 
 /// One connection of a client. Calls are written by the tasks that make them, one behind the other into one
 /// buffer, which leaves as a whole in the next turn of the event loop; answers come in the order of the calls.

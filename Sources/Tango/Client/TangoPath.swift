@@ -1,5 +1,5 @@
+public import MilongaRPC
 import NIOCore
-public import RPC
 import Tracing
 
 /// A function, a variable or a table of a server, by its path.

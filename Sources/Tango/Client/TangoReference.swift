@@ -1,4 +1,4 @@
-public import RPC
+public import MilongaRPC
 
 /// An object that lives on the server, as long as this one lives here. Its methods are the members:
 ///

@@ -1,4 +1,4 @@
-package import RPC
+package import MilongaRPC
 
 /// A value on its way out. What the program does in `encode(to:)` has been done: it may take long, call, or let go of
 /// objects that call, and so it must not run while a connection is locked.

@@ -1,4 +1,4 @@
-import RPC
+import MilongaRPC
 
 extension MessageElements {
   /// The element as the type asked for. The common scalars need no tree and no decoder.

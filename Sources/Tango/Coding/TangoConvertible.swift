@@ -1,4 +1,4 @@
-public import RPC
+public import MilongaRPC
 
 /// What travels in a message: nil, booleans, integers, floats, strings of any bytes, tables.
 public typealias TangoValue = Value

@@ -1,4 +1,4 @@
-import RPC
+import MilongaRPC
 
 /// Turns values into what is `Decodable`.
 struct TangoDecoder: Decoder {
@@ -80,7 +80,7 @@ private protocol IntegerKeyed {
 
 extension Dictionary: IntegerKeyed where Key == Int, Value: Decodable {
   fileprivate static func make(
-    _ value: RPC.Value, _ path: [any CodingKey]
+    _ value: MilongaRPC.Value, _ path: [any CodingKey]
   ) throws -> [Int: Value] {
     guard case .table(let table) = value else {
       throw DecodingError.mismatch(Self.self, "a table", value, path)

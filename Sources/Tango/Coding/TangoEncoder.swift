@@ -1,4 +1,4 @@
-package import RPC
+package import MilongaRPC
 
 /// Turns what is `Encodable` into values.
 package struct TangoEncoder: Encoder {
@@ -68,7 +68,7 @@ private protocol IntegerKeyed {
 }
 
 extension Dictionary: IntegerKeyed where Key == Int, Value: Encodable {
-  fileprivate var tangoTable: RPC.Value {
+  fileprivate var tangoTable: MilongaRPC.Value {
     get throws {
       .table(
         Table(

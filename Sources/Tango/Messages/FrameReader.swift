@@ -1,6 +1,6 @@
+import MilongaRPC
 import NIOConnection
 import NIOCore
-import RPC
 
 /// Takes frames out of what a channel has read.
 struct FrameReader {

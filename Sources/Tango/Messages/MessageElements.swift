@@ -1,4 +1,4 @@
-package import RPC
+package import MilongaRPC
 
 /// The elements of a message that was read: scalars as they are, strings where they lie in the message,
 /// tables as trees. One object serves all messages of a connection, so that reading one takes no memory.

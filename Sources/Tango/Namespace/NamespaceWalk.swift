@@ -1,4 +1,4 @@
-import RPC
+import MilongaRPC
 
 /// A place in a namespace, for the dispatcher.
 struct NamespaceWalk: NamespaceCursor {

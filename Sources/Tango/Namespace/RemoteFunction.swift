@@ -1,4 +1,4 @@
-import RPC
+import MilongaRPC
 
 /// What a call brings along.
 package struct CallArguments {

@@ -1,5 +1,5 @@
+import MilongaRPC
 import NIOConcurrencyHelpers
-import RPC
 
 /// What a server offers: functions, variables, and tables of them.
 ///

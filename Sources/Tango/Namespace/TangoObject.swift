@@ -1,4 +1,4 @@
-import RPC
+import MilongaRPC
 
 /// An object that a server hands out by reference.
 ///

@@ -1,7 +1,7 @@
+import MilongaRPC
 import NIOConcurrencyHelpers
 import NIOConnection
 import NIOCore
-import RPC
 public import ServiceLifecycle
 
 /// Serves Swift functions to tango clients: the original's, Milonga's in Lua, ``TangoClient``.
@@ -23,7 +23,7 @@ public final class TangoServer: Service {
   private let listener: Listener<TangoServerHandler>
   /// Count what peers hold.
   let keepers: EventLoopKeepers
-  private let workspaces = NIOLockedValueBox<[ObjectIdentifier: ServerWorkspace]>([:])
+  private let scratches = NIOLockedValueBox<[ObjectIdentifier: EventLoopScratch]>([:])
 
   public convenience init(_ namespace: TangoNamespace, configuration: Configuration = .init()) {
     self.init(namespace, configuration: configuration, account: .process)
@@ -59,12 +59,12 @@ public final class TangoServer: Service {
   public func shutDown() async { await listener.shutDown() }
 
   /// What the connections of an event loop share.
-  func workspace(of eventLoop: any EventLoop) -> ServerWorkspace {
-    workspaces.withLockedValue { workspaces in
+  func scratch(of eventLoop: any EventLoop) -> EventLoopScratch {
+    scratches.withLockedValue { scratches in
       let key = ObjectIdentifier(eventLoop)
-      if let known = workspaces[key] { return known }
-      let new = ServerWorkspace()
-      workspaces[key] = new
+      if let known = scratches[key] { return known }
+      let new = EventLoopScratch()
+      scratches[key] = new
       return new
     }
   }

@@ -1,6 +1,6 @@
+import MilongaRPC
 import NIOConnection
 import NIOCore
-import RPC
 
 // What a connection holds for its peer. It is told at the end of a turn that leaves something behind; so what is served
 // at once is never counted.

@@ -1,10 +1,10 @@
-import CTurns
+import CMilongaTurns
 import Logging
+import MilongaRPC
 import NIOConnection
 import NIOCore
 import NIOSSL
 import NIOTLS
-import RPC
 
 /// A connection of a server: takes calls, carries them out one after the other, answers them.
 final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
@@ -23,7 +23,7 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
   private let server: TangoServer
   private let configuration: TangoServer.Configuration
   private let observer: CallObserver
-  private let workspace: ServerWorkspace
+  private let scratch: EventLoopScratch
   private let elements: MessageElements
   private var state = State.opening
   private(set) var context: ChannelHandlerContext?
@@ -65,9 +65,9 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
     executor = EventLoopExecutor(eventLoop)
     configuration = server.configuration
     observer = server.observer
-    workspace = server.workspace(of: eventLoop)
+    scratch = server.scratch(of: eventLoop)
     keeper = server.keepers.keeper(of: eventLoop)
-    elements = workspace.elements
+    elements = scratch.elements
     reader = FrameReader(maxBytes: configuration.limits.frameBytes)
     references = References(limit: configuration.limits.references)
   }
@@ -275,19 +275,19 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
 
   private func dropAnswers() {
     writer.buffer.removeFirst(writer.buffer.count)
-    workspace.spare.giveBack(&writer.buffer)
+    scratch.spare.giveBack(&writer.buffer)
   }
 
   /// Nil when there is no memory for a copy.
   private func takeAnswers() -> ByteBuffer? {
     guard SystemMemory.has(2 * writer.buffer.count) else { return nil }
     // The same memory again, unless the system has not taken yet what is in it.
-    workspace.output.clear(minimumCapacity: writer.buffer.count)
-    writer.buffer.withUnsafeBytes { _ = workspace.output.writeBytes($0) }
+    scratch.output.clear(minimumCapacity: writer.buffer.count)
+    writer.buffer.withUnsafeBytes { _ = scratch.output.writeBytes($0) }
     writer.buffer.removeFirst(writer.buffer.count)
-    workspace.spare.giveBack(&writer.buffer)
-    let answers = workspace.output
-    if answers.capacity > Self.mostUnsent { workspace.output = ByteBuffer() }
+    scratch.spare.giveBack(&writer.buffer)
+    let answers = scratch.output
+    if answers.capacity > Self.mostUnsent { scratch.output = ByteBuffer() }
     return answers
   }
 
@@ -354,10 +354,10 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
     }
     var walk = NamespaceWalk(server.namespace)
     let hasNewValue = if case .null = elements[place + 1] { false } else { true }
-    let action: Dispatcher.Action
+    let action: PathResolver.Action
     do {
       action = try elements.withString(offset, count) { path in
-        try Dispatcher.resolve(
+        try PathResolver.resolve(
           path, cursor: &walk, hasNewValue: hasNewValue, access: configuration.access)
       }
     } catch {
@@ -378,7 +378,7 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
   }
 
   private func perform(
-    _ node: TangoNamespace.Node, _ action: Dispatcher.Action, _ place: Int, makesReference: Bool
+    _ node: TangoNamespace.Node, _ action: PathResolver.Action, _ place: Int, makesReference: Bool
   ) {
     switch node {
     case .table:
@@ -545,7 +545,7 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
   /// - Throws: when the results cannot be sent; then nothing was written.
   @inline(__always)
   private func write(_ status: Bool, _ body: () throws -> Void) throws {
-    workspace.spare.lend(to: &writer.buffer)
+    scratch.spare.lend(to: &writer.buffer)
     let waiting = writer.buffer.count
     let frame = LengthLineFraming.open(in: &writer.buffer)
     do {

@@ -1,8 +1,0 @@
-import IO
-import Scheduler
-
-extension Direction {
-  /// What a descriptor has to be ready for.
-  @inlinable
-  public var readiness: Readiness { self == .read ? .readable : .writable }
-}

@@ -1,0 +1,191 @@
+import CMilongaLua
+import CMilongaShims
+import CMilongaTurns
+import LuaSocket
+import MilongaIO
+import MilongaLua
+import MilongaScheduler
+import SystemPackage
+
+extension CopasLoop {
+  /// Whether the running code is a coroutine of this dispatcher, which may wait.
+  @inlinable
+  @inline(__always)
+  public func isInside(_ call: LuaCall) -> Bool { call.state == currentCoroutine }
+
+  /// Why the coroutine runs again after it waited.
+  @inline(__always)
+  public var hasTimedOut: Bool { currentReason == .timeout }
+
+  /// Lets the running coroutine wait for its socket; the function is to return the outcome, and runs
+  /// again when the socket is ready, is closed, or `deadline` has passed (see ``hasTimedOut``).
+  public func wait(
+    _ socket: UnsafeMutablePointer<SocketObject>, for direction: Direction, until deadline: Int64,
+    state: Int = 0
+  ) throws(Errno) -> LuaOutcome {
+    if !socket.pointee.isWatched {
+      try watch(socket)
+      // It was found not ready just before; if that has changed, registering reports it.
+      scheduler.markUnready(socket.pointee.descriptor, direction)
+    }
+    return park(on: socket.pointee.descriptor, direction, until: deadline, state: state)
+  }
+
+  /// Lets the running coroutine wait for a descriptor of another module, which was found not ready just
+  /// before; the function is to return the outcome, and runs again when the descriptor is ready.
+  ///
+  /// - Parameter isWatched: kept by the caller for the descriptor, false at first. Once it is true, the
+  ///   caller has to ``forget(_:)`` the descriptor before it closes it.
+  public func wait(
+    on descriptor: Int32, isWatched: inout Bool, for direction: Direction,
+    until deadline: Int64 = MonotonicTime.never, state: Int = 0
+  ) throws(Errno) -> LuaOutcome {
+    if !isWatched {
+      try register(descriptor)
+      isWatched = true
+    }
+    scheduler.markUnready(descriptor, direction)
+    return park(on: descriptor, direction, until: deadline, state: state)
+  }
+
+  /// Those who wait to read from the descriptor go on: something has come of which it does not tell.
+  public func notify(_ descriptor: Int32) { scheduler.notify(descriptor) }
+
+  /// The same for a descriptor that is registered.
+  @inline(__always)
+  func park(
+    on descriptor: Int32, _ direction: Direction, until deadline: Int64, state: Int
+  ) -> LuaOutcome {
+    if mayWait {
+      readiness.arm(descriptor, for: direction.readiness)
+      scheduler.park(current!, on: descriptor, direction, deadline: deadline)
+    }
+    return .yield(0, state: state)
+  }
+
+  /// False under a C function that cannot be suspended, such as `table.sort`: yielding there is an
+  /// error, which Lua raises, and the coroutine goes on.
+  public var mayWait: Bool { currentCoroutine.map { lua_isyieldable($0) != 0 } ?? false }
+
+  /// Whether it is worth asking the system.
+  @inlinable
+  @inline(__always)
+  public func isReady(
+    _ socket: UnsafeMutablePointer<SocketObject>, _ direction: Direction
+  ) -> Bool {
+    scheduler.isReady(socket.pointee.descriptor, direction)
+  }
+
+  /// Whether the peer has hung up, as far as is known: what it sent can be read to its end.
+  public func hasHungUp(_ socket: UnsafeMutablePointer<SocketObject>) -> Bool {
+    scheduler.hasHungUp(socket.pointee.descriptor)
+  }
+
+  /// A read got less than it asked for, so that the next one would block; unless the peer has hung up.
+  ///
+  /// - Returns: whether to read on.
+  @inlinable
+  @inline(__always)
+  public func drained(_ socket: UnsafeMutablePointer<SocketObject>) -> Bool {
+    socket.pointee.isWatched ? scheduler.drained(socket.pointee.descriptor) : true
+  }
+
+  /// The system had less room than was asked for.
+  @inlinable
+  @inline(__always)
+  public func markUnready(
+    _ socket: UnsafeMutablePointer<SocketObject>, _ direction: Direction
+  ) {
+    scheduler.markUnready(socket.pointee.descriptor, direction)
+  }
+
+  /// Counts an operation of the running coroutine. When it has had its share, of operations or of time,
+  /// the outcome to return: it runs again after the others.
+  @inlinable
+  @inline(__always)
+  public func turnOver(state: Int = 0) -> LuaOutcome? {
+    scheduler.mayOperate() && !hasRunLong ? nil : giveUpTurn(state)
+  }
+
+  /// Whether the turn has lasted as long as it should.
+  @inlinable
+  @inline(__always)
+  public var hasRunLong: Bool { milonga_turn_is_over(turnEnd) != 0 }
+
+  /// After ``turnOver(state:)`` has ended the turn: whether what it leaves behind is not to wait for its next
+  /// one, because others come first, or it has waited already.
+  public var leavesOthersWaiting: Bool { scheduler.readyCount > 1 || hasRunLong || !isLooping }
+
+  /// A turn of another coroutine begins within the running one.
+  func beginTurn() {
+    scheduler.beginTurn()
+    noteTurn()
+  }
+
+  /// A turn begins.
+  @inline(__always)
+  func noteTurn() {
+    turnEnd = milonga_turn_end()
+    if milonga_termination_signal() != 0 { limitTurn() }
+  }
+
+  /// Ends the turn, if that is possible here.
+  @usableFromInline
+  func giveUpTurn(_ state: Int) -> LuaOutcome? {
+    guard mayWait else { return nil }
+    scheduler.yield(current!)
+    return .yield(0, state: state)
+  }
+
+  /// Whether the running coroutine was removed: its next wait is its end.
+  public var isRemoved: Bool { current.map { tasks[Int($0.index)].isRemoved } ?? false }
+
+  /// The coroutine whose turn it is; nil outside the dispatcher.
+  public var currentTask: TaskID? { current }
+
+  /// Ends the sleep of a coroutine; whether it was asleep.
+  @discardableResult
+  public func wake(_ task: TaskID) -> Bool { scheduler.wake(task) }
+
+  /// Pushes the module's function `connect`.
+  public func pushConnect(_ call: LuaCall) { call.pushRetained(connectReference) }
+
+  /// Lets the running coroutine sleep until `deadline` or until it is woken.
+  public func sleep(until deadline: Int64, state: Int = 0) -> LuaOutcome {
+    if mayWait { scheduler.sleep(current!, until: deadline) }
+    return .yield(0, state: state)
+  }
+
+  @inline(__always)
+  func requireInside(_ call: LuaCall, _ function: StaticString) throws(LuaFailure) {
+    if !isInside(call) { throw outside(call, function) }
+  }
+
+  /// For a function that runs again: an error when a script has resumed the coroutine, which waited here.
+  @inline(__always)
+  public func requireOwnResumption(
+    _ call: LuaCall, _ function: StaticString
+  ) throws(LuaFailure) {
+    if call.phase == .resumed { try requireInside(call, function) }
+  }
+
+  private func outside(_ call: LuaCall, _ function: StaticString) -> LuaFailure {
+    call.failure(
+      current == nil
+        ? "copas.\(function): not inside a Copas thread; call it from a function given to "
+          + "copas.addthread, or from a server's handler"
+        : "copas.\(function): called in a coroutine that Copas does not run; call it from the "
+          + "Copas thread itself, or make the coroutine with copas.addthread")
+  }
+}
+
+extension SocketObject.CopasTimeouts {
+  /// The same timeout for everything; negative seconds are none.
+  init(all seconds: Double) {
+    self.init()
+    let limit = seconds < 0 ? Double.infinity : seconds
+    connect = limit
+    send = limit
+    receive = limit
+  }
+}

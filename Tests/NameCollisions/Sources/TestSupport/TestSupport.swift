@@ -1,0 +1,2 @@
+/// What this module is called.
+public let nameTestSupport = "TestSupport"
