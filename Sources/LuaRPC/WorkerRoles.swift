@@ -61,8 +61,6 @@ struct WorkerRoles {
 
   // MARK: The reader
 
-  func isReader(_ worker: TaskID) -> Bool { reader == worker }
-
   /// The reader is about to run a function.
   mutating func beginCall() { reading = .calling }
 

@@ -22,7 +22,7 @@ struct WorkerRolesTests {
     #expect(roles.duty(of: workers[0]) == .read)
     roles.beginCall()
     #expect(roles.endCall(of: workers[0]) == true)
-    #expect(roles.isReader(workers[0]) && roles.reading == .receiving)
+    #expect(roles.reader == workers[0] && roles.reading == .receiving)
   }
 
   @Test mutating func `while a function waits another worker reads`() {
@@ -38,7 +38,7 @@ struct WorkerRolesTests {
   @Test mutating func `the reader's turn ends without a function, and it stays the reader`() {
     #expect(roles.duty(of: workers[0]) == .read)
     #expect(roles.giveUpReading() == nil)
-    #expect(roles.isReader(workers[0]))
+    #expect(roles.reader == workers[0])
   }
 
   @Test mutating func `one worker writes, at most`() {
