@@ -157,7 +157,7 @@ let package = Package(
     .testTarget(
       name: "LuaTangoTests",
       dependencies: [
-        "milonga", "MilongaTestSupport",
+        "LuaTango", "milonga", "MilongaScheduler", "MilongaTestSupport",
       ], exclude: ["Scripts"]),
     .testTarget(
       name: "MilongaLuaTests",

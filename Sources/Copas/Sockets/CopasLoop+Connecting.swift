@@ -5,7 +5,8 @@ import MilongaLua
 import MilongaScheduler
 import SystemPackage
 
-/// A connect that waits: first for a name that another thread looks up, then for the addresses of that name.
+/// A connect that waits: first for a name that another thread looks up, then for the addresses of
+/// that name.
 public struct PendingConnect {
   fileprivate enum Stage {
     case lookup(ticket: Int)
@@ -58,8 +59,8 @@ extension CopasLoop {
     }
   }
 
-  /// Begins to connect a TCP socket for the running coroutine. A numeric address is tried at once; another thread
-  /// looks up a name.
+  /// Begins to connect a TCP socket for the running coroutine. A numeric address is tried at once;
+  /// another thread looks up a name.
   public func startConnect(
     _ socket: UnsafeMutablePointer<SocketObject>, host: String, service: String,
     until deadline: Int64
