@@ -12,7 +12,7 @@ public struct Script: Sendable, CustomStringConvertible {
   /// What the program needs to find the modules in `Scripts/support`, and those that all scripts share.
   public var environment: [String: String] {
     let target = URL(fileURLWithPath: path).deletingLastPathComponent().deletingLastPathComponent()
-    let shared = target.deletingLastPathComponent().path + "/TestSupport/Lua/?.lua"
+    let shared = target.deletingLastPathComponent().path + "/MilongaTestSupport/Lua/?.lua"
     return ["LUA_PATH": "\(target.path)/Scripts/support/?.lua;\(shared);;"]
   }
 
