@@ -148,7 +148,7 @@ let package = Package(
         "LuaSocket", "milonga", "MilongaIO", "MilongaLua", "MilongaTestSupport",
         .product(name: "SystemPackage", package: "swift-system"),
       ],
-      exclude: ["Own", "Scripts"]),
+      exclude: ["MilongaOnly", "Scripts"]),
     .testTarget(
       name: "LuaRPCTests",
       dependencies: [
@@ -308,7 +308,6 @@ if Context.environment["MILONGA_WITHOUT_NIO"] == nil {
         nio("NIOCore", "swift-nio"),
         nio("NIOEmbedded", "swift-nio"),
         nio("NIOPosix", "swift-nio"),
-        nio("NIOSSL", "swift-nio-ssl"),
         nio("ServiceLifecycle", "swift-service-lifecycle"),
       ]),
     .testTarget(
@@ -321,7 +320,6 @@ if Context.environment["MILONGA_WITHOUT_NIO"] == nil {
         nio("NIOCore", "swift-nio"),
         nio("NIOEmbedded", "swift-nio"),
         nio("NIOPosix", "swift-nio"),
-        nio("NIOSSL", "swift-nio-ssl"),
         nio("ServiceLifecycle", "swift-service-lifecycle"),
       ]),
   ]

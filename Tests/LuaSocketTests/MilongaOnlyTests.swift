@@ -2,12 +2,12 @@ import Foundation
 import MilongaTestSupport
 import Testing
 
-/// Scripts for Milonga alone: where it does something else than LuaSocket, on purpose, and what only
-/// it promises. A script ends without an error; and when there is a file of the same name with `.txt`,
-/// prints what that contains.
-@Suite("LuaSocket modules of Milonga's own")
-struct OwnTests {
-  @Test(arguments: Script.all(in: "Own"))
+/// Scripts that run on Milonga alone: where it differs from LuaSocket on purpose, and what LuaSocket
+/// does not promise. Each script checks itself, and ends without an error. When a file with the same
+/// name and the suffix `.txt` stands beside it, the script prints that text.
+@Suite("LuaSocket modules: what Milonga alone does")
+struct MilongaOnlyTests {
+  @Test(arguments: Script.all(in: "MilongaOnly"))
   func script(_ script: Script) throws {
     let seed = UInt32.random(in: 0...UInt32.max)
     let outcome = try Workplace().run(
