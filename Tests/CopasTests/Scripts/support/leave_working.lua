@@ -14,7 +14,7 @@ local xpio = require "xpio"
 local function openEverything()
   -- Threads and connections that wait.
   copas.addthread(function()
-    local closed <close> = setmetatable({}, {__close = function() end})
+    local _ <close> = setmetatable({}, {__close = function() end})
     copas.pause(600)
   end)
   for _, backEnd in ipairs {"copas_socket", "ev_socket"} do
