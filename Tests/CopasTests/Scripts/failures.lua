@@ -41,7 +41,8 @@ local function reported(what, name, body, place)
     #reports == 1 and first.text:find "failures.lua:%d+: faulty$" and tostring(first.thread):find("^" .. name .. "$"),
     #reports, first.text, first.thread)
   check.ok(what .. ": the traceback shows where",
-    first.traceback:find("stack traceback:.*" .. (place or "in upvalue 'faulty'")) and first.traceback:find("(coroutine: ", 1, true),
+    first.traceback:find("stack traceback:.*" .. (place or "in upvalue 'faulty'"))
+      and first.traceback:find("(coroutine: ", 1, true),
     first.traceback)
   check.equal(what .. ": others go on", ticks, 20)
 end

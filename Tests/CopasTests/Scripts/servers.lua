@@ -128,7 +128,7 @@ check.run(function()
   local calls = {}
   local function stranger(own)
     return setmetatable({}, {
-      __index = function(self, name)
+      __index = function(_, name)
         local method = own[name]
         return method and function(_, ...)
           calls[name] = (calls[name] or 0) + 1

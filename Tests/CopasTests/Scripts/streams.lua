@@ -1,7 +1,6 @@
 -- oks: 21
 -- Unix sockets, serial devices, and objects of other libraries.
 local copas = require "copas"
-local socket = require "socket"
 local unix = require "socket.unix"
 local serial = require "socket.serial"
 local check = require "check"

@@ -55,13 +55,6 @@ local function lose(client, how)
   end
 end
 
-local function trying(body)
-  local results
-  copas.addthread(function() results = table.pack(pcall(body)) end)
-  check.await(function() return results end)
-  return table.unpack(results, 2, results.n)
-end
-
 check.run(function()
   for _, how in ipairs {"end", "reset"} do
     for _, kind in ipairs {"plain", "wrapped"} do
@@ -182,7 +175,8 @@ check.run(function()
     local answer, reason = http.request {
       url = ("https://127.0.0.1:%d/"):format(port), sslparams = clientSide, sink = function() return 1 end,
     }
-    check.ok("a request whose server is lost after " .. #part .. " bytes", answer == nil and type(reason) == "string", answer, reason)
+    check.ok("a request whose server is lost after " .. #part .. " bytes",
+      answer == nil and type(reason) == "string", answer, reason)
     copas.removeserver(listener)
   end
 end)

@@ -11,7 +11,7 @@ local test = T.test
 local function pair()
   local port = require 'processes'.freePort()
   local server, reason
-  local thread = copas.addthread(function() server, reason = rpc.newserver('localhost', port) end)
+  local _ = copas.addthread(function() server, reason = rpc.newserver('localhost', port) end)
   local client = assert(rpc.newclient('localhost', port))
   while not server and not reason do copas.pause(0.001) end
   return client, assert(server, reason)

@@ -5,7 +5,6 @@
 local processes = require 'processes'
 local raw = require 'raw'
 local rpc = require 'rpc'
-local socket = require 'socket'
 local T = require 'testing'
 
 local connections, perConnection = 1500, 4

@@ -3,7 +3,6 @@
 local processes = require 'processes'
 local raw = require 'raw'
 local rpc = require 'rpc'
-local socket = require 'socket'
 local T = require 'testing'
 local test = T.test
 

@@ -107,7 +107,7 @@ else
     end)
     test('the end in the middle of a call', function()
       local results
-      local thread = copas.addthread(function() results = T.list(peer:call('later', 100)) end)
+      local _ = copas.addthread(function() results = T.list(peer:call('later', 100)) end)
       copas.pause(0.05)
       process:stop()
       while not results do copas.pause(0.005) end

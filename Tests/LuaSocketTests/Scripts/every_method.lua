@@ -65,7 +65,8 @@ table.sort(kinds)
 
 local values = {
   {"nil", nil}, {"true", true}, {"false", false}, {"0", 0}, {"7", 7}, {"1.5", 1.5}, {"-1", -1}, {"'7'", "7"}, {"'x'", "x"},
-  {"'*'", "*"}, {"'*l'", "*l"}, {"'*a'", "*a"}, {"'b'", "b"}, {"''", ""}, {"'127.0.0.1'", "127.0.0.1"}, {"'a\\0b'", "a\0b"}, {"{}", {}},
+  {"'*'", "*"}, {"'*l'", "*l"}, {"'*a'", "*a"}, {"'b'", "b"}, {"''", ""},
+  {"'127.0.0.1'", "127.0.0.1"}, {"'a\\0b'", "a\0b"}, {"{}", {}},
   {"print", print}, {"thread", coroutine.create(print)}, {"file", io.stdout}, {"'keepalive'", "keepalive"},
   {"'linger'", "linger"}, {"'broadcast'", "broadcast"}, {"'send'", "send"},
 }
@@ -133,7 +134,7 @@ for _, kind in ipairs(kinds) do
         end
       end
     end
-    for attempt = 1, 12 do
+    for _ = 1, 12 do
       local arguments, labels, isFine = {n = math.random(0, 5)}, {}, true
       for i = 1, arguments.n do
         local value = values[math.random(#values)]

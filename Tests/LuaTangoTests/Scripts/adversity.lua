@@ -111,7 +111,7 @@ for _, back in ipairs(back) do
   test('references are released though nobody calls', function()
     local con, witness = connect(), connect()
     local before = witness.living()
-    for i = 1, 20 do tango.ref(con.make) end
+    for _ = 1, 20 do tango.ref(con.make) end
     collectgarbage()
     collectgarbage()
     local deadline = socket.gettime() + 60
@@ -138,7 +138,7 @@ for _, back in ipairs(back) do
     local before = witness.living()
     for i = 1, 20 do
       local con = connect()
-      local a, b = tango.ref(con.make), tango.ref(con.make)
+      local _, b = tango.ref(con.make), tango.ref(con.make)
       tango.unref(b)
       if i % 2 == 0 then tango.close(con) end
     end
@@ -169,7 +169,7 @@ for _, back in ipairs(back) do
     T.fails('attempt to yield', string.gsub, 'x', 'x', function() return con.async.hold():get() end)
     witness.release(1)
     for i, c in ipairs{'a', 'b', 'c'} do T.equal(futures[i]:get(), c) end
-    T.equal(('abc'):gsub('.', function(c) return futures[1]:get() end), 'aaa')
+    T.equal(('abc'):gsub('.', function() return futures[1]:get() end), 'aaa')
     while others < 30 do copas.pause(0.001) end
     sort = nil
     T.equal(con.echo 'x', 'x')
@@ -234,7 +234,7 @@ for _, back in ipairs(back) do
       for i = 1, 200 do con.add(i, i) end
       for i = 1, 50 do con.async.echo(i):get() end
       for i = 1, 50 do con.async.echo(i) end
-      for i = 1, 20 do T.fails('testmessage', con.strerror) end
+      for _ = 1, 20 do T.fails('testmessage', con.strerror) end
       T.equal(con.pipeline(function(p) for i = 1, 50 do p.echo(i) end end).n, 50)
     end
     round()
@@ -320,7 +320,7 @@ threads.test('who waits for room gives up in time', function()
   local _, port = deaf:getsockname()
   local con = T.patiently(function() return tango.client.socket.connect{port = port, timeout = 0.2} end)
   local text, told = ('x'):rep(8000000), 0
-  for i = 1, 4 do
+  for _ = 1, 4 do
     copas.addthread(function()
       T.fails('timeout', function() con.async.echo(text) con.async.echo(text) end)
       told = told + 1

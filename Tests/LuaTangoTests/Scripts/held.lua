@@ -206,7 +206,7 @@ test('what clients have called before they left counts', function()
   -- Those that were not dropped are carried out.
   local ticks
   processes.waitFor('calls', function() ticks = server.witness.ticks() return ticks > 0 end)
-  for i = 1, 20 do ticks = server.witness.ticks() end
+  for _ = 1, 20 do ticks = server.witness.ticks() end
   assert(ticks < 10, ticks)
   server:stop()
 end)

@@ -76,7 +76,7 @@ local function run(how)
 
   test('futures that nobody keeps', function()
     local con = connect()
-    for i = 1, 300 do con.async.echo(('x'):rep(1000)) end
+    for _ = 1, 300 do con.async.echo(('x'):rep(1000)) end
     collectgarbage()
     collectgarbage()
     T.equal(con.echo(1), 1)
@@ -281,7 +281,7 @@ test('many threads find the connection lost, and one connects', function()
     mortal = processes.server('port = ' .. port, counting)
   end)
   local results = {}
-  together(30, function(i)
+  together(30, function()
     copas.pause(0.01)
     local number = con.count()
     results[#results + 1] = number

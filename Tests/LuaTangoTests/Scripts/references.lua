@@ -193,7 +193,7 @@ test('10,000 references, taken and abandoned', function()
   collectgarbage()
   collectgarbage()
   T.equal(other.living(), 0)
-  for i = 1, 10000 do tango.ref(other.make) end
+  for _ = 1, 10000 do tango.ref(other.make) end
   -- Abandoned with the connection: the server has them, until that ends.
   tango.close(other)
   other = tango.client.socket.connect{port = many.port}

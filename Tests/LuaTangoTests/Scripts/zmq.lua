@@ -34,9 +34,6 @@ local function connect(configuration)
   configuration.url = configuration.url or url(server.port)
   return zmq.connect(configuration)
 end
-local function pause(seconds)
-  if coroutine.isyieldable() then copas.pause(seconds) else socket.sleep(seconds) end
-end
 
 local function run(how)
   local function test(name, f) T.test(name .. ', ' .. how, f) end
@@ -173,7 +170,8 @@ local function run(how)
   end)
 
   test('serialization of the program\'s own, and built in', function()
-    local json = processes.server "url = 'tcp://127.0.0.1:*', serialize = require 'cjson'.encode, unserialize = require 'cjson'.decode"
+    local json = processes.server("url = 'tcp://127.0.0.1:*', "
+      .. "serialize = require 'cjson'.encode, unserialize = require 'cjson'.decode")
     local con = connect{url = url(json.port), serialize = cjson.encode, unserialize = cjson.decode}
     T.equal(con.add(1, 2), 3.0)
     T.equal(con.async.echo{1}:get(), {1.0})
@@ -495,7 +493,7 @@ end)
 test('authorize is called once about each client', function()
   local asked, verdict = 0, true
   local own = tango.server.zmq.new{url = 'tcp://127.0.0.1:*', functab = {add = function(a, b) return a + b end},
-    authorize = function(peer)
+    authorize = function()
       asked = asked + 1
       copas.pause(0.02)
       if verdict == 'removed' then

@@ -87,7 +87,6 @@ test('a first upvalue of another kind', function()
 end)
 
 test('a first upvalue that is let go of while the function runs', function()
-  local try = socket.newtry(function() end)
   local f
   local function replace()
     debug.setupvalue(f, 1, nil)

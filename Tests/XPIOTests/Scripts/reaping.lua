@@ -47,7 +47,9 @@ local link = io.popen("readlink /proc/$PPID/exe")
 local interpreter = link:read()
 link:close()
 local output = check.output({"sh", "-c", "trap '' CHLD; exec \"$@\"", "sh", interpreter, "-e", code})
-ok("a status that is lost", output:find("nil\tNo child processes\nnil\tNo child processes\n", 1, true) or output:find("exit\t0\nexit\t0\n", 1, true), output)
+ok("a status that is lost",
+  output:find("nil\tNo child processes\nnil\tNo child processes\n", 1, true)
+    or output:find("exit\t0\nexit\t0\n", 1, true), output)
 
 -- At the end of the program they are killed.
 output = check.output({interpreter, "-e", [[

@@ -8,7 +8,6 @@ local rpc = require 'rpc'
 local socket = require 'socket'
 
 -- Whoever connected last.
-local session = rpc.newsession
 peer = nil
 
 function echo(...) return ... end

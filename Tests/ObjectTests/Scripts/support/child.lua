@@ -84,7 +84,6 @@ local function learnAll()
   end
   for _, name in ipairs(order) do
     local object = pool[name]
-    local class = name:gsub('%..*', '')
     if type(object) == 'function' then learn(name .. '()', object) end
     local meta = debug.getmetatable(object)
     if type(meta) == 'table' and name ~= 'file' then
@@ -180,7 +179,7 @@ local contexts = {
     return collectgarbage()
   end,
   function(f)
-    local x <close> = setmetatable({}, {__close = f})
+    local _ <close> = setmetatable({}, {__close = f})
     error 'closing'
   end,
 }

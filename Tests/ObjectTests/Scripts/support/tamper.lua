@@ -67,7 +67,8 @@ function tamper.userdata(object)
   elseif what == 2 then
     local part = debug.getuservalue(object, 1)
     if type(part) == 'table' then
-      for key in pairs(part) do part[key] = value(draw) break end
+      local key = next(part)
+      if key ~= nil then part[key] = value(draw) end
     end
   elseif what == 3 and draw:chance(20) then
     pcall(debug.setmetatable, object, draw:chance(50) and {} or nil)
