@@ -50,7 +50,7 @@ add("Tests/LuaTangoTests/Scripts/support/server.lua", {globals = {"x"}})
 for _, pattern in ipairs {
   "Examples/tango/greet-server.lua", "Examples/swift-rules/rules.lua", "Benchmarks/servers",
   "Benchmarks/netbox", "Tests/LuaTangoTests", "Tests/LuaRPCTests", "Tests/ObjectTests",
-  "Tests/MemoryTests/Scripts/rpc.lua", "Tests/Soak/server.lua",
+  "Tests/MemoryTests/Scripts/rpc.lua", "Tests/Soak/server.lua", "Tests/MilongaTestSupport/Lua/served.lua",
 } do
   add(pattern, {allow_defined = true, ignore = {"131"}})
 end

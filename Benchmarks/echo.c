@@ -5,7 +5,7 @@
  * it is written the way a good C programmer writes it when speed matters: each
  * connection is registered once, edge-triggered, for both directions; a message
  * costs one recv and one send; a read shorter than the buffer means that the
- * socket is drained, so nobody asks again only to hear EAGAIN.
+ * socket is drained, so no call is made only to return EAGAIN.
  *
  * It listens on a free port of 127.0.0.1, says "listening PORT" on its first
  * line, and ends on SIGTERM or when its standard input closes.

@@ -28,7 +28,7 @@ function services.echo(c)
   end
 end
 
---- The same for those who take their time.
+--- The same for clients that take their time.
 function services.patience(c)
   c:settimeout(30)
   services.echo(c)

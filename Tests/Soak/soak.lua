@@ -395,7 +395,7 @@ local function compare(before, after)
   return hasGrown
 end
 
---- Starts the bystander, whose calls nobody may hold up; it ends after so many seconds.
+--- Starts the bystander, whose calls no other client may hold up; it ends after so many seconds.
 local function startBystander(seconds)
   local port = portsOfTango()[1]
   return assert(io.popen(

@@ -29,7 +29,7 @@ local function values()
   return function() return list[math.random(1, 37)] end, {a, b, closed, server}
 end
 
--- Those that wait for ever, or end the test, are left out.
+-- Functions that wait for ever, or end the test, are left out.
 local skipped = {loop = true, step = true, seterrorhandler = true, setErrorHandler = true, cancelall = true}
 local functions = {}
 for name, f in pairs(copas) do

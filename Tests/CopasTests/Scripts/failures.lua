@@ -1,6 +1,6 @@
 -- oks: 47
 -- Wherever code of the program fails, the error handler is told with name and traceback, what the
--- failing thread owned is closed, and nobody else notices.
+-- failing thread owned is closed, and no other thread notices.
 local copas = require "copas"
 local socket = require "socket"
 local http = require "copas.http"
@@ -147,7 +147,7 @@ reported("a to-be-closed variable", "closing", function()
   end)
 end)
 
--- A future has the error for whoever asks; nobody else is told.
+-- A future has the error for the threads that ask it; the error handler is not called.
 reports = {}
 local got
 copas.addthread(function() got = table.pack(copas.future.addthread(fail):get()) end)

@@ -26,7 +26,7 @@ local handler = copas.handler(function(c)
 end)
 local server, port = check.listener()
 copas.addserver(server, handler, SECONDS)
--- Serves those who must not be given up when the machine is slow.
+-- Serves clients that must not be given up when the machine is slow.
 local patient, patientPort = check.listener()
 copas.addserver(patient, handler, 100)
 

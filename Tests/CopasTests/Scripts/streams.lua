@@ -65,7 +65,7 @@ check.run(function()
     a:close()
   end
 
-  -- one who waits is told that another closes
+  -- a thread that waits is told that another one closes
   local client = check.pair()
   local object = foreign(client)
   object:settimeout(0)

@@ -3,39 +3,18 @@
 local copas = require "copas"
 local http = require "copas.http"
 local socket = require "socket"
-local ssl = require "ssl"
-local certificates = require "certificates"
 local check = require "check"
-
-local made = certificates.new "localhost"
-local serverSide = made:parameters("server", "localhost")
-local clientSide = made:parameters("client")
+local secure = require "secure"
 
 local reports = {}
 copas.seterrorhandler(function(message) reports[#reports + 1] = tostring(message) end, true)
 
 -- A plain object over the descriptor of another library's. `setfd(-1)` lets go of it.
-local function over(secure)
+local function over(object)
   local plain = check.pair()
   plain:close()
-  plain:setfd(secure:getfd())
+  plain:setfd(object:getfd())
   return plain
-end
-
-local function securePair()
-  local a, b = check.pair()
-  local client, server = assert(ssl.wrap(a, clientSide)), assert(ssl.wrap(b, serverSide))
-  client:settimeout(0)
-  server:settimeout(0)
-  local ready = 0
-  for _, side in ipairs {client, server} do
-    copas.addthread(function()
-      assert(copas.dohandshake(side))
-      ready = ready + 1
-    end)
-  end
-  check.await(function() return ready == 2 end)
-  return client, server
 end
 
 -- Objects of LuaSec whose descriptors were closed behind their backs: their finalizers must not run.
@@ -59,7 +38,7 @@ check.run(function()
   for _, how in ipairs {"end", "reset"} do
     for _, kind in ipairs {"plain", "wrapped"} do
       local name = how .. ", " .. kind .. ": "
-      local client, server = securePair()
+      local client, server = secure.pair()
       local object = kind == "plain" and server or copas.wrap(server)
       local function receive(...) return copas.receive(server, ...) end
       local function send(...) return copas.send(server, ...) end
@@ -89,7 +68,7 @@ check.run(function()
   end
 
   -- Two wait when it happens: one to read, one to write.
-  local client, server = securePair()
+  local client, server = secure.pair()
   local read, written
   copas.addthread(function() read = select(2, copas.receive(server)) end)
   copas.addthread(function() written = select(2, copas.send(server, ("x"):rep(20000000))) end)
@@ -101,7 +80,7 @@ check.run(function()
 
   -- A peer that does not read must not hold everybody up with the goodbye.
   for _, way in ipairs {"copas.close", "wrapped", "collected"} do
-    client, server = securePair()
+    client, server = secure.pair()
     local plain = over(server)
     plain:settimeout(0)
     check.equal("the way is full", select(2, plain:send(("x"):rep(20000000))), "timeout")
@@ -129,9 +108,9 @@ check.run(function()
       if line == "fail" then error "the handler fails" end
       if line then skt:send(line:upper() .. "\n") elseif reason == "closed" then return end
     end
-  end, {wrap = serverSide}))
+  end, {wrap = secure.serverSide}))
   local function good()
-    local c = copas.wrap(socket.tcp(), {wrap = clientSide})
+    local c = copas.wrap(socket.tcp(), {wrap = secure.clientSide})
     c:settimeout(60)
     assert(c:connect("127.0.0.1", port))
     assert(c:send "hello\n")
@@ -171,14 +150,14 @@ check.run(function()
       skt:receive()
       skt:send(part)
       lose(skt.socket, "end")
-    end, {wrap = serverSide}))
+    end, {wrap = secure.serverSide}))
     local answer, reason = http.request {
-      url = ("https://127.0.0.1:%d/"):format(port), sslparams = clientSide, sink = function() return 1 end,
+      url = ("https://127.0.0.1:%d/"):format(port), sslparams = secure.clientSide, sink = function() return 1 end,
     }
     check.ok("a request whose server is lost after " .. #part .. " bytes",
       answer == nil and type(reason) == "string", answer, reason)
     copas.removeserver(listener)
   end
 end)
-made:remove()
+secure.certificates:remove()
 os.exit(0)

@@ -76,7 +76,7 @@ if arg[1] == 'server' then
         T.equal(failures, {})
       end)
       test('a call takes no longer than it must', function()
-        -- 84 ms each, if nobody acknowledged at once.
+        -- 84 ms each, if neither side acknowledged at once.
         local seconds = peer:call('measure', 200)
         assert(seconds < 0.04, seconds .. ' s')
       end)

@@ -26,7 +26,7 @@ function make.udpUnconnected()
     s = socket.udp4()
     s:setsockname("127.0.0.1", 0)
     port = tonumber((select(2, s:getsockname())))
-    -- Among thousands of sockets one may get the number that stands for nobody.
+    -- Among thousands of sockets one may get the number that stands for an invalid one.
   until port ~= tonumber(free)
   t.port(port, "udp")
   return s

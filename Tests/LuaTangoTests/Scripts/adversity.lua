@@ -1,6 +1,5 @@
--- What goes wrong, for every back end alike: whoever it concerns is told, all else goes on, and nothing stays behind.
+-- What goes wrong, for every back end alike: the caller is told, all else goes on, and nothing stays behind.
 
-package.path = (arg[0]:match '^.*/' or '') .. 'support/?.lua;' .. package.path
 local copas = require 'copas'
 local processes = require 'processes'
 local socket = require 'socket'
@@ -9,14 +8,6 @@ local T = require 'testing'
 local threads = require 'threads'
 
 local setup = [[
-  alive = setmetatable({}, {__mode = 'k'})
-  function make() local object = {} alive[object] = true return object end
-  function living()
-    collectgarbage() collectgarbage()
-    local n = 0
-    for _ in pairs(alive) do n = n + 1 end
-    return n
-  end
   function lessThan(a, b) return a < b end
   function leave() require 'copas'.removethread(coroutine.running()) require 'copas'.pause(1) end
 ]]
@@ -47,17 +38,6 @@ end
 
 local function pause(seconds)
   if coroutine.isyieldable() then copas.pause(seconds) else socket.sleep(seconds) end
-end
-
--- What the program keeps for others in the registry; numbers there are places that are free.
-local function kept()
-  collectgarbage()
-  collectgarbage()
-  local n = 0
-  for _, value in pairs(debug.getregistry()) do
-    if type(value) ~= 'number' then n = n + 1 end
-  end
-  return n
 end
 
 local function descriptors()
@@ -210,7 +190,7 @@ for _, back in ipairs(back) do
   test('who waits is removed when the answer has come', function()
     local con = connect()
     T.equal(con.echo(1), 1)
-    local before = kept()
+    local before = T.registered()
     for _ = 1, 20 do
       local victims = {}
       for i = 1, 5 do victims[i] = copas.addthread(function() con.later(0.002, i) end) end
@@ -224,7 +204,7 @@ for _, back in ipairs(back) do
     T.equal(con.echo 'x', 'x')
     processes.waitFor('the answers that are nobody\'s', function()
       copas.pause(0.001)
-      return kept() == before
+      return T.registered() == before
     end)
   end)
 
@@ -238,9 +218,9 @@ for _, back in ipairs(back) do
       T.equal(con.pipeline(function(p) for i = 1, 50 do p.echo(i) end end).n, 50)
     end
     round()
-    local before = kept()
+    local before = T.registered()
     for _ = 1, 3 do round() end
-    T.equal(kept(), before)
+    T.equal(T.registered(), before)
   end)
 
   both('connections that were abandoned with calls in flight', function()
@@ -265,11 +245,11 @@ for _, back in ipairs(back) do
       return n
     end
     for _ = 1, 5 do visit() end
-    local before, registry = descriptors(), kept()
+    local before, registry = descriptors(), T.registered()
     for _ = 1, 30 do visit() end
     local after = settled(before)
     assert(after <= before, ('%d descriptors, %d before'):format(after, before))
-    assert(kept() <= registry, kept() .. ' and not ' .. registry)
+    assert(T.registered() <= registry, T.registered() .. ' and not ' .. registry)
   end)
 
   test('a function ends its own thread', function()

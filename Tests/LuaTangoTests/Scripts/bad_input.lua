@@ -1,7 +1,6 @@
--- What a peer can do wrong: it is told or disconnected, with one line in the log, and nobody else
--- notices.
+-- What a peer can do wrong: it is told or disconnected, with one line in the log, and other clients do not
+-- notice.
 
-package.path = (arg[0]:match '^.*/' or '') .. 'support/?.lua;' .. package.path
 local processes = require 'processes'
 local socket = require 'socket'
 local tango = require 'tango'

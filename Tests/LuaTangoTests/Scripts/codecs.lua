@@ -1,6 +1,5 @@
 -- MessagePack, JSON and tango's own text: as functions, and in the place of serialize and unserialize.
 
-package.path = (arg[0]:match '^.*/' or '') .. 'support/?.lua;' .. package.path
 local cjson = require 'cjson'
 local processes = require 'processes'
 local tango = require 'tango'

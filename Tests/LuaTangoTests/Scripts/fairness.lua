@@ -1,6 +1,5 @@
 -- One client's batch of calls and another client's call: it is served between them, on every back end.
 
-package.path = (arg[0]:match '^.*/' or '') .. 'support/?.lua;' .. package.path
 local copas = require 'copas'
 local expensive = require 'expensive'
 local socket = require 'socket'

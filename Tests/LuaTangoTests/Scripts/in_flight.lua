@@ -1,6 +1,5 @@
 -- Many calls in flight: futures and pipelines; reconnection.
 
-package.path = (arg[0]:match '^.*/' or '') .. 'support/?.lua;' .. package.path
 local cjson = require 'cjson'
 local copas = require 'copas'
 local processes = require 'processes'
@@ -197,7 +196,7 @@ local function run(how)
     T.equal(con.count(), 2)
     T.equal(con.async.count():get(), 3)
     second:stop()
-    -- It went while nobody called: nothing is lost.
+    -- It went while no call was under way: nothing is lost.
     second = processes.server('port = ' .. port, counting)
     T.equal(con.count(), 1)
     second:stop()

@@ -1,6 +1,5 @@
 -- Whole programs, each in a process of its own: servers and clients as users write them.
 
-package.path = (arg[0]:match '^.*/' or '') .. 'support/?.lua;' .. package.path
 local processes = require 'processes'
 local socket = require 'socket'
 local T = require 'testing'

@@ -1,6 +1,5 @@
 -- lua5.1: a client as the original is one, and our server.
 
-package.path = (arg[0]:match '^.*/' or '') .. 'support/?.lua;' .. package.path
 local processes = require 'processes'
 local socket = require 'socket'
 local wire = require 'original_wire'

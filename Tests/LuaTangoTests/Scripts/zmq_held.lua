@@ -1,6 +1,5 @@
 -- What clients make a ZeroMQ server hold: answers that they do not read, calls behind them, large calls.
 
-package.path = (arg[0]:match '^.*/' or '') .. 'support/?.lua;' .. package.path
 local processes = require 'processes'
 local tango = require 'tango'
 local T = require 'testing'
@@ -43,13 +42,6 @@ local function start(configuration)
   return server
 end
 
-local function memory(server, what)
-  local file = assert(io.open('/proc/' .. server.pid .. '/status'))
-  local text = file:read 'a'
-  file:close()
-  return tonumber(text:match(what .. ':%s*(%d+)')) * 1024
-end
-
 -- How many calls of `big` there were, when there are no more.
 local function callsInTheEnd(server)
   local calls
@@ -65,7 +57,7 @@ end
 test('a client that does not read has to wait with its calls', function()
   local server = start()
   T.equal(server.witness.add(1, 2), 3)
-  local before = memory(server, 'VmHWM')
+  local before = server:peakMemory()
   local client = zmtp.connect(server.port)
   local requests = {}
   for i = 1, 300 do requests[i] = zmtp.request('id' .. i, '{"big",1000000}') end
@@ -74,7 +66,7 @@ test('a client that does not read has to wait with its calls', function()
   -- Others go on meanwhile. Some answers are on their way, or in the system's buffers.
   local calls = callsInTheEnd(server)
   assert(calls < 100, calls .. ' calls')
-  assert(memory(server, 'VmHWM') - before < 60 * MB)
+  assert(server:peakMemory() - before < 60 * MB)
   -- When it reads it gets all answers, each once.
   local seen = {}
   for _ = 1, 300 do
@@ -91,13 +83,13 @@ end)
 test('many small answers, too', function()
   local server = start()
   T.equal(server.witness.add(1, 2), 3)
-  local before = memory(server, 'VmHWM')
+  local before = server:peakMemory()
   local client = zmtp.connect(server.port)
   assert(client:push(zmtp.request('id', '{"big",1000}'):rep(40000)))
   processes.waitFor('the first call', function() return server.witness.counted() > 0 end)
   local calls = callsInTheEnd(server)
   assert(calls < 30000, calls .. ' calls')
-  assert(memory(server, 'VmHWM') - before < 80 * MB)
+  assert(server:peakMemory() - before < 80 * MB)
   for _ = 1, 40000 do
     local _, body = client:receive()
     assert(#body > 1000)
@@ -148,7 +140,7 @@ test('results of calls that ran side by side', function()
   local client = zmtp.connect(server.port)
   assert(client:push(zmtp.request('id', '{"keep",1000000}'):rep(60)))
   server.witness.release(60)
-  -- Nobody reads them: that ends the client.
+  -- They are not read: that ends the client.
   local lines = server:errorLines(1)
   T.equal(#lines, 1)
   T.contains(lines[1], 'max_buffered_bytes')

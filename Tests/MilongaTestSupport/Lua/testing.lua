@@ -76,6 +76,17 @@ function testing.fails(fragment, f, ...)
   return reason
 end
 
+-- How many values are kept in the registry, after the garbage was collected. Numbers there are free places.
+function testing.registered()
+  collectgarbage()
+  collectgarbage()
+  local n = 0
+  for _, value in pairs(debug.getregistry()) do
+    if type(value) ~= 'number' then n = n + 1 end
+  end
+  return n
+end
+
 -- Runs f(1), and as long as that fails because of a timeout f(2), f(3), ...; returns its result. For what has to
 -- succeed where the timeout is so short, for something else to run into it, that a loaded machine may exceed it.
 function testing.patiently(f)

@@ -49,7 +49,7 @@ run(function()
   local threads = {}
   for i = 1, 500 do
     threads[i] = dispatcher.start(function()
-      -- Those that are killed must not have ended before.
+      -- Threads that are killed must not have ended before.
       local seconds = i % 3 == 1 and 60 or math.random() / 20
       dispatcher.sleep(seconds)
       note(xpio.gettime() >= begin + seconds and "on time" or "early")

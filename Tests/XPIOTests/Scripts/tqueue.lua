@@ -117,7 +117,7 @@ ok("not empty while nobody has taken it", not queue:isEmpty())
 r:_dequeue()
 ok("it can be taken out before", queue:isEmpty() and #queue:wait(0) == 0)
 
--- A number that was somebody else's.
+-- A number that belonged to another descriptor.
 local one, other = xpio.socketpair()
 local number = one:fileno()
 one:when_read(r)
@@ -180,7 +180,7 @@ ok("other fields are not touched", queue:wait(60)[1] == strict and rawget(strict
 raises("an error in a class passes through", "no field _queue", read.when_read, read, setmetatable({}, getmetatable(strict)))
 read:try_read(10)
 
--- Who waits in a queue that nobody has is collected with it.
+-- A task that waits in a queue is collected with it, when the program has dropped the queue.
 local weak = setmetatable({}, {__mode = "v"})
 do
   local lost = xpio.tqueue()

@@ -7,7 +7,7 @@ sched = require 'sched'
 local rpc = require 'rpc'
 local socket = require 'socket'
 
--- Whoever connected last.
+-- The peer that connected last.
 peer = nil
 
 function echo(...) return ... end

@@ -2,7 +2,6 @@
 --
 --   customer.lua PORT NAME
 
-package.path = (arg[0]:match '^.*/' or '') .. '?.lua;' .. package.path
 local cjson = require 'cjson'
 local tango = require 'tango'
 local T = require 'testing'
