@@ -38,7 +38,7 @@ build: packages
 		@.build/release/MilongaModule.product/Objects.LinkFileList & link=$$!; \
 	swift build $(RELEASE) --product milonga; status=$$?; \
 	wait $$link && exit $$status
-	@cp .build/release/milonga build/milonga
+	@cp -f .build/release/milonga build/milonga
 	@ln -sf milonga build/copas
 
 run: build

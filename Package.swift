@@ -152,7 +152,7 @@ let package = Package(
     .testTarget(
       name: "LuaRPCTests",
       dependencies: [
-        "milonga", "MilongaTestSupport",
+        "LuaRPC", "MilongaScheduler", "milonga", "MilongaTestSupport",
       ], exclude: ["Scripts"]),
     .testTarget(
       name: "LuaTangoTests",

@@ -98,6 +98,28 @@ static int report_exhaustion(lua_State *L, milonga_outcome outcome, milonga_resu
   }
 }
 
+// Raises the error that the outcome says.
+static int raise_error(lua_State *L, milonga_outcome outcome) {
+  switch (outcome.action) {
+  case MILONGA_WHERE_ERROR:
+    luaL_where(L, 1);
+    lua_insert(L, -2);
+    lua_concat(L, 2);
+    return lua_error(L);
+  case MILONGA_ARGUMENT: return luaL_argerror(L, outcome.count, lua_tostring(L, -1));
+  case MILONGA_TYPE: {
+    // The name must leave the stack, or it would stand where a missing argument is looked for.
+    char expected[128];
+    strncpy(expected, lua_tostring(L, -1), sizeof expected - 1);
+    expected[sizeof expected - 1] = 0;
+    lua_pop(L, 1);
+    return luaL_typeerror(L, outcome.count, expected);
+  }
+  default: // MILONGA_ERROR
+    return lua_error(L);
+  }
+}
+
 static int run(lua_State *L, milonga_resumption why) {
   // The box itself may be gone after a call, if another value has taken its place.
   function_box *box = own_box(L);
@@ -121,20 +143,6 @@ static int run(lua_State *L, milonga_resumption why) {
       goto again;
     switch (outcome.action) {
     case MILONGA_RETURN: return outcome.count;
-    case MILONGA_WHERE_ERROR:
-      luaL_where(L, 1);
-      lua_insert(L, -2);
-      lua_concat(L, 2);
-      return lua_error(L);
-    case MILONGA_ARGUMENT: return luaL_argerror(L, outcome.count, lua_tostring(L, -1));
-    case MILONGA_TYPE: {
-      // The name must leave the stack, or it would stand where a missing argument is looked for.
-      char expected[128];
-      strncpy(expected, lua_tostring(L, -1), sizeof expected - 1);
-      expected[sizeof expected - 1] = 0;
-      lua_pop(L, 1);
-      return luaL_typeerror(L, outcome.count, expected);
-    }
     case MILONGA_YIELD:
       return lua_yieldk(L, outcome.count, pack(MILONGA_YIELD, outcome.state), proceed);
     case MILONGA_CALL:
@@ -151,8 +159,7 @@ static int run(lua_State *L, milonga_resumption why) {
       why.phase = status == LUA_OK ? MILONGA_RETURNED : MILONGA_FAILED;
       break;
     }
-    default: // MILONGA_ERROR
-      return lua_error(L);
+    default: return raise_error(L, outcome);
     }
     why.state = outcome.state;
   again:

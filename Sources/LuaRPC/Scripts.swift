@@ -4,12 +4,34 @@ import LuaCodec
 import MilongaLua
 import MilongaRPC
 
-// Code that the other side sends once and runs as often as it wants.
-extension RPCPeer {
+/// Code that the other side sends once and runs as often as it wants, by its numbers.
+final class Scripts {
+  private let configuration: RPCConfiguration
+  private let functions: LuaGraphSink.FunctionPolicy
+  private let main: LuaCall
+  private let table: Int32
+  private var count = 0
+
+  /// - Parameters:
+  ///   - functions: what code is accepted.
+  ///   - main: with its stack what is kept is let go.
+  init(
+    _ call: LuaCall, _ configuration: RPCConfiguration, _ functions: LuaGraphSink.FunctionPolicy,
+    main: LuaCall
+  ) {
+    self.configuration = configuration
+    self.functions = functions
+    self.main = main
+    call.pushTable()
+    table = call.retainTop()
+  }
+
+  deinit { main.release(table) }
+
   /// Compiles the script at `index` and pushes its number; says why not otherwise.
-  func keepScript(_ call: LuaCall, at index: Int) -> String? {
-    guard scriptCount < configuration.limits.references else {
-      return "rpc: the connection holds \(scriptCount) scripts already (max_references)"
+  func keep(_ call: LuaCall, at index: Int) -> String? {
+    guard count < configuration.limits.references else {
+      return "rpc: the connection holds \(count) scripts already (max_references)"
     }
     switch call.type(at: index) {
     case .function: call.pushValue(at: index)
@@ -22,24 +44,21 @@ extension RPCPeer {
       return "rpc: newexec takes text, a table of pieces of text or a function, not a "
         + call.typeName(at: index)
     }
-    if scriptTable == 0 {
-      call.pushTable()
-      scriptTable = call.retainTop()
-    }
-    scriptCount += 1
-    call.pushRetained(scriptTable)
+    count += 1
+    let number = count
+    call.pushRetained(table)
     call.insert(at: -2)
-    milonga_rawseti(call.state, -2, lua_Integer(scriptCount))
-    call.push(scriptCount)
+    milonga_rawseti(call.state, -2, lua_Integer(number))
+    call.push(number)
     return nil
   }
 
   /// Pushes the script whose number is at `index`; false, with nothing pushed, when there is none.
-  func pushScript(_ call: LuaCall, numberAt index: Int) -> Bool {
-    guard scriptTable != 0, call.type(at: index) == .number,
-      let number = call.integerIfInteger(at: index)
-    else { return false }
-    call.pushRetained(scriptTable)
+  func push(_ call: LuaCall, numberAt index: Int) -> Bool {
+    guard call.type(at: index) == .number, let number = call.integerIfInteger(at: index) else {
+      return false
+    }
+    call.pushRetained(table)
     milonga_rawgeti(call.state, -1, lua_Integer(number))
     call.remove(at: -2)
     if call.type(at: -1) == .function { return true }
