@@ -1,7 +1,7 @@
 # Milonga. As root on Debian 12 with the Swift toolchain:
 #   make run    plays the tango tutorial
 #   make test   runs the whole test suite
-#   make lint   checks style and imports
+#   make lint   checks style, imports and documents
 # They install the Debian packages that are missing. CONTRIBUTING.md explains all targets.
 
 .DEFAULT_GOAL := build
@@ -95,6 +95,7 @@ CODE := Sources Tests Examples Benchmarks
 lint: packages-lint
 	swift format lint --strict --recursive Package.swift $(CODE)
 	Scripts/check-imports
+	Scripts/check-documents
 	luacheck $(CODE) share
 	shellcheck .ci/run $$(grep -lE '^#!/bin/(ba)?sh' Scripts/*)
 	clang-format --dry-run --Werror $$(find Sources Benchmarks -name '*.[ch]')
