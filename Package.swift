@@ -1,8 +1,8 @@
 // swift-tools-version: 6.1
 import PackageDescription
 
-/// A module that only the products on SwiftNIO need. A package that depends on Milonga with `traits: []` does
-/// not fetch it.
+/// A module that only the products on SwiftNIO need. A package that depends on Milonga with
+/// `traits: []` does not fetch it.
 func nio(_ module: String, _ package: String) -> Target.Dependency {
   .product(name: module, package: package, condition: .when(traits: ["NIO"]))
 }

@@ -11,8 +11,8 @@ local xpio = require "xpio"
 
 local dispatcher = {}
 
--- A task waits in one place at a time: for its turn, for a time, for another thread, or in XPIO's queue.
--- Wherever that is, `_dequeue` takes it out again, and is nil while it runs.
+-- A task waits in one place at a time: for its turn, for a time, for another thread, or in XPIO's
+-- queue. Wherever that is, `_dequeue` takes it out again, and is nil while it runs.
 
 local function unready(task)
   task.loop.ready[task._dequeuedata] = false
@@ -162,7 +162,8 @@ local function turn(task)
   end
 end
 
--- Each thread that is ready has one turn; a thread that becomes ready meanwhile has it the next time.
+-- Each thread that is ready has one turn; a thread that becomes ready meanwhile has it the next
+-- time.
 local function turns(loop)
   for place = loop.first, loop.last do
     local task = loop.ready[place]

@@ -2,9 +2,9 @@ import Foundation
 import MilongaTestSupport
 import Testing
 
-/// Scripts that run on Milonga alone: where it differs from LuaSocket on purpose, and what LuaSocket
-/// does not promise. Each script checks itself, and ends without an error. When a file with the same
-/// name and the suffix `.txt` stands beside it, the script prints that text.
+/// Scripts that run on Milonga alone: where it differs from LuaSocket on purpose, and what
+/// LuaSocket does not promise. Each script checks itself, and ends without an error. When a file
+/// with the same name and the suffix `.txt` stands beside it, the script prints that text.
 @Suite("LuaSocket modules: what Milonga alone does")
 struct MilongaOnlyTests {
   @Test(arguments: Script.all(in: "MilongaOnly"))

@@ -2,16 +2,16 @@ import Foundation
 import MilongaTestSupport
 import Testing
 
-/// The original's own test, unmodified, with ours as one of the two sides. The original is no package
-/// of Debian's: `MILONGA_TANGO_ORIGINAL` names the folder that holds it.
+/// The original's own test, unmodified, with ours as one of the two sides. The original is no
+/// package of Debian's: `MILONGA_TANGO_ORIGINAL` names the folder that holds it.
 @Suite("The original tango")
 struct OriginalTests {
   /// The original's folder, when there is one.
   static let folders = [ProcessInfo.processInfo.environment["MILONGA_TANGO_ORIGINAL"]]
     .compactMap { $0 }
 
-  /// The Lua of the client, the Lua of the server, and what connects them. Debian has no packages of what the
-  /// original needs for its event server and for ZeroMQ.
+  /// The Lua of the client, the Lua of the server, and what connects them. Debian has no packages
+  /// of what the original needs for its event server and for ZeroMQ.
   struct Pairing: Sendable, CustomTestStringConvertible {
     let client: LuaHost
     let server: LuaHost

@@ -162,8 +162,8 @@ import Testing
     #expect(LuaRPCStatus(rawValue: 200).message == "bad status 200")
   }
 
-  /// Two sessions that call each other over a link which splits and, sometimes, spoils the bytes: every
-  /// call is answered once, or fails with the connection.
+  /// Two sessions that call each other over a link which splits and, sometimes, spoils the bytes:
+  /// every call is answered once, or fails with the connection.
   @Test func `sessions over a bad link`() {
     var generator = SeededGenerator(for: "peer session")
     var spoilt = 0

@@ -156,8 +156,8 @@ function services.server(c)
   c:send(line .. '\n')
 end
 
--- Servers of tango: for clients that leave while a function waits, that have many calls of some milliseconds
--- under way, that never read.
+-- Servers of tango: for clients that leave while a function waits, that have many calls of some
+-- milliseconds under way, that never read.
 local function burn()
   local start = os.clock()
   while os.clock() - start < 0.002 do end

@@ -1,6 +1,6 @@
 -- oks: 45
--- A thread that waits for a wrapped socket is told when another thread closes it, and the descriptor is free at once;
--- for every kind of socket.
+-- A thread that waits for a wrapped socket is told when another thread closes it, and the
+-- descriptor is free at once; for every kind of socket.
 local copas = require "copas"
 local socket = require "socket"
 local unix = require "socket.unix"
@@ -114,7 +114,8 @@ check.run(function()
   u:close()
   check.equal("the port is free", socket.udp():setsockname("127.0.0.1", port), 1)
 
-  -- Servers: a handler that serves a datagram socket is told, and one of the same number that comes next is served.
+  -- Servers: a handler that serves a datagram socket is told, and one of the same number that comes
+  -- next is served.
   for _, family in ipairs {"udp", "unix"} do
     local server, name = family == "udp" and boundUDP() or unix.dgram(), path()
     if family == "unix" then assert(server:bind(name)) end

@@ -40,7 +40,8 @@ check.run(function()
     clients[i]:close()
     clients[i] = nil
   end
-  -- Descriptors are free again when the server has seen all ends, also of clients that it could not accept before.
+  -- Descriptors are free again when the server has seen all ends, also of clients that it could not
+  -- accept before.
   check.await(function() return serving == 1 end)
   copas.pause(0.15)
   check.await(function() return serving == 1 end)

@@ -24,8 +24,8 @@ local function fail()
 end
 
 local ticks = 0
---- Runs the threads that `body` starts, and a bystander; there has to be one report, in whose traceback
---- `place` is found.
+--- Runs the threads that `body` starts, and a bystander; there has to be one report, in whose
+--- traceback `place` is found.
 local function reported(what, name, body, place)
   reports, ticks = {}, 0
   copas.addthread(function()
@@ -115,8 +115,8 @@ reported("a worker of a queue", "jobs:worker_1", function()
   end)
 end)
 
--- What a request calls. `socket.protect` has caught the error before it goes on, so that the traceback
--- begins there; the message says where it happened.
+-- What a request calls. `socket.protect` has caught the error before it goes on, so that the
+-- traceback begins there; the message says where it happened.
 local closed
 local function request(parameters)
   closed = false
@@ -136,7 +136,8 @@ check.ok("closes the connection", closed)
 reported("a source", "request", function() request {method = "POST", source = fail} end, "in function 'copas.http.request'")
 check.ok("closes the connection", closed)
 
--- What cleans up. The finalizer of socket.newtry is called for an error that socket.protect would return.
+-- What cleans up. The finalizer of socket.newtry is called for an error that socket.protect would
+-- return.
 reported("a finalizer of newtry", "finalizer", function()
   copas.addnamedthread("finalizer", socket.protect(function() socket.newtry(fail)(nil, "an error") end))
 end, "%[C%]: in")

@@ -57,8 +57,8 @@ local function ended(pattern)
   return count
 end
 
---- Runs so many clients of one kind, and beside them one that is well served all the time, while they are
---- there. Returns when the server has got rid of all.
+--- Runs so many clients of one kind, and beside them one that is well served all the time, while
+--- they are there. Returns when the server has got rid of all.
 local function visit(what, client)
   ends = {}
   collectgarbage()
@@ -83,7 +83,8 @@ local function visit(what, client)
   collectgarbage()
   collectgarbage()
   check.ok(what .. ": others are served", rounds >= 5, rounds)
-  -- AddressSanitizer keeps what was freed for some time. Without a bound there would be some hundred MB.
+  -- AddressSanitizer keeps what was freed for some time. Without a bound there would be some
+  -- hundred MB.
   check.ok(what .. ": memory is bounded", most - before < 64 * 1024 and collectgarbage "count" - lua < 256,
     before, most, lua, collectgarbage "count")
 end

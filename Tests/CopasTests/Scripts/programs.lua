@@ -1,6 +1,7 @@
 -- oks: 31
--- Small programs that use Copas in the ways that its manual names: servers with and without wrapped sockets, a
--- server of LuaSocket's that moves to Copas, datagrams, timers, locks, TLS, requests, a loop of one's own.
+-- Small programs that use Copas in the ways that its manual names: servers with and without wrapped
+-- sockets, a server of LuaSocket's that moves to Copas, datagrams, timers, locks, TLS, requests, a
+-- loop of one's own.
 local copas = require "copas"
 local socket = require "socket"
 local check = require "check"

@@ -1,5 +1,6 @@
 -- oks: 50
--- A TLS connection that fails costs itself only: LuaSec is not called again, nothing spins, and the others go on.
+-- A TLS connection that fails costs itself only: LuaSec is not called again, nothing spins, and the
+-- others go on.
 local copas = require "copas"
 local http = require "copas.http"
 local socket = require "socket"
@@ -17,7 +18,8 @@ local function over(object)
   return plain
 end
 
--- Objects of LuaSec whose descriptors were closed behind their backs: their finalizers must not run.
+-- Objects of LuaSec whose descriptors were closed behind their backs: their finalizers must not
+-- run.
 local lost = {}
 
 -- Ends the client's connection without a goodbye.

@@ -1,5 +1,5 @@
--- The cases of the original's own test (luafwk/tests/rpc.lua), between two peers of one program that
--- call each other in the dispatcher, and over a server for many.
+-- The cases of the original's own test (luafwk/tests/rpc.lua), between two peers of one program
+-- that call each other in the dispatcher, and over a server for many.
 
 local copas = require 'copas'
 local rpc = require 'rpc'

@@ -1,4 +1,5 @@
--- What peers make a server hold, in total: messages that do not end, answers that are not read, large calls.
+-- What peers make a server hold, in total: messages that do not end, answers that are not read,
+-- large calls.
 
 local pressure = require 'pressure'
 local processes = require 'processes'

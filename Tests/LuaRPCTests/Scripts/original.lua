@@ -19,7 +19,8 @@ function later(seconds, ...) copas.pause(seconds) return ... end
 function fib(n) if n < 2 then return n end return peer:call('fib', n - 1) + peer:call('fib', n - 2) end
 data = {list = {10, 20, {30}}, x = 5}
 
--- The calls that either side makes of the other; `support/original_peer.lua` has the same functions.
+-- The calls that either side makes of the other; `support/original_peer.lua` has the same
+-- functions.
 local function calls(how)
   local function test(name, f) T.test(name .. ', ' .. how, f) end
 

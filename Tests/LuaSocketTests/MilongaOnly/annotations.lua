@@ -64,8 +64,8 @@ local function inany(names, key)
   end
 end
 
--- Compares a table of functions and values with one or more classes, one of which has to know a name.
--- Names in `absent` need not be there.
+-- Compares a table of functions and values with one or more classes, one of which has to know a
+-- name. Names in `absent` need not be there.
 local function compare(names, t, absent)
   for key in pairs(t) do
     local private = tostring(key):find "^__"
@@ -82,7 +82,8 @@ local function compare(names, t, absent)
   end
 end
 
--- Objects of several classes share their methods: those of the wrong class fail when they are called.
+-- Objects of several classes share their methods: those of the wrong class fail when they are
+-- called.
 local function methods(names, object, absent)
   compare(names, getmetatable(object).__index, absent)
 end

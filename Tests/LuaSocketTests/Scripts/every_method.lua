@@ -1,5 +1,5 @@
--- Every method of every class, called on objects of every class, with arguments of every type in every
--- place, and with random lists of them.
+-- Every method of every class, called on objects of every class, with arguments of every type in
+-- every place, and with random lists of them.
 local socket = require "socket"
 local unix = require "socket.unix"
 local serial = require "socket.serial"
@@ -71,8 +71,8 @@ local values = {
   {"'linger'", "linger"}, {"'broadcast'", "broadcast"}, {"'send'", "send"},
 }
 
--- What is not asked: a name server; what is not defined in C; a NUL inside of names, which end there for
--- LuaSocket and are refused by ours.
+-- What is not asked: a name server; what is not defined in C; a NUL inside of names, which end
+-- there for LuaSocket and are refused by ours.
 local names = {connect = 2, bind = 2, setpeername = 2, setsockname = 2, sendto = 4}
 local function isAsked(kind, name, position, value)
   local isInternet = kind:find "^tcp" or kind:find "^udp"

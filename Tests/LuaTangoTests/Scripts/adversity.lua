@@ -1,4 +1,5 @@
--- What goes wrong, for every back end alike: the caller is told, all else goes on, and nothing stays behind.
+-- What goes wrong, for every back end alike: the caller is told, all else goes on, and nothing
+-- stays behind.
 
 local copas = require 'copas'
 local processes = require 'processes'

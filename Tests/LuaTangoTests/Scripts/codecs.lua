@@ -1,4 +1,5 @@
--- MessagePack, JSON and tango's own text: as functions, and in the place of serialize and unserialize.
+-- MessagePack, JSON and tango's own text: as functions, and in the place of serialize and
+-- unserialize.
 
 local cjson = require 'cjson'
 local processes = require 'processes'

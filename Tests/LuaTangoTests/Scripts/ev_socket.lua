@@ -1,4 +1,5 @@
--- The server without a coroutine per connection: what is different from copas_socket. All else is tested with both.
+-- The server without a coroutine per connection: what is different from copas_socket. All else is
+-- tested with both.
 
 local copas = require 'copas'
 local processes = require 'processes'

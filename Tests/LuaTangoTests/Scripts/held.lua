@@ -1,4 +1,5 @@
--- What clients make a server hold, in total: messages that do not end, answers that are not read, large calls.
+-- What clients make a server hold, in total: messages that do not end, answers that are not read,
+-- large calls.
 
 local pressure = require 'pressure'
 local processes = require 'processes'
@@ -150,7 +151,8 @@ test('those who leave are not counted', function()
   server:stop()
 end)
 
--- Clients that leave, one after the other, while a function of theirs waits; each has one more call behind that.
+-- Clients that leave, one after the other, while a function of theirs waits; each has one more call
+-- behind that.
 local function leave(server, n)
   T.equal(server.witness.add(1, 2), 3)
   local open = server:descriptors()

@@ -16,8 +16,8 @@ local server = processes.server('', [[
     coroutines[coroutine.running()] = true
     return object
   end
-  -- Numbers in the registry are places that are free. A few coroutines of ev_socket are kept there for the
-  -- next connections that need one.
+  -- Numbers in the registry are places that are free. A few coroutines of ev_socket are kept there
+  -- for the next connections that need one.
   local pools = os.getenv 'TANGO_SERVER' == 'ev_socket'
   local function size(t)
     local n, threads = 0, 0

@@ -1,5 +1,5 @@
--- Clients that leave while a function of theirs waits: their descriptors are free at once, and `on_disconnect`
--- says what becomes of the function.
+-- Clients that leave while a function of theirs waits: their descriptors are free at once, and
+-- `on_disconnect` says what becomes of the function.
 
 local certificates = require 'certificates'
 local copas = require 'copas'

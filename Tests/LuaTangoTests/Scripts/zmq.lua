@@ -346,7 +346,8 @@ T.test('a client that never reads its answers', function()
   raw:close()
 end)
 
--- A server that speaks by hand, too: `answers[i]` follows the i-th request, with ID in the place of its number.
+-- A server that speaks by hand, too: `answers[i]` follows the i-th request, with ID in the place of
+-- its number.
 local function serveByHand(answers)
   local listener = assert(socket.bind('127.0.0.1', 0))
   local _, port = listener:getsockname()

@@ -1,4 +1,5 @@
--- What clients make a ZeroMQ server hold: answers that they do not read, calls behind them, large calls.
+-- What clients make a ZeroMQ server hold: answers that they do not read, calls behind them, large
+-- calls.
 
 local processes = require 'processes'
 local tango = require 'tango'

@@ -1,5 +1,6 @@
--- Functions for servers of tests, which keep calls under way until the test says that they may end: what happens
--- meanwhile may take as long as it likes. A key tells calls of one test from those of others, if need be.
+-- Functions for servers of tests, which keep calls under way until the test says that they may end:
+-- what happens meanwhile may take as long as it likes. A key tells calls of one test from those of
+-- others, if need be.
 
 local copas = require 'copas'
 

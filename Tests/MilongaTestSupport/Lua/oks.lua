@@ -1,5 +1,5 @@
--- Each behaviour that a script finds as it should be is one line `ok`. The first line of a script says how many
--- there are.
+-- Each behaviour that a script finds as it should be is one line `ok`. The first line of a script
+-- says how many there are.
 
 local M = {}
 

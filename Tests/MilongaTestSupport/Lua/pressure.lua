@@ -4,7 +4,8 @@ local processes = require 'processes'
 
 local pressure = {}
 
--- Sends as much of the text as the server and the system take. From then on the peer waits 0.05 s at most.
+-- Sends as much of the text as the server and the system take. From then on the peer waits 0.05 s
+-- at most.
 function pressure.push(peer, text)
   peer:settimeout(0.05)
   local from = 1

@@ -1,8 +1,8 @@
 -- Starts and watches other programs: tango servers, and clients that are not Milonga. For every Lua
 -- from 5.1 on.
 --
--- Programs that still run when the test ends are killed by the test's Swift part, with the whole process
--- group.
+-- Programs that still run when the test ends are killed by the test's Swift part, with the whole
+-- process group.
 
 local socket = require 'socket'
 
@@ -14,8 +14,8 @@ local directory = arg[0]:match('^(.*)/') or '.'
 
 local function quote(word) return "'" .. tostring(word):gsub("'", "'\\''") .. "'" end
 
--- The interpreter under test: the one that runs this script; or, when that is a stock Lua which plays
--- the peer, what the variable MILONGA names.
+-- The interpreter under test: the one that runs this script; or, when that is a stock Lua which
+-- plays the peer, what the variable MILONGA names.
 local function interpreter()
   if not package.preload.tango then return quote(assert(os.getenv 'MILONGA', 'MILONGA is not set')) end
   local words, first = {}, 0
@@ -55,7 +55,8 @@ function processes.lua(version, script, ...)
   return start('lua' .. version, {directory .. '/' .. script, ...})
 end
 
--- Runs a script of this directory under Lua 5.1, with the original that a folder's `env.sh` makes known.
+-- Runs a script of this directory under Lua 5.1, with the original that a folder's `env.sh` makes
+-- known.
 function processes.original(folder, script, ...)
   return start('sh', {'-c', '. "$0"/env.sh && exec lua5.1 "$@"', folder, directory .. '/' .. script, ...})
 end
@@ -142,8 +143,9 @@ end
 
 local holders = {}
 
--- A port on which no program listens, and which the system gives to no other program: a socket that does not
--- listen holds it. Servers may listen on it, because all of them allow their address to be used again.
+-- A port on which no program listens, and which the system gives to no other program: a socket that
+-- does not listen holds it. Servers may listen on it, because all of them allow their address to be
+-- used again.
 function processes.freePort()
   local holder = assert(socket.tcp4())
   assert(holder:setoption('reuseaddr', true))

@@ -65,7 +65,8 @@ function testing.contains(text, fragment)
     describe(fragment), shorten(describe(text))), 2)
 end
 
--- Fails unless f raises an error; returns it. With a fragment, the error is a text that contains it.
+-- Fails unless f raises an error; returns it. With a fragment, the error is a text that contains
+-- it.
 function testing.fails(fragment, f, ...)
   local ok, reason = pcall(f, ...)
   if ok then error('expected an error, found the result ' .. shorten(describe(reason)), 2) end
@@ -76,7 +77,8 @@ function testing.fails(fragment, f, ...)
   return reason
 end
 
--- How many values are kept in the registry, after the garbage was collected. Numbers there are free places.
+-- How many values are kept in the registry, after the garbage was collected. Numbers there are free
+-- places.
 function testing.registered()
   collectgarbage()
   collectgarbage()
@@ -87,8 +89,9 @@ function testing.registered()
   return n
 end
 
--- Runs f(1), and as long as that fails because of a timeout f(2), f(3), ...; returns its result. For what has to
--- succeed where the timeout is so short, for something else to run into it, that a loaded machine may exceed it.
+-- Runs f(1), and as long as that fails because of a timeout f(2), f(3), ...; returns its result.
+-- For what has to succeed where the timeout is so short, for something else to run into it, that a
+-- loaded machine may exceed it.
 function testing.patiently(f)
   local deadline, i = os.time() + 60, 0
   while true do

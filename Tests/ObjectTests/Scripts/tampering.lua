@@ -1,4 +1,5 @@
--- What a script changes in objects of ours, by fields, by the debug library and by metamethods called by hand.
+-- What a script changes in objects of ours, by fields, by the debug library and by metamethods
+-- called by hand.
 local testing = require 'testing'
 local test, equal, finish = testing.test, testing.equal, testing.finish
 local copas, socket = require 'copas', require 'socket'

@@ -1,6 +1,6 @@
 -- oks: 87
--- Bad input: an error that says what is wrong, and nothing is left behind: descriptors and children are
--- counted before and after each.
+-- Bad input: an error that says what is wrong, and nothing is left behind: descriptors and children
+-- are counted before and after each.
 local xpio = require "xpio"
 local check = require "check"
 

@@ -39,7 +39,8 @@ os.execute("mkdir " .. folder .. "/a/xpio-test-folder")
 local plain = file("b/xpio-test-plain", "no program", "644")
 local garbage = file("b/xpio-test-garbage", "no program", "755")
 local orphan = file("b/xpio-test-orphan", "#!/no/such/interpreter\n", "755")
--- PATH is that of this process; it cannot be changed from Lua, so a copy of the program runs the rest.
+-- PATH is that of this process; it cannot be changed from Lua, so a copy of the program runs the
+-- rest.
 local inner = [[
   local xpio = require "xpio"
   local check = require "check"

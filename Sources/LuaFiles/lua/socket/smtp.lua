@@ -150,8 +150,8 @@ local function date(zone)
     DAYS[now.wday], now.day, MONTHS[now.month], now.year, now.hour, now.min, now.sec, zone)
 end
 
--- A boundary that no part of a message contains, with near certainty: 128 random bits. "=_" cannot be in
--- quoted-printable or base64 text.
+-- A boundary that no part of a message contains, with near certainty: 128 random bits. "=_" cannot
+-- be in quoted-printable or base64 text.
 local function makeboundary()
   return ("=_%016x%016x"):format(math.random(0), math.random(0))
 end

@@ -23,7 +23,8 @@ end
 
 local held = {}
 
---- A port of loopback on which no program listens, or will listen: a socket that does not listen holds it.
+--- A port of loopback on which no program listens, or will listen: a socket that does not listen
+--- holds it.
 function M.freePort()
   local holder = socket.tcp4()
   assert(holder:bind("127.0.0.1", 0))

@@ -25,7 +25,8 @@ local function same(a, b)
   return true
 end
 
--- What its own test does (luafwk/tests/rpc.lua), with the other side as the peer; the names of what failed.
+-- What its own test does (luafwk/tests/rpc.lua), with the other side as the peer; the names of what
+-- failed.
 function test()
   local failures = {}
   local function check(name, ok) if not ok then failures[#failures + 1] = name end end

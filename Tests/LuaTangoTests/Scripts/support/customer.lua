@@ -9,7 +9,8 @@ local T = require 'testing'
 local configuration = {address = 'localhost', port = tonumber(arg[1])}
 local con = not arg[2]:find 'json' and tango.client.socket.connect(configuration)
 
--- The first line of a command's output, read by the methods of a pipe, which may be at the other end.
+-- The first line of a command's output, read by the methods of a pipe, which may be at the other
+-- end.
 local function firstLine(pipe)
   local line = pipe:read '*l'
   pipe:close()

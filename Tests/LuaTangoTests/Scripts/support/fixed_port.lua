@@ -1,5 +1,5 @@
--- Loaded in front of a program that leaves tango's port at its default: makes that the one which the
--- variable TANGO_PORT names. For the original's tango on Lua 5.1, and for ours.
+-- Loaded in front of a program that leaves tango's port at its default: makes that the one which
+-- the variable TANGO_PORT names. For the original's tango on Lua 5.1, and for ours.
 
 local tango = require 'tango'
 

@@ -1,5 +1,6 @@
--- tango's wire as its original has it, for Lua 5.1: what LuaSocket does by default, and a table's text
--- as its serializer writes it and `loadstring` reads it. Written anew from its observable behaviour.
+-- tango's wire as its original has it, for Lua 5.1: what LuaSocket does by default, and a table's
+-- text as its serializer writes it and `loadstring` reads it. Written anew from its observable
+-- behaviour.
 
 local wire = {}
 

@@ -1,4 +1,5 @@
--- A tango server, as a program has it. It offers all globals, unless the second argument says otherwise.
+-- A tango server, as a program has it. It offers all globals, unless the second argument says
+-- otherwise.
 --
 --   shop.lua PORT [everything | math | closed | json]
 

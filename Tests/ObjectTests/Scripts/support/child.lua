@@ -1,6 +1,7 @@
--- Makes the calls of a seed: child.lua SEED CALLS [FIRST [stock]]. What is about to be called is written to the file
--- `log` first, so that the last line tells what has ended the process. With `stock` only what needs no Milonga is
--- called, and the names of the functions are read from the file `names`.
+-- Makes the calls of a seed: child.lua SEED CALLS [FIRST [stock]]. What is about to be called is
+-- written to the file `log` first, so that the last line tells what has ended the process. With
+-- `stock` only what needs no Milonga is called, and the names of the functions are read from the
+-- file `names`.
 local seed, calls, first, mode = math.tointeger(arg[1]), math.tointeger(arg[2]), math.tointeger(arg[3] or 1), arg[4]
 local isStock = mode == 'stock'
 if not isStock and not pcall(require, 'copas') then require 'milonga' end
@@ -29,8 +30,8 @@ local harmful = {
   ['_G.loadfile'] = true, ['_G.require'] = true, ['socket.dns.toip'] = true, ['string.rep'] = true,
   ['coroutine.wrap'] = true, ['collectgarbage'] = true, ['socket.sleep'] = true, ['copas.debug.start'] = true,
 }
--- The debug library is tamper.lua's, which spares what is not ours; the libraries of the stock Lua end by a signal
--- themselves when they are taken apart.
+-- The debug library is tamper.lua's, which spares what is not ours; the libraries of the stock Lua
+-- end by a signal themselves when they are taken apart.
 local spared = {
   debug = true, io = true, package = true, string = true, table = true, coroutine = true, os = true, math = true,
   utf8 = true,

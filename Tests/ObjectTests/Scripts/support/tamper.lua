@@ -1,6 +1,7 @@
--- What the debug library can do to objects of ours: to the stacks of functions that run or wait, to upvalues, to
--- what belongs to userdata, to the registry. It leaves the standard library's functions alone, and what Lua's
--- virtual machine has on the stack: those end the stock lua5.4 as well.
+-- What the debug library can do to objects of ours: to the stacks of functions that run or wait, to
+-- upvalues, to what belongs to userdata, to the registry. It leaves the standard library's
+-- functions alone, and what Lua's virtual machine has on the stack: those end the stock lua5.4 as
+-- well.
 local tamper = {}
 
 local ours = {}          -- our functions
