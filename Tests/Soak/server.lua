@@ -210,7 +210,7 @@ copas.addserver(datagrams, function(skt)
   end
 end)
 
--- Whatever becomes of the clients, nothing of this process stays behind.
+-- In each case nothing of this process stays behind.
 local lonely = copas.timer.new {delay = 30, callback = function() os.exit(1) end}
 
 local control, controlPort

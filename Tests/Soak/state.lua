@@ -50,7 +50,7 @@ function M.now()
   }
 end
 
---- The names of what there is more of than before.
+--- The names of the figures that have grown.
 function M.grown(before, after)
   local names = {}
   for _, name in ipairs(M.names) do

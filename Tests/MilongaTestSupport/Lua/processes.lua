@@ -14,8 +14,8 @@ local directory = arg[0]:match('^(.*)/') or '.'
 
 local function quote(word) return "'" .. tostring(word):gsub("'", "'\\''") .. "'" end
 
--- The interpreter under test: the one that runs this script; or, when that is a stock Lua which
--- plays the peer, what the variable MILONGA names.
+-- The interpreter under test. It is the one that runs this script, unless that is a stock Lua in the
+-- part of a peer; then the variable MILONGA names it.
 local function interpreter()
   if not package.preload.tango then return quote(assert(os.getenv 'MILONGA', 'MILONGA is not set')) end
   local words, first = {}, 0

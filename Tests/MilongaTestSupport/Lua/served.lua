@@ -27,7 +27,7 @@ function kilobytes()
   return collectgarbage('count')
 end
 
--- Objects that are told to it, weakly.
+-- Objects that the server has made; weakly, so that the collector takes them.
 alive = setmetatable({}, {__mode = 'k'})
 
 -- An object without anything, and how many objects are still there.

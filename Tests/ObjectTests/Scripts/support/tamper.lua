@@ -89,7 +89,7 @@ function tamper.finalise(object)
   end
 end
 
--- The box of a function: what Swift's part is in.
+-- The box of a function: the userdata that holds the Swift closure.
 function tamper.box(f)
   if type(f) ~= 'function' or not ours[f] then return end
   local name, box = debug.getupvalue(f, 1)
@@ -107,7 +107,7 @@ function tamper.fields(object)
   if #keys > 0 and #keys < 30 then rawset(object, draw:of(keys), value(draw)) end
 end
 
--- What Lua itself and its libraries cannot do without stays.
+-- What Lua and its libraries need stays.
 local kept = {
   [1] = true, [2] = true, _LOADED = true, _PRELOAD = true, _CLIBS = true, ['FILE*'] = true, _IO_input = true,
   _IO_output = true, LUA_NOENV = true,

@@ -74,7 +74,7 @@ function M.pair()
   return client, accepted
 end
 
---- Waits for what a try function has, without a dispatcher.
+--- Calls a try function until it has a result, without a dispatcher.
 function M.await(object, name, when, ...)
   local queue = xpio.tqueue()
   while true do
