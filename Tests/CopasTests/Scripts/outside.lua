@@ -56,7 +56,7 @@ check.run(function()
   check.ok("pcall can hold a wait", not ok and err == "after")
 end)
 
--- Strangers that resume our threads.
+-- Other code that resumes our threads.
 local log = {}
 copas.seterrorhandler(function(err) log[#log + 1] = tostring(err) end, true)
 local function stranger(what, body, message, resume)

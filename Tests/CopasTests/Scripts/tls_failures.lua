@@ -80,7 +80,7 @@ check.run(function()
   check.ok("a reader and a writer", read and written, read, written)
   server:close()
 
-  -- A peer that does not read must not hold everybody up with the goodbye.
+  -- A peer that does not read must not stop other threads with the goodbye.
   for _, way in ipairs {"copas.close", "wrapped", "collected"} do
     client, server = secure.pair()
     local plain = over(server)
