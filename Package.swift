@@ -1,8 +1,8 @@
 // swift-tools-version: 6.1
 import PackageDescription
 
-/// A module that only the products on SwiftNIO need. A package that depends on Milonga with `traits: []` does
-/// not fetch it.
+/// A module that only the products on SwiftNIO need. A package that depends on Milonga with
+/// `traits: []` does not fetch it.
 func nio(_ module: String, _ package: String) -> Target.Dependency {
   .product(name: module, package: package, condition: .when(traits: ["NIO"]))
 }
@@ -148,7 +148,7 @@ let package = Package(
         "LuaSocket", "milonga", "MilongaIO", "MilongaLua", "MilongaTestSupport",
         .product(name: "SystemPackage", package: "swift-system"),
       ],
-      exclude: ["Own", "Scripts"]),
+      exclude: ["MilongaOnly", "Scripts"]),
     .testTarget(
       name: "LuaRPCTests",
       dependencies: [
@@ -308,7 +308,6 @@ if Context.environment["MILONGA_WITHOUT_NIO"] == nil {
         nio("NIOCore", "swift-nio"),
         nio("NIOEmbedded", "swift-nio"),
         nio("NIOPosix", "swift-nio"),
-        nio("NIOSSL", "swift-nio-ssl"),
         nio("ServiceLifecycle", "swift-service-lifecycle"),
       ]),
     .testTarget(
@@ -321,7 +320,6 @@ if Context.environment["MILONGA_WITHOUT_NIO"] == nil {
         nio("NIOCore", "swift-nio"),
         nio("NIOEmbedded", "swift-nio"),
         nio("NIOPosix", "swift-nio"),
-        nio("NIOSSL", "swift-nio-ssl"),
         nio("ServiceLifecycle", "swift-service-lifecycle"),
       ]),
   ]

@@ -20,16 +20,17 @@
 #endif
 
 enum {
-  FINE = 16,      // the step of sizes up to FINE_MOST
+  FINE = 16, // the step of sizes up to FINE_MOST
   FINE_MOST = 256,
-  COARSE = 64,    // the step of sizes beyond
-  MOST = 1024,    // larger blocks are malloc's
+  COARSE = 64, // the step of sizes beyond
+  MOST = 1024, // larger blocks are malloc's
   SLAB_BYTES = 32 * 1024,
   // What malloc itself needs between two slabs.
   SLAB_USABLE = SLAB_BYTES - 64,
 };
 
-_Static_assert(BLOCK_SIZES == FINE_MOST / FINE + (MOST - FINE_MOST) / COARSE, "one list for each size");
+_Static_assert(BLOCK_SIZES == FINE_MOST / FINE + (MOST - FINE_MOST) / COARSE,
+               "one list for each size");
 
 typedef struct slab {
   struct slab *next, *previous; // among those with room
@@ -40,8 +41,7 @@ typedef struct slab {
 } slab;
 
 static inline size_t index_of(size_t size) {
-  return size <= FINE_MOST ? (size - 1) / FINE
-                           : FINE_MOST / FINE + (size - FINE_MOST - 1) / COARSE;
+  return size <= FINE_MOST ? (size - 1) / FINE : FINE_MOST / FINE + (size - FINE_MOST - 1) / COARSE;
 }
 
 static size_t size_at(size_t index) {
