@@ -1,4 +1,5 @@
 // System interfaces that Swift cannot call.
+#ifdef __linux__ // Lua states are also used on other systems, but without what is here.
 #define _GNU_SOURCE
 #include "CMilongaShims.h"
 
@@ -44,3 +45,5 @@ int milonga_set_cloexec(int fd) {
 }
 
 void milonga_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
+
+#endif
