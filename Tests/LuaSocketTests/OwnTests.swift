@@ -2,9 +2,9 @@ import Foundation
 import MilongaTestSupport
 import Testing
 
-/// Scripts for Milonga alone: where it does something else than LuaSocket, on purpose, and what only
-/// it promises. A script ends without an error; and when there is a file of the same name with `.txt`,
-/// prints what that contains.
+/// Scripts for Milonga alone: where it does something else than LuaSocket, on purpose, and what
+/// only it promises. A script ends without an error; and when there is a file of the same name with
+/// `.txt`, prints what that contains.
 @Suite("LuaSocket modules of Milonga's own")
 struct OwnTests {
   @Test(arguments: Script.all(in: "Own"))

@@ -267,8 +267,8 @@ private struct ModelRun {
 
   private mutating func anyDirection() -> Direction { generator.below(2) == 0 ? .read : .write }
 
-  /// For ever, in the past, soon or later; none twice, for the order among equal ones depends on when
-  /// their entries were made.
+  /// For ever, in the past, soon or later; none twice, for the order among equal ones depends on
+  /// when their entries were made.
   private mutating func anyDeadline() -> Int64 {
     if generator.below(4) == 0 { return .max }
     lastDeadline += 1

@@ -3,34 +3,27 @@ import CMilongaShims
 import MilongaLua
 import MilongaScheduler
 
-// A coroutine that only `copas.wakeup` gets up lives as long as somebody knows it: the dispatcher's own
-// reference is weak while it sleeps. Its task ends when it is collected.
-extension CopasLoop {
-  /// Lets the running coroutine sleep until it is woken.
-  func sleepForEver(_ call: LuaCall) -> LuaOutcome {
-    guard mayWait, let current else { return .yield() }
-    watchCollection(call, of: current)
-    let index = Int(current.index)
-    call.release(tasks[index].reference)
-    tasks[index].reference = 0
-    return sleep(until: .max)
+/// Goes with a coroutine, and tells of its end.
+struct CollectionSentinel {
+  let task: TaskID
+}
+
+/// Tells when a coroutine was collected that only `copas.wakeup` could have got up: a table with
+/// weak keys holds a sentinel for each such coroutine, which is finalised with it.
+final class CollectionSentinels {
+  private var sentinels: LuaClass<CollectionSentinel>!
+  /// Empty until there is such a coroutine.
+  private var table = LuaStored()
+
+  func open(_ call: LuaCall, _ loop: CopasLoop) {
+    sentinels = LuaClass(
+      call, name: "copas sentinel", finalize: { [unowned loop] in loop.collected($0.task) })
   }
 
-  /// The coroutine is going to run, or to be closed: the dispatcher holds it again.
-  func holdAgain(_ task: TaskID) {
-    let index = Int(task.index)
-    guard let coroutine = tasks[index].coroutine, tasks[index].reference == 0, main.reserve(1),
-      lua_checkstack(coroutine, 1) != 0
-    else { return }
-    lua_pushthread(coroutine)
-    lua_xmove(coroutine, main.state, 1)
-    tasks[index].reference = main.retainTop()
-  }
-
-  /// A table with weak keys holds something for each such coroutine that is finalised with it.
-  private func watchCollection(_ call: LuaCall, of task: TaskID) {
-    if sentinelsReference == 0 { sentinelsReference = retainWeakTable(call) }
-    call.pushRetained(sentinelsReference)
+  /// Watches the running coroutine.
+  func watch(_ call: LuaCall, _ task: TaskID) {
+    if table.isEmpty { table = call.makeWeakTable() }
+    table.push(onto: call)
     lua_pushthread(call.state)
     if milonga_rawget(call.state, -2) != LUA_TNIL {
       call.pop(2)
@@ -42,23 +35,49 @@ extension CopasLoop {
     milonga_rawset(call.state, -3)
     call.pop()
   }
+}
 
-  /// The coroutine is gone: nobody could have woken it.
-  func collected(_ sentinel: CollectionSentinel) {
-    let task = sentinel.task
-    guard scheduler.exists(task), tasks[Int(task.index)].reference == 0 else { return }
-    let record = tasks[Int(task.index)]
-    forget(record.coroutine, of: task)
+// A coroutine that only `copas.wakeup` gets up lives as long as something holds it: the
+// dispatcher's own reference is weak while it sleeps. Its task ends when it is collected.
+extension CopasLoop {
+  /// Lets the running coroutine sleep until it is woken.
+  func sleepForEver(_ call: LuaCall) -> LuaOutcome {
+    guard mayWait, let current else { return .yield() }
+    sentinels.watch(call, current)
+    tasks.letGo(current, call)
+    return sleep(until: .max)
+  }
+
+  /// The coroutine is going to run, or to be closed: the dispatcher holds it again.
+  func holdAgain(_ task: TaskID) {
+    guard let coroutine = tasks[task].coroutine, tasks[task].reference == 0, main.reserve(1),
+      lua_checkstack(coroutine, 1) != 0
+    else { return }
+    lua_pushthread(coroutine)
+    lua_xmove(coroutine, main.state, 1)
+    tasks.hold(task, popping: main)
+  }
+
+  /// The coroutine is gone: nothing could have woken it.
+  fileprivate func collected(_ task: TaskID) {
+    guard scheduler.exists(task), tasks[task].reference == 0 else { return }
+    forget(tasks[task].coroutine, of: task)
     scheduler.finish(task)
-    tasks[Int(task.index)] = CopasTask()
+    let record = tasks.take(task)
     tell(record.removalObserver, endOf: task)
     tell(record.endObserver, endOf: task)
-    if record.handler != 0 { main.release(record.handler) }
-    if record.connection != 0 { main.release(record.connection) }
+    tasks.release(record, main)
   }
 }
 
-/// Goes with a coroutine, and says so.
-struct CollectionSentinel {
-  let task: TaskID
+extension LuaCall {
+  /// A new table with weak keys.
+  func makeWeakTable() -> LuaStored {
+    pushTable()
+    pushTable(fields: 1)
+    push("k")
+    setField("__mode", of: -2)
+    setMetatable(of: -2)
+    return LuaStored(popping: self)
+  }
 }

@@ -235,7 +235,7 @@ local function remaining(deadline)
   return deadline and math.max(0.01, deadline - monotonic())
 end
 
----Waits for the server to connect; others who come are sent away.
+---Waits for the server to connect; other connections are closed.
 function Session:portconnect()
   local expected = self.try(self.tp:getpeername())
   local deadline = ftp.TIMEOUT and ftp.TIMEOUT >= 0 and monotonic() + ftp.TIMEOUT
