@@ -1,8 +1,8 @@
 // swift-tools-version: 6.1
 import PackageDescription
 
-/// A module that only the products on SwiftNIO need. A package that depends on Milonga with `traits: []` does
-/// not fetch it.
+/// A module that only the products on SwiftNIO need. A package that depends on Milonga with
+/// `traits: []` does not fetch it.
 func nio(_ module: String, _ package: String) -> Target.Dependency {
   .product(name: module, package: package, condition: .when(traits: ["NIO"]))
 }
@@ -155,11 +155,11 @@ let package = Package(
         "LuaSocket", "milonga", "MilongaIO", "MilongaLua", "MilongaTestSupport",
         .product(name: "SystemPackage", package: "swift-system"),
       ],
-      exclude: ["Own", "Scripts"]),
+      exclude: ["MilongaOnly", "Scripts"]),
     .testTarget(
       name: "LuaRPCTests",
       dependencies: [
-        "milonga", "MilongaTestSupport",
+        "LuaRPC", "MilongaScheduler", "milonga", "MilongaTestSupport",
       ], exclude: ["Scripts"]),
     .testTarget(
       name: "LuaTangoTests",
@@ -315,7 +315,6 @@ if Context.environment["MILONGA_WITHOUT_NIO"] == nil {
         nio("NIOCore", "swift-nio"),
         nio("NIOEmbedded", "swift-nio"),
         nio("NIOPosix", "swift-nio"),
-        nio("NIOSSL", "swift-nio-ssl"),
         nio("ServiceLifecycle", "swift-service-lifecycle"),
       ]),
     .testTarget(
@@ -328,7 +327,6 @@ if Context.environment["MILONGA_WITHOUT_NIO"] == nil {
         nio("NIOCore", "swift-nio"),
         nio("NIOEmbedded", "swift-nio"),
         nio("NIOPosix", "swift-nio"),
-        nio("NIOSSL", "swift-nio-ssl"),
         nio("ServiceLifecycle", "swift-service-lifecycle"),
       ]),
   ]

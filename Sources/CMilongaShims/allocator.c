@@ -46,7 +46,8 @@ static void *rescue(milonga_memory *memory, resize resize, void *block, size_t h
     memory->threshold = 0;
     return NULL;
   }
-  size_t excess = memory->limit != 0 && memory->used > memory->limit ? memory->used - memory->limit : 0;
+  size_t excess =
+      memory->limit != 0 && memory->used > memory->limit ? memory->used - memory->limit : 0;
   if (memory->swift_frames == 0 || excess > MILONGA_RESERVE_BYTES ||
       (bytes > held && bytes - held > MILONGA_RESERVE_BYTES)) {
     milonga_failure_arrived();

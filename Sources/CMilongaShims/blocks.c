@@ -8,8 +8,7 @@
 enum { SLAB_USABLE = SLAB_BYTES - 64 };
 
 static inline size_t index_of(size_t size) {
-  return size <= FINE_MOST ? (size - 1) / FINE
-                           : FINE_MOST / FINE + (size - FINE_MOST - 1) / COARSE;
+  return size <= FINE_MOST ? (size - 1) / FINE : FINE_MOST / FINE + (size - FINE_MOST - 1) / COARSE;
 }
 
 static size_t size_at(size_t index) {

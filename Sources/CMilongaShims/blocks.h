@@ -23,10 +23,10 @@
 #endif
 
 enum {
-  FINE = 16,      // the step of sizes up to FINE_MOST
+  FINE = 16, // the step of sizes up to FINE_MOST
   FINE_MOST = 256,
-  COARSE = 64,    // the step of sizes beyond
-  MOST = 1024,    // larger blocks are malloc's
+  COARSE = 64, // the step of sizes beyond
+  MOST = 1024, // larger blocks are malloc's
   SLAB_BYTES = 32 * 1024,
   BLOCK_SIZES = FINE_MOST / FINE + (MOST - FINE_MOST) / COARSE,
 };

@@ -11,7 +11,7 @@ typedef struct function_box {
   const void *mark; // &box_mark; &finalised_mark once its finaliser was called
   milonga_invoke invoke;
   milonga_release release;
-  void *context;  // NULL once released
+  void *context;          // NULL once released
   milonga_memory *memory; // of the state
 } function_box;
 
@@ -96,13 +96,11 @@ static int report_exhaustion(lua_State *L, milonga_outcome outcome, milonga_resu
     lua_pushliteral(L, "not enough memory");
     *why = (milonga_resumption){MILONGA_FAILED, outcome.state};
     return 1;
-  default:
-    milonga_raise_memory_error(L);
-    return 0;
+  default: milonga_raise_memory_error(L); return 0;
   }
 }
 
-// Raises the error that an outcome asks for.
+// Raises the error that the outcome says.
 static __attribute__((noinline)) int raise_error(lua_State *L, milonga_outcome outcome) {
   switch (outcome.action) {
   case MILONGA_WHERE_ERROR:
@@ -110,8 +108,7 @@ static __attribute__((noinline)) int raise_error(lua_State *L, milonga_outcome o
     lua_insert(L, -2);
     lua_concat(L, 2);
     return lua_error(L);
-  case MILONGA_ARGUMENT:
-    return luaL_argerror(L, outcome.count, lua_tostring(L, -1));
+  case MILONGA_ARGUMENT: return luaL_argerror(L, outcome.count, lua_tostring(L, -1));
   case MILONGA_TYPE: {
     // The name must leave the stack, or it would stand where a missing argument is looked for.
     char expected[128];
@@ -142,12 +139,12 @@ static int run(lua_State *L, milonga_resumption why) {
       frame.release(frame.context);
       frame.release = NULL;
     }
-    if (__builtin_expect(memory->exhausted | memory->reserve_spent, 0) && memory->swift_frames == 0 &&
-        milonga_take_exhaustion(L) && report_exhaustion(L, outcome, &why))
+    if (__builtin_expect(memory->exhausted | memory->reserve_spent, 0) &&
+        memory->swift_frames == 0 && milonga_take_exhaustion(L) &&
+        report_exhaustion(L, outcome, &why))
       goto again;
     switch (outcome.action) {
-    case MILONGA_RETURN:
-      return outcome.count;
+    case MILONGA_RETURN: return outcome.count;
     case MILONGA_YIELD:
       return lua_yieldk(L, outcome.count, pack(MILONGA_YIELD, outcome.state), proceed);
     case MILONGA_CALL:
@@ -164,8 +161,7 @@ static int run(lua_State *L, milonga_resumption why) {
       why.phase = status == LUA_OK ? MILONGA_RETURNED : MILONGA_FAILED;
       break;
     }
-    default:
-      return raise_error(L, outcome);
+    default: return raise_error(L, outcome);
     }
     why.state = outcome.state;
   again:

@@ -8,11 +8,11 @@
 #define REFUSED(name)                                                                              \
   static lua_CFunction original_##name;                                                            \
   static int name(lua_State *L) {                                                                  \
-    if (current_limits != NULL)                                                                    \
-      return luaL_error(L, "debug." #name " is refused within limits");                            \
+    if (current_limits != NULL) return luaL_error(L, "debug." #name " is refused within limits");  \
     return original_##name(L);                                                                     \
   }
-#define ENTRY(name) {"debug", #name, name, &original_##name}
+#define ENTRY(name)                                                                                \
+  { "debug", #name, name, &original_##name }
 
 REFUSED(debug)
 REFUSED(getlocal)
@@ -43,8 +43,8 @@ static int traceback(lua_State *L) {
 }
 
 const guard debug_guards[] = {
-    ENTRY(debug),        ENTRY(getlocal),     ENTRY(getmetatable), ENTRY(getregistry),
-    ENTRY(getupvalue),   ENTRY(getuservalue), ENTRY(sethook),      ENTRY(setlocal),
-    ENTRY(setmetatable), ENTRY(setupvalue),   ENTRY(setuservalue), ENTRY(upvalueid),
+    ENTRY(debug),        ENTRY(getlocal),     ENTRY(getmetatable),      ENTRY(getregistry),
+    ENTRY(getupvalue),   ENTRY(getuservalue), ENTRY(sethook),           ENTRY(setlocal),
+    ENTRY(setmetatable), ENTRY(setupvalue),   ENTRY(setuservalue),      ENTRY(upvalueid),
     ENTRY(traceback),    ENTRY(upvaluejoin),  {NULL, NULL, NULL, NULL},
 };

@@ -14,7 +14,7 @@ static int continues(char byte) { return ((unsigned char)byte & 0xC0) == 0x80; }
 // An index from the end when it is negative; 0 when it lies before the beginning.
 static lua_Integer absolute(lua_Integer index, size_t count) {
   if (index >= 0) return index;
-  return (size_t)-(lua_Unsigned)index > count ? 0 : (lua_Integer)count + index + 1;
+  return (size_t) - (lua_Unsigned)index > count ? 0 : (lua_Integer)count + index + 1;
 }
 
 // Counts the bytes between the indices at `first` and `last`. Those that are wrong are the

@@ -64,8 +64,8 @@ static void raise_at(lua_State *L, int level, const char *message) {
 }
 
 const char *milonga_stop_message(milonga_stop stop) {
-  static const char *const messages[] = {
-      "", "instruction limit reached", "time limit reached", "interrupted!"};
+  static const char *const messages[] = {"", "instruction limit reached", "time limit reached",
+                                         "interrupted!"};
   return messages[stop];
 }
 
@@ -214,9 +214,8 @@ static milonga_limits grant(int64_t instructions, int64_t duration, const milong
 }
 
 static saved begin(lua_State *L, milonga_limits *limits, size_t memory) {
-  saved before = {lua_gethook(L),   lua_gethookmask(L), lua_gethookcount(L),
-                  milonga_vm_of(L), 0,                  current_limits,
-                  limits->instructions};
+  saved before = {lua_gethook(L), lua_gethookmask(L),  lua_gethookcount(L), milonga_vm_of(L), 0,
+                  current_limits, limits->instructions};
   milonga_memory *held = milonga_memory_of(L);
   if (held != NULL) {
     before.memory_limit = held->limit;

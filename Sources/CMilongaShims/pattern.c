@@ -112,8 +112,7 @@ static const char *match_most(matcher *m, const char *at, const char *item, cons
 }
 
 // None, and then more.
-static const char *match_least(matcher *m, const char *at, const char *item,
-                               const char *item_end) {
+static const char *match_least(matcher *m, const char *at, const char *item, const char *item_end) {
   for (;; at++) {
     const char *match = match_rest(m, at, item_end + 1);
     if (match != NULL) return match;

@@ -42,7 +42,8 @@ int milonga_resume(lua_State *co, lua_State *from, milonga_memory *memory, int a
   return status;
 }
 
-int milonga_load(lua_State *L, const char *bytes, size_t count, const char *name, const char *mode) {
+int milonga_load(lua_State *L, const char *bytes, size_t count, const char *name,
+                 const char *mode) {
   milonga_memory *memory = milonga_memory_of(L);
   int frames = hide_swift_frames(memory);
   int status = current_limits == NULL ? luaL_loadbufferx(L, bytes, count, name, mode)
@@ -118,13 +119,9 @@ int milonga_openlibs(lua_State *L) {
   return milonga_pcall(L, 0, 0, 0);
 }
 
-void milonga_collect(lua_State *L) {
-  lua_gc(L, LUA_GCCOLLECT);
-}
+void milonga_collect(lua_State *L) { lua_gc(L, LUA_GCCOLLECT); }
 
-void milonga_generational(lua_State *L) {
-  lua_gc(L, LUA_GCGEN, 0, 0);
-}
+void milonga_generational(lua_State *L) { lua_gc(L, LUA_GCGEN, 0, 0); }
 
 int milonga_iscollecting(lua_State *L) {
   lua_Debug frame;

@@ -117,7 +117,8 @@ int milonga_relay(int sender, const int *descriptors, int32_t count) {
 
 void milonga_clear_relay(int receiver) {
   char byte;
-  while (recv(receiver, &byte, 1, 0) > 0) {}
+  while (recv(receiver, &byte, 1, 0) > 0) {
+  }
 }
 
 // They get the lowest free numbers, all below `relayed_place`, and move up from there.
@@ -197,7 +198,8 @@ static int run_child(void *argument) {
   reset_handlers();
 
   result->step = MILONGA_SPAWN_DESCRIPTORS;
-  if (close_from_to((unsigned)request->first_unused, UINT_MAX, CLOSE_RANGE_UNSHARE) != 0) goto failed;
+  if (close_from_to((unsigned)request->first_unused, UINT_MAX, CLOSE_RANGE_UNSHARE) != 0)
+    goto failed;
   if (take_relayed(request) != 0) goto failed;
   result->step = MILONGA_SPAWN_MOVE;
   if (move_descriptors(request, &result->place) != 0) goto failed;
@@ -244,7 +246,8 @@ milonga_spawn_result milonga_spawn(const milonga_spawn_request *request) {
   if (process < 0) {
     result.error = errno;
   } else if (result.error != 0) {
-    while (waitpid(process, NULL, __WALL) < 0 && errno == EINTR) {}
+    while (waitpid(process, NULL, __WALL) < 0 && errno == EINTR) {
+    }
     close(descriptor);
   } else {
     result.process = process;

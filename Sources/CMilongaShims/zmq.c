@@ -67,26 +67,16 @@ const char *milonga_zmq_load(void) {
     const char *name;
     void *place;
   } functions[] = {
-      {"zmq_ctx_new", &zmq.ctx_new},
-      {"zmq_ctx_set", &zmq.ctx_set},
-      {"zmq_ctx_term", &zmq.ctx_term},
-      {"zmq_socket", &zmq.socket},
-      {"zmq_close", &zmq.close},
-      {"zmq_setsockopt", &zmq.setsockopt},
-      {"zmq_getsockopt", &zmq.getsockopt},
-      {"zmq_bind", &zmq.bind},
-      {"zmq_connect", &zmq.connect},
-      {"zmq_send", &zmq.send},
-      {"zmq_msg_init", &zmq.msg_init},
-      {"zmq_msg_init_data", &zmq.msg_init_data},
-      {"zmq_msg_send", &zmq.msg_send},
-      {"zmq_msg_recv", &zmq.msg_recv},
-      {"zmq_msg_close", &zmq.msg_close},
-      {"zmq_msg_data", &zmq.msg_data},
-      {"zmq_msg_size", &zmq.msg_size},
-      {"zmq_msg_more", &zmq.msg_more},
-      {"zmq_msg_gets", &zmq.msg_gets},
-      {"zmq_socket_monitor", &zmq.socket_monitor},
+      {"zmq_ctx_new", &zmq.ctx_new},       {"zmq_ctx_set", &zmq.ctx_set},
+      {"zmq_ctx_term", &zmq.ctx_term},     {"zmq_socket", &zmq.socket},
+      {"zmq_close", &zmq.close},           {"zmq_setsockopt", &zmq.setsockopt},
+      {"zmq_getsockopt", &zmq.getsockopt}, {"zmq_bind", &zmq.bind},
+      {"zmq_connect", &zmq.connect},       {"zmq_send", &zmq.send},
+      {"zmq_msg_init", &zmq.msg_init},     {"zmq_msg_init_data", &zmq.msg_init_data},
+      {"zmq_msg_send", &zmq.msg_send},     {"zmq_msg_recv", &zmq.msg_recv},
+      {"zmq_msg_close", &zmq.msg_close},   {"zmq_msg_data", &zmq.msg_data},
+      {"zmq_msg_size", &zmq.msg_size},     {"zmq_msg_more", &zmq.msg_more},
+      {"zmq_msg_gets", &zmq.msg_gets},     {"zmq_socket_monitor", &zmq.socket_monitor},
       {"zmq_strerror", &zmq.strerror},
   };
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
@@ -136,9 +126,7 @@ void milonga_zmq_set_linger(void *socket, int linger) {
   zmq.setsockopt(socket, ZMQ_LINGER, &linger, sizeof linger);
 }
 
-void milonga_zmq_close(void *socket) {
-  zmq.close(socket);
-}
+void milonga_zmq_close(void *socket) { zmq.close(socket); }
 
 // Only where it is asked for: with it, libzmq takes the first address that a name has, and tries no
 // other.
@@ -250,18 +238,14 @@ void milonga_zmq_release_counter(milonga_zmq_counter *counter) {
   }
 }
 
-int milonga_zmq_waker(milonga_zmq_counter *counter) {
-  return counter->waker;
-}
+int milonga_zmq_waker(milonga_zmq_counter *counter) { return counter->waker; }
 
 void milonga_zmq_calm(milonga_zmq_counter *counter) {
   eventfd_t times;
   eventfd_read(counter->waker, &times);
 }
 
-int64_t milonga_zmq_counted(milonga_zmq_counter *counter) {
-  return atomic_load(&counter->bytes);
-}
+int64_t milonga_zmq_counted(milonga_zmq_counter *counter) { return atomic_load(&counter->bytes); }
 
 void milonga_zmq_wake_below(milonga_zmq_counter *counter, int64_t low) {
   atomic_store(&counter->low, low);
@@ -285,9 +269,8 @@ static void free_counted(void *bytes, void *hint) {
   free(message);
 }
 
-int milonga_zmq_fill_counted(
-    milonga_zmq_part *part, const void *bytes, size_t count, milonga_zmq_counter *counter,
-    int times) {
+int milonga_zmq_fill_counted(milonga_zmq_part *part, const void *bytes, size_t count,
+                             milonga_zmq_counter *counter, int times) {
   struct counted *message = milonga_allocate(sizeof *message + count);
   if (!message) return ENOMEM;
   *message = (struct counted){counter, (int64_t)(count + MILONGA_ZMQ_OVERHEAD) * times};
@@ -342,28 +325,16 @@ int milonga_zmq_receive(void *socket, milonga_zmq_part *part) {
   return 0;
 }
 
-const void *milonga_zmq_bytes(milonga_zmq_part *part) {
-  return zmq.msg_data(part);
-}
+const void *milonga_zmq_bytes(milonga_zmq_part *part) { return zmq.msg_data(part); }
 
-size_t milonga_zmq_count(milonga_zmq_part *part) {
-  return zmq.msg_size(part);
-}
+size_t milonga_zmq_count(milonga_zmq_part *part) { return zmq.msg_size(part); }
 
-int milonga_zmq_more(milonga_zmq_part *part) {
-  return zmq.msg_more(part);
-}
+int milonga_zmq_more(milonga_zmq_part *part) { return zmq.msg_more(part); }
 
-const char *milonga_zmq_peer(milonga_zmq_part *part) {
-  return zmq.msg_gets(part, "Peer-Address");
-}
+const char *milonga_zmq_peer(milonga_zmq_part *part) { return zmq.msg_gets(part, "Peer-Address"); }
 
-void milonga_zmq_free(milonga_zmq_part *part) {
-  zmq.msg_close(part);
-}
+void milonga_zmq_free(milonga_zmq_part *part) { zmq.msg_close(part); }
 
-const char *milonga_zmq_text(int code) {
-  return zmq.strerror(code);
-}
+const char *milonga_zmq_text(int code) { return zmq.strerror(code); }
 
 #endif

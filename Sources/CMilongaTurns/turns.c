@@ -34,5 +34,6 @@ void milonga_measure_ticks(void) {
   // Nothing can be said yet; or the counter was set, and what it says makes no sense.
   if (elapsed < 1000000 || (int64_t)ticks <= 0) return;
   double rate = (double)ticks / (double)elapsed;
-  __atomic_store_n(&milonga_turn_ticks, (uint64_t)(rate * MILONGA_TURN_NANOSECONDS), __ATOMIC_RELAXED);
+  __atomic_store_n(&milonga_turn_ticks, (uint64_t)(rate * MILONGA_TURN_NANOSECONDS),
+                   __ATOMIC_RELAXED);
 }

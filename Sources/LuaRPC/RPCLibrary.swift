@@ -14,10 +14,11 @@ final class RPCLibrary {
   let sockets: SocketLibrary
   let loop: CopasLoop
   let spare = SpareBuffer()
-  /// A reader keeps memory for the next message. It is taken while it is at work, because reading
-  /// allocates in Lua, and so may run a finalizer that calls.
-  private var reader: LuatobinReader?
-  private var writer: LuatobinWriter? = LuatobinWriter()
+  /// Reader and writer keep memory for the next message.
+  private var reader = LuatobinReader(limits: CodecLimits())
+  private var isReading = false
+  private var writer = LuatobinWriter()
+  private var isWriting = false
   private(set) var peers: LuaClass<RPCPeer>!
   private(set) var objects: LuaClass<RemoteObject>!
   let signatures: RPCSignatures
@@ -53,16 +54,35 @@ final class RPCLibrary {
 
   // MARK: Codecs
 
-  func takeReader(_ limits: CodecLimits) -> LuatobinReader {
-    if let taken = reader.take(), taken.limits == limits { return taken }
-    return LuatobinReader(limits: limits)
+  /// Lends the reader. Reading allocates in Lua, and so may run a finalizer that calls, and reads: that gets another one.
+  @inline(__always)
+  func withReader<Result>(
+    _ limits: CodecLimits,
+    _ body: (inout LuatobinReader) throws(RPCPeer.ReadFailure) -> Result
+  ) throws(RPCPeer.ReadFailure) -> Result {
+    guard !isReading else {
+      var reader = LuatobinReader(limits: limits)
+      return try body(&reader)
+    }
+    if reader.limits != limits { reader = LuatobinReader(limits: limits) }
+    isReading = true
+    defer { isReading = false }
+    return try body(&reader)
   }
 
-  func giveBack(_ reader: consuming LuatobinReader) { self.reader = consume reader }
-
-  func takeWriter() -> LuatobinWriter { writer.take() ?? LuatobinWriter() }
-
-  func giveBack(_ writer: consuming LuatobinWriter) { self.writer = consume writer }
+  /// Lends the writer, in the same way.
+  @inline(__always)
+  func withWriter(
+    _ body: (inout LuatobinWriter) throws(GraphFailure) -> Void
+  ) throws(GraphFailure) {
+    guard !isWriting else {
+      var writer = LuatobinWriter()
+      return try body(&writer)
+    }
+    isWriting = true
+    defer { isWriting = false }
+    try body(&writer)
+  }
 
   // MARK: Peers
 
@@ -184,6 +204,10 @@ final class RPCLibrary {
       return .results(0)
     }
     call.setField("__index", of: -2)
+    addMetamethods(call)
+  }
+
+  private func addMetamethods(_ call: LuaCall) {
     call.setFunction("__close") { [self] (call) throws(LuaFailure) in
       try check(call, at: 1).close()
       return .results(0)
@@ -222,8 +246,7 @@ final class RPCLibrary {
   /// Goes on with `__rpcbuildexec`; the result is a function that runs the script over there.
   private func finishNewexec(_ call: LuaCall, _ peer: RPCPeer) throws(LuaFailure) -> LuaOutcome {
     let outcome = try peer.run(call)
-    guard peer.hasFinished else { return outcome }
-    let count = peer.resultCount
+    guard let count = peer.finished else { return outcome }
     // nil and an error, such as "closed".
     if count >= 1, call.type(at: call.count - count + 1) == .nil { return outcome }
     guard count == 1, call.type(at: -1) == .number else {
@@ -287,10 +310,4 @@ final class RPCLibrary {
     lua_rotate(call.state, 1, 2)
     return try peer.run(call)
   }
-}
-
-/// Stands for an object of the other side.
-struct RemoteObject {
-  let peer: RPCPeer
-  let id: UInt32
 }

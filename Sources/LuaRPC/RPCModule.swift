@@ -92,7 +92,7 @@ extension RPCLibrary {
   private func newClient(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
     if call.phase == .entered { return try connect(call) }
     try loop.requireOwnResumption(call, "rpc")
-    if call.step == RPCPeer.Step.open.rawValue { return try openClient(call, at: Client.socket) }
+    if RPCPeer.Step(call) == .open { return try openClient(call, at: Client.socket) }
     return try connected(call)
   }
 
@@ -115,7 +115,7 @@ extension RPCLibrary {
     call.pushValue(at: Client.socket)
     call.push(host)
     call.push(port)
-    return .call(arguments: 3, results: 2, state: RPCPeer.Step.connect.rawValue)
+    return .call(arguments: 3, results: 2, state: RPCPeer.Step.connect.state)
   }
 
   private func connected(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
@@ -208,7 +208,7 @@ extension RPCLibrary {
   private func serveConnection(
     _ call: LuaCall, _ configuration: RPCConfiguration
   ) throws(LuaFailure) -> LuaOutcome {
-    if call.phase != .entered, call.step != RPCPeer.Step.open.rawValue {
+    if call.phase != .entered, RPCPeer.Step(call) != .open {
       return try peers.check(call, at: 1).pointee.work(call, isNew: false)
     }
     let peer: RPCPeer
@@ -232,7 +232,7 @@ extension RPCLibrary {
     guard peer.pushUserdata(call) else { return .results(0) }
     call.replace(at: 1)
     call.count = 1
-    peer.mainWorker = loop.currentTask
+    peer.roles.main = loop.currentTask
     return peer.work(call, isNew: true)
   }
 
@@ -240,7 +240,7 @@ extension RPCLibrary {
   private enum Single {
     static let listener = 1
     static let configuration = 2
-    /// Somebody's socket, then the peer's table.
+    /// The accepted socket, then the peer's table.
     static let socket = 3
   }
 
@@ -256,7 +256,7 @@ extension RPCLibrary {
     try loop.requireOwnResumption(call, "rpc")
     let listener = try sockets.tcp.server.check(call, at: Single.listener)
     let configuration = try configurations(call).check(call, at: Single.configuration).pointee
-    if call.phase != .entered, call.step == RPCPeer.Step.open.rawValue {
+    if call.phase != .entered, RPCPeer.Step(call) == .open {
       let peer = try check(call, at: Single.socket)
       if let outcome = try openOnly(call, peer, listener) { return outcome }
     }
@@ -270,7 +270,7 @@ extension RPCLibrary {
         if accepted == nil, loop.isInside(call), loop.mayWait {
           loop.markUnready(listener, .read)
           outcome = try loop.wait(
-            listener, for: .read, until: MonotonicTime.never, state: RPCPeer.Step.connect.rawValue)
+            listener, for: .read, until: MonotonicTime.never, state: RPCPeer.Step.connect.state)
         }
       } catch {
         return call.pushFailure(.system(error))
@@ -292,8 +292,8 @@ extension RPCLibrary {
     }
   }
 
-  /// Goes on with the opening of the peer whose table is at its place; once it is there, nobody else can come.
-  /// Nil when it is refused.
+  /// Goes on with the opening of the peer whose table is at its place; then the listener is closed.
+  /// Nil when the peer is refused.
   private func openOnly(
     _ call: LuaCall, _ peer: RPCPeer, _ listener: UnsafeMutablePointer<SocketObject>
   ) throws(LuaFailure) -> LuaOutcome? {

@@ -51,7 +51,7 @@ extension RPCPeer {
   /// Goes on with the handshake; nil when it is done.
   private func shake(_ call: LuaCall, until deadline: Int64) throws(LuaFailure) -> Opened? {
     let handshake = try stream.handshake(
-      call, until: deadline, suspends: canSuspend(call), state: Step.open.rawValue)
+      call, until: deadline, suspends: canSuspend(call), state: Step.open.state)
     switch handshake {
     case .done: return nil
     case .unfinished(let outcome):
@@ -86,6 +86,6 @@ extension RPCPeer {
     call.push(remoteAddress?.numericHost ?? "unknown")
     call.push(Int(remoteAddress?.port ?? 0))
     pushSocket(onto: call)
-    return .protectedCall(arguments: 3, results: 1, state: Step.open.rawValue)
+    return .protectedCall(arguments: 3, results: 1, state: Step.open.state)
   }
 }

@@ -59,15 +59,14 @@ struct ClientConfiguration {
   let url: String
   /// Seconds that connecting, and each call, may take; infinite for no limit.
   let timeout: Double
-  /// Seconds that a TLS handshake may take.
-  let handshakeTimeout: Double
   /// A lost connection is made again by the next call.
   let reconnects: Bool
   let codec: MessageCodec
   let limits: RPCLimits
-  let tls: TLSContext?
+  /// What a connection needs before its first call.
+  let opening: OpeningSettings
   /// Asked about each connection that was made, in the registry.
-  let authorize: Int32?
+  private let authorize: Int32?
 
   init(
     _ call: LuaCall, at index: Int, isStream: Bool = true, codecs: TangoCodecs, main: LuaCall
@@ -77,15 +76,18 @@ struct ClientConfiguration {
     port = try table.integer("port", default: 12345, in: 0...65535)
     url = try table.string("url", default: "tcp://localhost:12345")
     timeout = try table.seconds("timeout", default: 5000)
-    handshakeTimeout = try table.seconds("ssl_timeout", default: 10)
+    let handshakeTimeout = try table.seconds("ssl_timeout", default: 10)
     reconnects = table.boolean("reconnect", default: false)
     var limits = try table.limits()
     limits.callsInFlight = try table.integer(
       "max_calls_in_flight", default: limits.callsInFlight, in: 1...(1 << 30))
     self.limits = limits
-    tls = isStream ? try TLSContext.make(table, mode: "client", main: main) : nil
+    let tls = isStream ? try TLSContext.make(table, mode: "client", main: main) : nil
     // Last, because nothing would let go of the functions if the rest failed.
     authorize = isStream ? try table.function("authorize") : nil
+    opening = OpeningSettings(
+      destination: (address, port), tls: tls, handshakeTimeout: handshakeTimeout,
+      authorization: authorize.map(OpeningSettings.Authorization.init(tango:)))
     do throws(LuaFailure) {
       codec = try MessageCodec(table, codecs)
     } catch {

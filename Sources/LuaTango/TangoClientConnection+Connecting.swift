@@ -1,5 +1,3 @@
-import CMilongaLua
-import CMilongaShims
 import Copas
 import LuaConnection
 import LuaSocket
@@ -17,7 +15,7 @@ extension TangoClientConnection {
     let deadline: Int64
     /// That of `connect`, which is not repeated.
     let isFirst: Bool
-    var handshakeDeadline = Int64.max
+    var opening: ConnectionOpening
   }
 
   /// Makes the connection of `connect`. Nil when it is there.
@@ -64,40 +62,27 @@ extension TangoClientConnection {
     _ call: LuaCall, _ deadline: Int64, isFirst: Bool
   ) throws(LuaFailure) -> LuaOutcome? {
     let task = loop.isInside(call) ? loop.currentTask : nil
-    attempt = Attempt(task: task, base: call.count, deadline: deadline, isFirst: isFirst)
+    attempt = Attempt(
+      task: task, base: call.count, deadline: deadline, isFirst: isFirst,
+      opening: ConnectionOpening(configuration.opening, until: deadline))
     if task != nil { loop.observeRemoval(by: observerNumber) }
     return try connect(call)
   }
 
-  /// Makes a socket, and has `copas.connect` or the socket's own `connect` do the waiting.
+  /// Makes a socket, and opens its connection.
   private func connect(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome? {
     guard let attempt else { throw call.failure("\(peer): closed") }
     call.count = attempt.base
     guard call.reserve(12) else { throw giveUp(call, "too many arguments") }
-    let socket = pushNewSocket(call)
-    let seconds =
-      attempt.deadline == MonotonicTime.never
-      ? Double.infinity : max(0.001, MonotonicTime.seconds(until: attempt.deadline))
-    socket.pointee.timeouts.block = seconds
-    socket.pointee.copasTimeouts.connect = seconds
-    if attempt.task != nil {
-      loop.pushConnect(call)
-    } else {
-      call.push("connect")
-      guard milonga_gettable(call.state, Int32(attempt.base + 1)) == LUA_OK else { throw .raised }
-    }
-    call.pushValue(at: attempt.base + 1)
-    call.push(configuration.address)
-    call.push(configuration.port)
-    return .protectedCall(arguments: 3, results: 2, state: Step.connect.rawValue)
+    pushNewSocket(call)
+    self.attempt!.opening = ConnectionOpening(configuration.opening, until: attempt.deadline)
+    return try open(call)
   }
 
   /// Goes on with making a connection. Nil when it is there, and the stack as it was before.
   func establish(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome? {
     switch Step(rawValue: call.step) {
-    case .connect: return try connected(call)
-    case .handshake: return try shake(call)
-    case .authorize: return try authorized(call)
+    case .open: return try open(call)
     case .pause: return try connect(call)
     default:
       let deadline = Int64(try call.integer(at: -1))
@@ -108,67 +93,56 @@ extension TangoClientConnection {
     }
   }
 
-  private func connected(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome? {
-    guard let attempt else { throw call.failure("\(peer): closed") }
-    guard call.phase == .returned, call.boolean(at: -2) else {
-      return try failed(call, call.stringIfString(at: -1) ?? "unknown error")
-    }
-    let socket = connection.socket
-    try? socket.pointee.socket.set(.noDelay, to: 1)
-    socket.pointee.timeouts.block = -1
-    guard let context = configuration.tls else { return authorize(call) }
-    guard connection.stream.startTLS(call, socket: attempt.base + 1, context) else {
-      return try failed(call, call.stringIfString(at: -1) ?? "unknown error")
-    }
-    if SocketAddress(numeric: configuration.address, port: 0) == nil {
-      connection.stream.setServerName(configuration.address)
-    }
-    let deadline = MonotonicTime.deadline(
-      after: configuration.handshakeTimeout, from: MonotonicTime.now())
-    self.attempt!.handshakeDeadline = min(attempt.deadline, deadline)
-    return try shake(call)
-  }
-
-  private func shake(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome? {
-    guard let attempt, let connection else { throw call.failure("\(peer): closed") }
-    let handshake: StreamConnection.Handshake
+  private func open(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome? {
+    guard var attempt, let connection else { throw call.failure("\(peer): closed") }
+    let progress: ConnectionOpening.Progress
     do throws(LuaFailure) {
-      handshake = try connection.stream.handshake(
-        call, until: attempt.handshakeDeadline, suspends: attempt.task != nil,
-        state: Step.handshake.rawValue)
+      progress = try attempt.opening.proceed(
+        call, connection.stream, socketAt: attempt.base + 1, suspends: attempt.task != nil,
+        state: Step.open.rawValue)
     } catch {
       // Ctrl-C.
+      if attempt.opening.isConnecting {
+        call.pop()
+        throw giveUp(call, "interrupted!")
+      }
       connection.close()
       endAttempt()
       throw error
     }
-    switch handshake {
-    case .done: return authorize(call)
-    case .unfinished(let outcome): return outcome
-    case .timedOut: return try failed(call, "tango ssl handshake failed with: timeout")
-    case .failed(let reason):
+    self.attempt = attempt
+    switch progress {
+    case .open:
+      guard isOpen else { return try failed(call, "closed") }
+      return established(call)
+    case .waits(let outcome):
+      guard attempt.task == nil || loop.mayWait else {
+        throw giveUp(call, "attempt to yield across a C-call boundary")
+      }
+      return outcome
+    case .asks(let outcome): return outcome
+    case .failed(let failure): return try failed(call, failure)
+    }
+  }
+
+  private func failed(
+    _ call: LuaCall, _ failure: ConnectionOpening.Failure
+  ) throws(LuaFailure) -> LuaOutcome? {
+    switch failure {
+    case .connect(let failure): return try failed(call, failure.text)
+    case .tls(let reason): return try failed(call, reason)
+    case .handshakeTimedOut: return try failed(call, "tango ssl handshake failed with: timeout")
+    case .handshake(let reason):
       return try failed(call, "tango ssl handshake failed with: \(reason)")
     case .unwatchable(let error): return try failed(call, "\(error)")
+    case .refused(let reason):
+      guard isOpen else { return try failed(call, "closed") }
+      throw giveUp(call, "not authorized" + (reason.map { ": \($0)" } ?? ""))
+    case .authorizeFailed:
+      guard isOpen else { return try failed(call, "closed") }
+      let reason = call.stringIfString(at: -1) ?? call.typeName(at: -1)
+      throw giveUp(call, "'authorize' failed: \(reason)")
     }
-  }
-
-  /// Asks the program about the server, if it wants to be asked.
-  private func authorize(_ call: LuaCall) -> LuaOutcome? {
-    guard let authorize = configuration.authorize else { return established(call) }
-    call.pushRetained(authorize)
-    connection.stream.pushPeer(onto: call)
-    return .protectedCall(arguments: 1, results: 2, state: Step.authorize.rawValue)
-  }
-
-  private func authorized(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome? {
-    guard attempt != nil else { throw call.failure("\(peer): closed") }
-    guard isOpen else { return try failed(call, "closed") }
-    if call.phase == .returned, call.boolean(at: -2) { return established(call) }
-    let reason = call.stringIfString(at: -1)
-    guard call.phase == .returned else {
-      throw giveUp(call, "'authorize' failed: \(reason ?? call.typeName(at: -1))")
-    }
-    throw giveUp(call, "not authorized" + (reason.map { ": \($0)" } ?? ""))
   }
 
   private func established(_ call: LuaCall) -> LuaOutcome? {

@@ -68,9 +68,7 @@ final class TangoClientConnection: TangoCaller, ThreadObserver, RoundEndObserver
     case serialize
     case unserialize
     case room
-    case connect
-    case handshake
-    case authorize
+    case open
     case pause
     case othersConnect
   }
@@ -103,14 +101,13 @@ final class TangoClientConnection: TangoCaller, ThreadObserver, RoundEndObserver
   var isOpen: Bool { connection != nil && connection.isOpen }
 
   /// Makes a socket of its own for a new connection, and pushes it.
-  func pushNewSocket(_ call: LuaCall) -> UnsafeMutablePointer<SocketObject> {
+  func pushNewSocket(_ call: LuaCall) {
     dropSocket()
-    let socket = sockets.tcp.master.push(SocketObject(), onto: call)
+    let socket = sockets.tcp.client.push(SocketObject(), onto: call)
     call.pushValue(at: -1)
     socketReference = call.retainTop()
     connection = TangoConnection(
       socket, sockets: sockets, loop: loop, spare: spare, limits: configuration.limits)
-    return socket
   }
 
   private func dropSocket() {
@@ -131,7 +128,7 @@ final class TangoClientConnection: TangoCaller, ThreadObserver, RoundEndObserver
       return try startExchange(call)
     case .unserialize: return try unserialized(call)
     case .room: return try exchange(call)
-    case .connect, .handshake, .authorize, .pause, .othersConnect:
+    case .open, .pause, .othersConnect:
       if let outcome = try establish(call) { return outcome }
       return try serializeRequest(call)
     }
@@ -162,7 +159,7 @@ final class TangoClientConnection: TangoCaller, ThreadObserver, RoundEndObserver
       case .serialize:
         try collectSerialized(call)
         try addFuture(call, future)
-      case .connect, .handshake, .authorize, .pause, .othersConnect:
+      case .open, .pause, .othersConnect:
         if let outcome = try establish(call) { return outcome }
         if let outcome = try collectRequest(call) { return outcome }
         try addFuture(call, future)

@@ -58,7 +58,8 @@ final class ServerConfiguration {
   let handshakeTimeout: Double
   /// What becomes of a function that waits when its client leaves.
   let onDisconnect: OnDisconnect
-  let tls: TLSContext?
+  /// What a client's connection needs before its first request.
+  let opening: OpeningSettings
   /// Asked about each client, in the registry.
   let authorize: Int32?
   /// The program's own `pcall`, in the registry.
@@ -95,7 +96,7 @@ final class ServerConfiguration {
     onDisconnect = try table.onDisconnect()
     log = PeerLog(label: "tango")
     self.main = main
-    tls = isStream ? try TLSContext.make(table, mode: "server", main: main) : nil
+    let tls = isStream ? try TLSContext.make(table, mode: "server", main: main) : nil
 
     let (namespace, exposesGlobals) = try table.namespace()
     var kept = [namespace]
@@ -110,6 +111,9 @@ final class ServerConfiguration {
       }
       authorize = try table.function("authorize")
       if let authorize { kept.append(authorize) }
+      opening = OpeningSettings(
+        tls: tls, handshakeTimeout: handshakeTimeout, authorization: authorize.map(
+          OpeningSettings.Authorization.init(tango:)))
       pcall = try Self.ownPcall(table)
       if let pcall { kept.append(pcall) }
       codec = try MessageCodec(table, codecs)
@@ -151,5 +155,15 @@ final class ServerConfiguration {
     var host = url.dropFirst(6)
     if let colon = host.lastIndex(of: ":") { host = host[..<colon] }
     return String(host.drop { $0 == "[" }.prefix { $0 != "]" })
+  }
+}
+
+extension OpeningSettings.Authorization {
+  /// The program's function is told about the other side, and answers whether that may go on, and why not.
+  init(tango function: Int32) {
+    self.init(function, results: 2) { stream, call in
+      stream.pushPeer(onto: call)
+      return 1
+    }
   }
 }

@@ -41,15 +41,13 @@ final class TangoSession {
   var isOpening: Bool {
     switch stage {
     case .serving, .observed: false
-    case .begin, .handshake, .authorization: true
+    case .begin, .opening: true
     }
   }
 
   enum Stage {
     case begin
-    /// The TLS handshake, and when it has to be over.
-    case handshake(until: Int64)
-    case authorization
+    indirect case opening(ConnectionOpening)
     case serving
     /// Requests are served, and when a function waits, the client's end is looked for (TangoSession+Leaving).
     case observed
@@ -278,65 +276,54 @@ final class TangoSession {
       guard configuration.connections <= configuration.maxConnections else {
         return refuse(call, "the server has \(configuration.maxConnections) connections already")
       }
-      guard let context = configuration.tls else { return authorize(call) }
-      guard stream.startTLS(call, socket: Slot.socket, context) else {
-        let reason = call.stringIfString(at: -1) ?? "?"
-        configuration.log.disconnected(peer, "TLS failed: \(reason)")
-        return finish(call)
-      }
-      let deadline = MonotonicTime.deadline(
-        after: configuration.handshakeTimeout, from: MonotonicTime.now())
-      stage = .handshake(until: deadline)
-      return shake(call, until: deadline)
-    case .handshake(let deadline): return shake(call, until: deadline)
-    case .authorization:
-      return authorized(call)
+      return open(call, ConnectionOpening(configuration.opening))
+    case .opening(let opening): return open(call, opening)
     }
   }
 
-  private func shake(_ call: LuaCall, until deadline: Int64) -> LuaOutcome {
-    let failure: String
-    switch try? stream.handshake(call, until: deadline, suspends: true) {
-    case .done: return authorize(call)
-    case .unfinished(let outcome): return outcome
-    case .timedOut: failure = "no TLS handshake within \(configuration.handshakeTimeout) seconds"
-    case .failed(let reason): failure = "TLS handshake failed: \(reason)"
-    case .unwatchable(let error): failure = "its socket cannot be watched: \(error)"
-    // Only a wait of the whole program is interrupted.
-    case nil: failure = "TLS handshake failed: interrupted"
+  private func open(_ call: LuaCall, _ begun: ConnectionOpening) -> LuaOutcome {
+    var opening = begun
+    let progress: ConnectionOpening.Progress
+    do throws(LuaFailure) {
+      progress = try opening.proceed(
+        call, stream, socketAt: Slot.socket, suspends: true, state: Step.authorize.rawValue)
+    } catch {
+      // Only a wait of the whole program is interrupted.
+      progress = .failed(.handshake("interrupted"))
     }
-    configuration.log.disconnected(peer, failure)
-    return finish(call)
-  }
-
-  /// Asks the program about the peer.
-  private func authorize(_ call: LuaCall) -> LuaOutcome {
-    call.count = Slot.namespace
-    observeEnd()
-    guard let authorize = configuration.authorize else {
+    switch progress {
+    case .waits(let outcome):
+      stage = .opening(opening)
+      return outcome
+    case .asks(let outcome):
+      stage = .opening(opening)
+      observeEnd()
+      return outcome
+    case .open:
+      if ending.task == nil { observeEnd() }
       beginServing()
       return serve(call)
+    case .failed(let failure): return failed(call, failure)
     }
-    stage = .authorization
-    call.pushRetained(authorize)
-    stream.pushPeer(onto: call)
-    return .protectedCall(arguments: 1, results: 2, state: Step.authorize.rawValue)
   }
 
-  /// `authorize` has ended, or waits for something.
-  private func authorized(_ call: LuaCall) -> LuaOutcome {
-    switch call.phase {
-    case .returned where call.boolean(at: -2):
-      beginServing()
-      return serve(call)
-    case .returned:
-      let reason = call.stringIfString(at: -1)
-      return refuse(call, "not authorized" + (reason.map { ": \($0)" } ?? ""))
-    default:
-      let reason = call.stringIfString(at: -1) ?? call.typeName(at: -1)
-      configuration.log.warn(peer, "'authorize' failed: \(reason)")
+  private func failed(_ call: LuaCall, _ failure: ConnectionOpening.Failure) -> LuaOutcome {
+    let reason: String
+    switch failure {
+    case .connect(let failure): reason = failure.text
+    case .tls(let text): reason = "TLS failed: \(text)"
+    case .handshakeTimedOut:
+      reason = "no TLS handshake within \(configuration.handshakeTimeout) seconds"
+    case .handshake(let text): reason = "TLS handshake failed: \(text)"
+    case .unwatchable(let error): reason = "its socket cannot be watched: \(error)"
+    case .refused(let text): return refuse(call, "not authorized" + (text.map { ": \($0)" } ?? ""))
+    case .authorizeFailed:
+      let text = call.stringIfString(at: -1) ?? call.typeName(at: -1)
+      configuration.log.warn(peer, "'authorize' failed: \(text)")
       return refuse(call, "not authorized")
     }
+    configuration.log.disconnected(peer, reason)
+    return finish(call)
   }
 
   private func refuse(_ call: LuaCall, _ reason: String) -> LuaOutcome {

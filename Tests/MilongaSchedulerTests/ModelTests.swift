@@ -153,7 +153,7 @@ private struct ModelRun {
     model.queue = []
     var expectedTurns = expected[...]
     scheduler.runTurns { turn in
-      // Those who were finished by earlier turns have none.
+      // Tasks that earlier turns have finished have no turn.
       while let next = expectedTurns.first, model.tasks[next] == nil { expectedTurns.removeFirst() }
       #expect(turn.task == expectedTurns.popFirst())
       #expect(model.tasks[turn.task] == .ready(turn.reason))

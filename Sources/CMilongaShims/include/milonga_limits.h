@@ -26,15 +26,15 @@ const char *milonga_stop_message(milonga_stop stop);
 
 typedef struct milonga_limits {
   int64_t instructions; // left; negative once code wanted more
-  int64_t duration;     // nanoseconds that the outermost run may take, MILONGA_UNLIMITED for any number
-  int64_t deadline;     // its end by the monotonic clock
-  uint64_t run;         // a number of the outermost run
-  milonga_flag *flag;   // NULL when the code cannot be interrupted
-  int32_t counts;       // hooks are needed: there is more than a memory limit
-  int32_t counts_text;  // so do the bytes of what is compiled
-  int32_t until_look;   // instructions until the clock and the flag are looked at
-  int32_t stopped;      // a milonga_stop
-  int32_t depth;        // runs inside of runs
+  int64_t duration; // nanoseconds that the outermost run may take, MILONGA_UNLIMITED for any number
+  int64_t deadline; // its end by the monotonic clock
+  uint64_t run;     // a number of the outermost run
+  milonga_flag *flag;  // NULL when the code cannot be interrupted
+  int32_t counts;      // hooks are needed: there is more than a memory limit
+  int32_t counts_text; // so do the bytes of what is compiled
+  int32_t until_look;  // instructions until the clock and the flag are looked at
+  int32_t stopped;     // a milonga_stop
+  int32_t depth;       // runs inside of runs
 } milonga_limits;
 
 #define MILONGA_UNLIMITED INT64_MAX

@@ -33,7 +33,9 @@ static inline void milonga_pushglobaltable(lua_State *L) {
 
 // Eight bytes that belong to the coroutine, of which Lua makes no use. In a state made by
 // milonga_newstate they are 0 at first.
-static inline uint64_t *milonga_extraspace(lua_State *L) { return (uint64_t *)lua_getextraspace(L); }
+static inline uint64_t *milonga_extraspace(lua_State *L) {
+  return (uint64_t *)lua_getextraspace(L);
+}
 
 // Release and copyright, as `lua5.4 -v` prints them.
 static inline const char *milonga_lua_copyright(void) { return LUA_COPYRIGHT; }

@@ -13,17 +13,17 @@ typedef struct milonga_move {
 } milonga_move;
 
 typedef struct milonga_spawn_request {
-  const char *path;      // of the program; it is not searched for
+  const char *path; // of the program; it is not searched for
   const char *const *arguments;
   const char *const *environment;
-  const char *directory; // NULL: inherited
+  const char *directory;     // NULL: inherited
   const milonga_move *moves; // in their order
   int32_t move_count;
-  const int *granted;    // the numbers that the child has in the end, ascending
+  const int *granted; // the numbers that the child has in the end, ascending
   int32_t granted_count;
   uint8_t *was_nonblocking; // room for granted_count bytes
-  int first_unused;      // a number above all of the parent's that are used, relay_receiver among them
-  int relay_receiver;    // where the child finds descriptors that were relayed to it
+  int first_unused;   // a number above all of the parent's that are used, relay_receiver among them
+  int relay_receiver; // where the child finds descriptors that were relayed to it
   int32_t relayed_count; // how many those are
   int relayed_place;     // they become this number and the following ones, before the moves
   pid_t group;           // -1: inherited; 0: a new one, which the child leads; or that of a process
@@ -33,13 +33,13 @@ typedef struct milonga_spawn_request {
 
 // What failed.
 typedef enum milonga_spawn_step {
-  MILONGA_SPAWN_PROCESS,     // making the process itself
+  MILONGA_SPAWN_PROCESS, // making the process itself
   MILONGA_SPAWN_DESCRIPTORS, // leaving the parent's table of descriptors, or closing what is not granted
   MILONGA_SPAWN_MOVE,        // the move of this `place`
   MILONGA_SPAWN_SESSION,
   MILONGA_SPAWN_GROUP,
   MILONGA_SPAWN_DIRECTORY,
-  MILONGA_SPAWN_PROGRAM      // executing the program
+  MILONGA_SPAWN_PROGRAM // executing the program
 } milonga_spawn_step;
 
 typedef struct milonga_spawn_result {

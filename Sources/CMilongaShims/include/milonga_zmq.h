@@ -69,8 +69,8 @@ void milonga_zmq_wake_below(milonga_zmq_counter *counter, int64_t low);
 int milonga_zmq_waker(milonga_zmq_counter *counter);
 void milonga_zmq_calm(milonga_zmq_counter *counter);
 // Makes a part of bytes, which count as so many of its kind as long as libzmq has it. 0, or ENOMEM.
-int milonga_zmq_fill_counted(
-    milonga_zmq_part *part, const void *bytes, size_t count, milonga_zmq_counter *counter, int times);
+int milonga_zmq_fill_counted(milonga_zmq_part *part, const void *bytes, size_t count,
+                             milonga_zmq_counter *counter, int times);
 // Sends it as the last one of a message; it is libzmq's then. 0, or an errno, and it has to be
 // freed.
 int milonga_zmq_send_part(void *socket, milonga_zmq_part *part);
