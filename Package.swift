@@ -61,15 +61,21 @@ let package = Package(
     .target(
       name: "LuaSocket",
       dependencies: [
-        "CMilongaLua", "CMilongaMemory", "CMilongaShims", "LuaFiles", "MilongaIO", "MilongaLua",
+        "CMilongaLua", "CMilongaMemory", "CMilongaShims", "MilongaIO", "MilongaLua",
         .product(name: "SystemPackage", package: "swift-system"),
       ]),
-    .target(name: "LuaFiles", exclude: ["lua"]),
+    .target(name: "CMilongaFiles"),
+    .target(
+      name: "LuaFiles",
+      dependencies: [
+        "CMilongaFiles", "CMilongaLua", "CMilongaShims", "MilongaLua",
+      ],
+      exclude: ["lua"]),
     .target(
       name: "Copas",
       dependencies: [
-        "CMilongaLua", "CMilongaMemory", "CMilongaShims", "CMilongaTurns", "LuaSocket", "MilongaIO",
-        "MilongaLua", "MilongaScheduler",
+        "CMilongaLua", "CMilongaMemory", "CMilongaShims", "CMilongaTurns", "LuaFiles", "LuaSocket",
+        "MilongaIO", "MilongaLua", "MilongaScheduler",
         .product(name: "SystemPackage", package: "swift-system"),
       ]),
     .target(
@@ -115,13 +121,14 @@ let package = Package(
     .target(
       name: "MilongaModule",
       dependencies: [
-        "CMilongaModule", "Copas", "LuaRPC", "LuaSocket", "LuaTango", "MilongaLua", "XPIO",
+        "CMilongaModule", "Copas", "LuaFiles", "LuaRPC", "LuaSocket", "LuaTango", "MilongaLua",
+        "XPIO",
       ]),
     .target(name: "Milonga", dependencies: ["Copas", "MilongaLua", "MilongaModule"]),
     .executableTarget(
       name: "milonga",
       dependencies: [
-        "CMilongaLua", "CMilongaShims", "MilongaLua", "MilongaModule",
+        "CMilongaLua", "CMilongaShims", "LuaFiles", "MilongaLua", "MilongaModule",
       ]),
     .target(name: "MilongaTestSupport", path: "Tests/MilongaTestSupport", exclude: ["Lua"]),
     .testTarget(
@@ -133,7 +140,7 @@ let package = Package(
       name: "CopasTests",
       dependencies: [
         "CMilongaTurns", "Copas", "milonga", "MilongaIO", "MilongaLua", "MilongaModule",
-        "MilongaTestSupport",
+        "MilongaScheduler", "MilongaTestSupport",
       ],
       exclude: ["Scripts"]),
     .testTarget(

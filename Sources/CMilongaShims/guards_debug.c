@@ -1,5 +1,6 @@
-// Guarded functions of the debug library. Within limits it may look, but change nothing: with most of its
-// functions code would reach the hooks, finalizers, or what lies on the stack of other functions.
+// Guarded functions of the debug library. Within limits it may look, but change nothing: with most
+// of its functions code would reach the hooks, finalizers, or what lies on the stack of other
+// functions.
 #include "guards.h"
 
 #include <lauxlib.h>

@@ -1,5 +1,5 @@
-// Guarded functions of the table library. Each element that is read or written is a step. A length may be
-// what a metamethod says, so none of these loops ends by itself.
+// Guarded functions of the table library. Each element that is read or written is a step. A length
+// may be what a metamethod says, so none of these loops ends by itself.
 #include "guards.h"
 
 #include <lauxlib.h>

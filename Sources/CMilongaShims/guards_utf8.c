@@ -1,5 +1,5 @@
-// Guarded functions of the utf8 library. Bytes that continue a character are skipped, however many they
-// are.
+// Guarded functions of the utf8 library. Bytes that continue a character are skipped, however many
+// they are.
 #include "guards.h"
 
 #include <lauxlib.h>
@@ -17,8 +17,8 @@ static lua_Integer absolute(lua_Integer index, size_t count) {
   return (size_t) - (lua_Unsigned)index > count ? 0 : (lua_Integer)count + index + 1;
 }
 
-// Counts the bytes between the indices at `first` and `last`. Those that are wrong are the original's
-// matter.
+// Counts the bytes between the indices at `first` and `last`. Those that are wrong are the
+// original's matter.
 static void spend_range(lua_State *L, int first, lua_Integer from, int last, lua_Integer to) {
   if (lua_type(L, 1) != LUA_TSTRING) return;
   size_t count = lua_rawlen(L, 1);

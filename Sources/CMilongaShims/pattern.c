@@ -202,8 +202,8 @@ static const char *match_item(matcher *m, const char **at, const char *item, con
   }
 }
 
-// A part that begins with `%` and is no item. Says what it is not, by 0; otherwise where to go on is in
-// `*at`, NULL when it does not match, and `*pattern`.
+// A part that begins with `%` and is no item. Says what it is not, by 0; otherwise where to go on
+// is in `*at`, NULL when it does not match, and `*pattern`.
 static int match_special(matcher *m, const char **at, const char **pattern) {
   const char *p = *pattern;
   switch (p[1]) {

@@ -1,4 +1,5 @@
 // System interfaces that Swift cannot call.
+#ifdef __linux__ // Lua states are also used on other systems, but without what is here.
 #define _GNU_SOURCE
 #include "CMilongaShims.h"
 
@@ -34,3 +35,5 @@ int milonga_set_nonblocking(int fd, int on) {
 int milonga_set_cloexec(int fd) { return fcntl(fd, F_SETFD, FD_CLOEXEC); }
 
 void milonga_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
+
+#endif

@@ -1,4 +1,5 @@
 // libzmq, whose functions are found by their names: programs that do not speak ZeroMQ need none.
+#ifdef __linux__ // Lua states are also used on other systems, but without what is here.
 #include "CMilongaShims.h"
 
 #include <CMilongaMemory.h>
@@ -12,7 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-// Numbers of libzmq's options, flags and events, which are part of its interface (zmq.h, version 4).
+// Numbers of libzmq's options, flags and events, which are part of its interface (zmq.h, version
+// 4).
 enum {
   ZMQ_PAIR = 0,
   ZMQ_MAX_SOCKETS = 2,
@@ -91,7 +93,8 @@ const char *milonga_zmq_load(void) {
 
 void *milonga_zmq_context(void) {
   void *context = zmq.ctx_new();
-  // A client needs three. Each costs a few bytes, whether it is used or not; descriptors run out first.
+  // A client needs three. Each costs a few bytes, whether it is used or not; descriptors run out
+  // first.
   if (context) zmq.ctx_set(context, ZMQ_MAX_SOCKETS, 16384);
   return context;
 }
@@ -125,7 +128,8 @@ void milonga_zmq_set_linger(void *socket, int linger) {
 
 void milonga_zmq_close(void *socket) { zmq.close(socket); }
 
-// Only where it is asked for: with it, libzmq takes the first address that a name has, and tries no other.
+// Only where it is asked for: with it, libzmq takes the first address that a name has, and tries no
+// other.
 static void allow_ipv6(void *socket, const char *url) {
   int on = strchr(url, '[') != NULL;
   zmq.setsockopt(socket, ZMQ_IPV6, &on, sizeof on);
@@ -147,7 +151,7 @@ void *milonga_zmq_monitor(void *context, void *socket, const char *url) {
   int none = 0;
   if (monitor) {
     zmq.setsockopt(monitor, ZMQ_LINGER, &none, sizeof none);
-    // No limit: nobody may look for long.
+    // No limit: the program may not look for long.
     zmq.setsockopt(monitor, ZMQ_RCVHWM, &none, sizeof none);
     if (zmq.connect(monitor, url) == 0) return monitor;
   }
@@ -157,7 +161,8 @@ void *milonga_zmq_monitor(void *context, void *socket, const char *url) {
   return NULL;
 }
 
-// libzmq's thread waits until it can tell, for ever if there is nobody: so it has to be told first that it need not.
+// libzmq's thread waits until its message is taken, for ever when there is no receiver: so the
+// monitor is ended first.
 void milonga_zmq_end_monitor(void *socket, void *monitor) {
   zmq.socket_monitor(socket, NULL, 0);
   if (monitor) zmq.close(monitor);
@@ -298,7 +303,8 @@ int milonga_zmq_descriptor_of(milonga_zmq_part *part, uint64_t *node) {
 }
 
 int milonga_zmq_shut_down(int descriptor, uint64_t node) {
-  // What is looked at, and shut down, is the same file even if libzmq closes its descriptor meanwhile.
+  // What is looked at, and shut down, is the same file even if libzmq closes its descriptor
+  // meanwhile.
   int own = dup(descriptor);
   if (own < 0) return 0;
   struct stat status;
@@ -330,3 +336,5 @@ const char *milonga_zmq_peer(milonga_zmq_part *part) { return zmq.msg_gets(part,
 void milonga_zmq_free(milonga_zmq_part *part) { zmq.msg_close(part); }
 
 const char *milonga_zmq_text(int code) { return zmq.strerror(code); }
+
+#endif

@@ -1,5 +1,6 @@
-// The rate of the processor's counter. Nobody tells it reliably, so it is measured: from the program's start
-// to each time when a turn is over, which is rare, and the longer the more exact.
+// The rate of the processor's counter. No system call tells it reliably, so it is measured: from
+// the program's start to each time when a turn is over. That is rare, and the longer the time, the
+// more exact the rate.
 #include "CMilongaTurns.h"
 
 #include <time.h>

@@ -21,7 +21,8 @@ static inline void milonga_replace(lua_State *L, int i) {
 static inline void *milonga_newuserdata(lua_State *L, size_t bytes, int values) {
   return lua_newuserdatauv(L, bytes, values);
 }
-// Fetches the start of a coroutine's state into the processor's cache, for its turn that comes soon.
+// Fetches the start of a coroutine's state into the processor's cache, for its turn that comes
+// soon.
 static inline void milonga_prefetch_state(const lua_State *L) {
   const char *start = (const char *)L;
   for (int line = 0; line < 4; line++) __builtin_prefetch(start + 64 * line);

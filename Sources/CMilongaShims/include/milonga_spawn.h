@@ -5,8 +5,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-// Descriptor `to` becomes a duplicate of `from`. -1 stands for one spare place: first something is moved
-// into it, later out of it.
+// Descriptor `to` becomes a duplicate of `from`. -1 stands for one spare place: first something is
+// moved into it, later out of it.
 typedef struct milonga_move {
   int from;
   int to;
@@ -50,7 +50,8 @@ typedef struct milonga_spawn_result {
   int32_t place;
 } milonga_spawn_result;
 
-// Two ends for relaying descriptors to children; both have low numbers if they are made early. 0 or -1.
+// Two ends for relaying descriptors to children; both have low numbers if they are made early. 0 or
+// -1.
 int milonga_make_relay(int *sender, int *receiver);
 
 // Puts descriptors into the relay, for the next child. -1 with errno set: not all have found room.
@@ -63,8 +64,8 @@ void milonga_clear_relay(int receiver);
 milonga_spawn_result milonga_spawn(const milonga_spawn_request *request);
 
 // Asks whether the process has ended, or waits for its end. 1: it has, and `*code` is CLD_EXITED,
-// CLD_KILLED or CLD_DUMPED, `*status` the exit status or the signal; 0: it runs; -1: errno says why nobody
-// knows.
+// CLD_KILLED or CLD_DUMPED, `*status` the exit status or the signal; 0: it runs; -1: errno says why
+// that is not known.
 int milonga_wait_process(int descriptor, int block, int *code, int *status);
 
 // kill(2) by a pidfd.

@@ -5,7 +5,8 @@ import MilongaLua
 import MilongaScheduler
 import SystemPackage
 
-/// A connect that waits: first for a name that another thread looks up, then for the addresses of that name.
+/// A connect that waits: first for a name that another thread looks up, then for the addresses of
+/// that name.
 public struct PendingConnect {
   fileprivate enum Stage {
     case lookup(ticket: Int)
@@ -58,8 +59,8 @@ extension CopasLoop {
     }
   }
 
-  /// Begins to connect a TCP socket for the running coroutine. A numeric address is tried at once; another thread
-  /// looks up a name.
+  /// Begins to connect a TCP socket for the running coroutine. A numeric address is tried at once;
+  /// another thread looks up a name.
   public func startConnect(
     _ socket: UnsafeMutablePointer<SocketObject>, host: String, service: String,
     until deadline: Int64
@@ -72,12 +73,7 @@ extension CopasLoop {
       return PendingConnect(deadline: deadline, stage: .attempt(ConnectAttempt([address])))
     }
     let query = ResolverQuery(host: host, service: service, family: family)
-    // Those of removed threads need not be made before it.
-    if !lookups.isEmpty { lookups.abandonUnwanted(exists: scheduler.exists) }
-    let ticket = lookups.start(for: current!) {
-      let lookup = Resolver.resolve(query, completion: $0)
-      return { lookup.abandon() }
-    }
+    let ticket = offThread.lookUp(query, for: current!, exists: scheduler.exists)
     return PendingConnect(deadline: deadline, stage: .lookup(ticket: ticket))
   }
 
@@ -92,9 +88,9 @@ extension CopasLoop {
     var attempt: ConnectAttempt
     switch pending.stage {
     case .lookup(let ticket):
-      guard let answer = lookups.takeAnswer(ticket) else {
+      guard let answer = offThread.lookups.takeAnswer(ticket) else {
         guard isTimedOut else { return .wait(sleep(until: pending.deadline, state: state)) }
-        lookups.abandon(ticket)
+        offThread.lookups.abandon(ticket)
         return .failed(connectTimeout)
       }
       switch answer {

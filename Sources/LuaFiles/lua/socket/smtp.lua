@@ -10,7 +10,7 @@ local smtp = {
   TIMEOUT = 60,                                     -- seconds for every wait
   SERVER = "localhost",
   PORT = 25,
-  DOMAIN = os.getenv("SERVER_NAME") or "localhost", -- who we say we are
+  DOMAIN = os.getenv("SERVER_NAME") or "localhost", -- what we call ourselves
   ZONE = "-0000",                                   -- the time zone of dates
 }
 
@@ -47,7 +47,7 @@ local function ask(session, expected, command, argument)
 end
 
 ---Greets the server.
----@param domain? string who we are
+---@param domain? string what we call ourselves
 ---@return string extensions the server's answer
 function Session:greet(domain)
   expect(self, "2..")

@@ -1,4 +1,6 @@
-// The parts of LuaSocket and Copas that are written in Lua, inside the binary.
+// The parts of Milonga that are written in Lua, inside the binary: the modules of LuaSocket and
+// Copas that are made of closures, and the commands of the command line. `LuaFile` (Swift) loads
+// them.
 #ifndef MILONGA_LUAFILES_H
 #define MILONGA_LUAFILES_H
 

@@ -1,73 +1,74 @@
-// The files of the folder `lua`, as the compiler found them. Lua parses one when it is required.
-#include "LuaFiles.h"
+// The files of the folder `Sources/LuaFiles/lua`, as the compiler found them. Lua parses one when
+// it is required.
+#include "CMilongaFiles.h"
 
 // Every compiler that builds Swift 6 knows `#embed`, in whatever language mode.
 #pragma clang diagnostic ignored "-Wc23-extensions"
 
 static const char socket[] = {
-#embed "lua/socket.lua"
+#embed "../LuaFiles/lua/socket.lua"
 };
 static const char ltn12[] = {
-#embed "lua/ltn12.lua"
+#embed "../LuaFiles/lua/ltn12.lua"
 };
 static const char mime[] = {
-#embed "lua/mime.lua"
+#embed "../LuaFiles/lua/mime.lua"
 };
 static const char choose[] = {
-#embed "lua/socket/choose.lua"
+#embed "../LuaFiles/lua/socket/choose.lua"
 };
 static const char ftp[] = {
-#embed "lua/socket/ftp.lua"
+#embed "../LuaFiles/lua/socket/ftp.lua"
 };
 static const char headers[] = {
-#embed "lua/socket/headers.lua"
+#embed "../LuaFiles/lua/socket/headers.lua"
 };
 static const char http[] = {
-#embed "lua/socket/http.lua"
+#embed "../LuaFiles/lua/socket/http.lua"
 };
 static const char httpclient[] = {
-#embed "lua/socket/httpclient.lua"
+#embed "../LuaFiles/lua/socket/httpclient.lua"
 };
 static const char smtp[] = {
-#embed "lua/socket/smtp.lua"
+#embed "../LuaFiles/lua/socket/smtp.lua"
 };
 static const char streams[] = {
-#embed "lua/socket/streams.lua"
+#embed "../LuaFiles/lua/socket/streams.lua"
 };
 static const char tp[] = {
-#embed "lua/socket/tp.lua"
+#embed "../LuaFiles/lua/socket/tp.lua"
 };
 static const char url[] = {
-#embed "lua/socket/url.lua"
+#embed "../LuaFiles/lua/socket/url.lua"
 };
 static const char wire[] = {
-#embed "lua/socket/wire.lua"
+#embed "../LuaFiles/lua/socket/wire.lua"
 };
 
 static const char copas_debug[] = {
-#embed "lua/copas/debug.lua"
+#embed "../LuaFiles/lua/copas/debug.lua"
 };
 static const char copas_ftp[] = {
-#embed "lua/copas/ftp.lua"
+#embed "../LuaFiles/lua/copas/ftp.lua"
 };
 static const char copas_http[] = {
-#embed "lua/copas/http.lua"
+#embed "../LuaFiles/lua/copas/http.lua"
 };
 static const char copas_layer[] = {
-#embed "lua/copas/layer.lua"
+#embed "../LuaFiles/lua/copas/layer.lua"
 };
 static const char copas_smtp[] = {
-#embed "lua/copas/smtp.lua"
+#embed "../LuaFiles/lua/copas/smtp.lua"
 };
 static const char copas_tls[] = {
-#embed "lua/copas/tls.lua"
+#embed "../LuaFiles/lua/copas/tls.lua"
 };
 
 static const char milonga_call[] = {
-#embed "lua/milonga/call.lua"
+#embed "../LuaFiles/lua/milonga/call.lua"
 };
 static const char milonga_serve[] = {
-#embed "lua/milonga/serve.lua"
+#embed "../LuaFiles/lua/milonga/serve.lua"
 };
 
 static const milonga_luafile files[] = {

@@ -4,41 +4,7 @@ import LuaSocket
 import MilongaLua
 import MilongaScheduler
 
-/// What a task of the scheduler stands for.
-struct CopasTask {
-  enum Kind {
-    case none, coroutine, server
-    /// A connection without a coroutine of its own: `coroutine` and `reference` are there while it borrows one.
-    case events
-    /// A timer set with `copas.timeout`: `reference` is the coroutine, `handler` the callback.
-    case timeout
-  }
-
-  // What is small comes first, so that nothing is lost between the fields: there may be a million.
-  var kind = Kind.none
-  /// It removed itself: its next wait is its end.
-  var isRemoved = false
-  /// Timeouts tell what exactly the socket waited for.
-  var tellsSocketTimeouts = false
-  /// Told when it is removed while it waits; 0 for nobody.
-  var removalObserver: Int32 = 0
-  /// The coroutine's stack.
-  var coroutine: OpaquePointer?
-  /// The coroutine, or the server's socket, in the registry; 0 while a coroutine sleeps until somebody
-  /// wakes it.
-  var reference: Int32 = 0
-  /// Arguments on the coroutine's stack that its first resume takes.
-  var arguments: Int32 = 0
-  /// The server's handler, or the coroutine's error handler, in the registry; 0 for none.
-  var handler: Int32 = 0
-  /// The connection that is closed when the coroutine ends, in the registry; 0 for none.
-  var connection: Int32 = 0
-  /// For a connection's coroutine. For a server `number` counts its connections.
-  var origin = ConnectionOrigin()
-  /// Told when it has ended; 0 for nobody.
-  var endObserver: Int32 = 0
-}
-
+// The life of a task, from the function that becomes a coroutine to the end.
 extension CopasLoop {
   /// Makes a coroutine of the function that lies below `arguments` on top of the stack (both are
   /// popped). It has its turn now: resume it, or let it wait.
@@ -51,34 +17,59 @@ extension CopasLoop {
     lua_xmove(call.state, coroutine, Int32(arguments + 1))
     call.pushValue(at: -1)
     let reference = call.retainTop()
-    let task = scheduler.spawn()
-    store(
+    let task = spawn(
       CopasTask(
         kind: .coroutine, coroutine: coroutine, reference: reference,
-        arguments: Int32(arguments)), for: task)
+        arguments: Int32(arguments)))
     setTask(task, of: coroutine)
     return task
   }
 
-  func store(_ record: CopasTask, for task: TaskID) {
-    let index = Int(task.index)
-    while tasks.count <= index { tasks.append(CopasTask()) }
-    tasks[index] = record
+  /// A new task with this record. It has its turn now.
+  func spawn(_ record: CopasTask) -> TaskID {
+    let task = scheduler.spawn()
+    tasks.add(record, for: task)
+    return task
   }
 
-  /// The task of the coroutine at `index`, nil when it is none of ours.
-  func task(_ call: LuaCall, at index: Int) -> TaskID? {
-    lua_tothread(call.state, Int32(index)).flatMap { task(of: $0) }
+  /// A thread of the function that lies below its `arguments` on top of the stack (both are
+  /// popped); it runs in the next step. Leaves the coroutine on the stack.
+  @discardableResult
+  public func startThread(_ call: LuaCall, arguments: Int, name: String?) -> TaskID {
+    let task = spawnCoroutine(call, arguments: arguments)
+    if let name { names.set(call, of: -1, name) }
+    scheduler.yield(task)
+    return task
   }
+
+  func removeThread(_ task: TaskID) {
+    guard task != current else {
+      tasks[task].isRemoved = true
+      return
+    }
+    holdAgain(task)
+    if !scheduler.cancel(task) { end(task) }
+  }
+
+  /// Lets the coroutine end as with `copas.removethread`, but in its own turn: where it waits, or
+  /// where it waits next.
+  public func removeInItsTurn(_ task: TaskID) {
+    guard scheduler.exists(task) else { return }
+    holdAgain(task)
+    if !scheduler.cancel(task) { tasks[task].isRemoved = true }
+  }
+
+  /// Whether the coroutine has not ended.
+  public func exists(_ task: TaskID) -> Bool { scheduler.exists(task) }
 
   /// Frees what the task holds. A coroutine that has not ended is closed, with its pending
   /// to-be-closed variables.
   func end(_ task: TaskID) {
     guard scheduler.exists(task) else { return }
-    let record = tasks[Int(task.index)]
+    let record = tasks[task]
     // A wait queue that it waited in looks at the record once more.
     scheduler.finish(task)
-    tasks[Int(task.index)] = CopasTask()
+    _ = tasks.take(task)
     if record.kind == .events {
       // It may start another one, which may take the same place.
       let handler = events.handlers[Int(task.index)]
@@ -97,10 +88,8 @@ extension CopasLoop {
     if record.connection != 0 {
       main.pushRetained(record.connection)
       closeSocket(main)
-      main.release(record.connection)
     }
-    if record.reference != 0 { main.release(record.reference) }
-    if record.handler != 0 { main.release(record.handler) }
+    tasks.release(record, main)
   }
 
   /// Closes a coroutine that waits or has failed. Its failure was reported; one in closing is now.
@@ -114,8 +103,8 @@ extension CopasLoop {
     lua_settop(coroutine, 0)
   }
 
-  /// Closes the socket on top of the stack and pops it. It need not be ours: a handler may have replaced it
-  /// by one that speaks TLS.
+  /// Closes the socket on top of the stack and pops it. It need not be ours: a handler may have
+  /// replaced it by one that speaks TLS.
   func closeSocket(_ call: LuaCall) {
     defer { call.pop() }
     if let socket = sockets.any.payload(call, at: -1) {
@@ -130,5 +119,35 @@ extension CopasLoop {
     }
     call.pushValue(at: -2)
     if milonga_pcall(call.state, 1, 0, 0) != LUA_OK { call.pop() }
+  }
+
+  // MARK: Which task a coroutine is
+
+  /// The task of a coroutine; nil when the dispatcher does not run it. In a state of our own every coroutine
+  /// has it in the space that Lua leaves in front of it; the coroutines of others may use that for
+  /// something else.
+  func task(of coroutine: OpaquePointer) -> TaskID? {
+    guard vm != nil else { return tasksByCoroutine[coroutine] }
+    let bits = milonga_extraspace(coroutine).pointee
+    return bits == 0 ? nil : TaskID(bits: ~bits)
+  }
+
+  /// The task of the coroutine at `index`; nil when the dispatcher does not run it.
+  func task(_ call: LuaCall, at index: Int) -> TaskID? {
+    lua_tothread(call.state, Int32(index)).flatMap { task(of: $0) }
+  }
+
+  /// Remembers the task of a coroutine that is alive, or forgets it.
+  func setTask(_ task: TaskID?, of coroutine: OpaquePointer) {
+    if vm == nil {
+      tasksByCoroutine[coroutine] = task
+    } else {
+      milonga_extraspace(coroutine).pointee = task.map { ~$0.bits } ?? 0
+    }
+  }
+
+  /// The coroutine is gone, and another one may have its address.
+  func forget(_ coroutine: OpaquePointer?, of task: TaskID) {
+    if let coroutine, tasksByCoroutine[coroutine] == task { tasksByCoroutine[coroutine] = nil }
   }
 }
