@@ -1,7 +1,14 @@
 import CMilongaLua
 import CMilongaShims
-import Glibc
 import MilongaLua
+
+#if canImport(Darwin)
+  import Darwin
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Glibc
+#endif
 
 /// The source text of a Lua function, for a peer that may run another version of Lua.
 ///

@@ -110,6 +110,11 @@ public struct ConnectionOpening {
     }
   }
 
+  /// The program is asked about the other side.
+  public var isAsking: Bool {
+    if case .asking = stage { true } else { false }
+  }
+
   /// Goes on with the opening.
   ///
   /// - Parameters:

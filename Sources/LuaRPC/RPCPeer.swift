@@ -24,13 +24,16 @@ final class RPCPeer {
   let configuration: RPCConfiguration
   let stream: StreamConnection
   let id: Int
-  /// The other side's address, numbers.
-  let remoteAddress: SocketAddress?
+  /// The other side's address, numbers; nil until there is a connection.
+  private(set) var remoteAddress: SocketAddress?
   /// The same, for messages.
-  let address: String
+  private(set) var address = "unknown peer"
+  /// What the other side may do.
+  private(set) var allowed: RPCConfiguration.Allowed = []
+  private(set) var functions = LuaGraphSink.FunctionPolicy(acceptsText: false)
   private var socketReference: Int32
-  /// What has to happen before the first message.
-  var opening: Opening
+  /// What has to happen before the first message; nil when it has.
+  var opening: ConnectionOpening?
   /// The coroutine that waits for that.
   var opener: TaskID?
   /// The userdata that holds this object, from its opening until the connection ends.
@@ -103,13 +106,10 @@ final class RPCPeer {
     var lastFlush: Int64 = 0
   }
 
-  /// What the other side may do. Nothing, if it is another machine and the program did not say what to offer.
-  let allowed: RPCConfiguration.Allowed
-  let functions: LuaGraphSink.FunctionPolicy
-
+  /// - Parameter destination: where a client connects to; nil when the connection is there.
   init(
     _ library: RPCLibrary, _ configuration: RPCConfiguration, _ stream: StreamConnection,
-    socketReference: Int32
+    socketReference: Int32, destination: (host: String, port: Int)? = nil
   ) {
     self.library = library
     self.configuration = configuration
@@ -117,23 +117,28 @@ final class RPCPeer {
     self.socketReference = socketReference
     loop = library.loop
     id = library.nextID()
-    remoteAddress = stream.remoteAddress
-    address = remoteAddress.map(\.description) ?? "unknown peer"
-    let isHere = remoteAddress.map { $0.family == AF_UNIX || isLoopback($0.numericHost) } ?? false
-    let offersNothing = configuration.exposesGlobals && !configuration.isTrusting && !isHere
-    allowed = offersNothing ? [] : configuration.allowed
-    functions = offersNothing ? .init(acceptsText: false) : configuration.functions
     session = LuaRPCSession(maxBytes: configuration.limits.frameBytes)
-    opening =
-      configuration.tls == nil
-      ? .authorization
-      : .handshake(
-        until: MonotonicTime.deadline(
-          after: configuration.handshakeTimeout, from: MonotonicTime.now()))
     observerNumber = loop.addObserver(self)
+    if destination == nil { noteAddress() }
+    let deadline =
+      destination == nil
+      ? MonotonicTime.never
+      : MonotonicTime.deadline(after: configuration.timeout, from: MonotonicTime.now())
+    opening = ConnectionOpening(openingSettings(destination), until: deadline)
   }
 
   deinit { forgetHolder() }
+
+  /// There is a connection: who the other side is decides what it may do. Nothing, if all globals are offered, it is another
+  /// machine, and the program did not say that this is meant.
+  func noteAddress() {
+    remoteAddress = stream.remoteAddress
+    if let remoteAddress { address = remoteAddress.description }
+    let isHere = remoteAddress.map { $0.family == AF_UNIX || isLoopback($0.numericHost) } ?? false
+    guard isHere || !configuration.exposesGlobals || configuration.isTrusting else { return }
+    allowed = configuration.allowed
+    functions = configuration.functions
+  }
 
   /// Afterwards the socket, which may be collected then, is not looked at any more.
   var isOpen: Bool { socketReference != 0 && stream.isOpen }

@@ -162,8 +162,8 @@ import Testing
     #expect(LuaRPCStatus(rawValue: 200).message == "bad status 200")
   }
 
-  /// Two sessions that call each other over a link which splits and, sometimes, spoils the bytes: every
-  /// call is answered once, or fails with the connection.
+  /// Two sessions that call each other over a link which splits and, sometimes, spoils the bytes:
+  /// every call is answered once, or fails with the connection.
   @Test func `sessions over a bad link`() {
     var generator = SeededGenerator(for: "peer session")
     var spoilt = 0
@@ -232,7 +232,7 @@ private struct Link {
     if isBad, generator.below(300) == 0 { generator.mutateBinary(&wires[side]) }
   }
 
-  /// One message of those that wait.
+  /// One of the messages that wait.
   private mutating func receive(_ side: Int) {
     let bytes = wires[side]
     var consumed = 0

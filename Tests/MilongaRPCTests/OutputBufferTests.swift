@@ -132,4 +132,28 @@ import Testing
     buffer.append("new")
     #expect(buffer.contents == Array("new".utf8))
   }
+
+  /// A message of which a part is missing must not leave.
+  @Test func `a writer does not forget that it lacked memory`() {
+    for codec in [TangoTextWriter.self, MessagePackWriter.self, JSONWriter.self]
+      as [any MessageEncoder.Type]
+    {
+      #expect(remembersShortage(codec), "\(codec)")
+    }
+  }
+
+  private func remembersShortage<Encoder: MessageEncoder>(_: Encoder.Type) -> Bool {
+    var encoder = Encoder(buffer: OutputBuffer())
+    encoder.buffer.append(UInt8(ascii: "x"))
+    let waiting = encoder.buffer.count
+    withUnsafeBytes(of: 0) { byte in
+      // As many bytes as no system has.
+      encoder.buffer.append(UnsafeRawBufferPointer(start: byte.baseAddress, count: 1 << 60))
+    }
+    guard encoder.buffer.lacksMemory else { return false }
+    Value.table(["name": ["inner": 1], "list": [1, 2]]).write(to: &encoder)
+    guard encoder.buffer.lacksMemory else { return false }
+    encoder.buffer.truncate(to: waiting)
+    return !encoder.buffer.lacksMemory && encoder.buffer.count == waiting
+  }
 }

@@ -9,7 +9,8 @@ public struct Script: Sendable, CustomStringConvertible {
 
   public var description: String { name }
 
-  /// What the program needs to find the modules in `Scripts/support`, and those that all scripts share.
+  /// The variable that lets the program find the modules in `Scripts/support`, and the modules of
+  /// all tests.
   public var environment: [String: String] {
     let target = URL(fileURLWithPath: path).deletingLastPathComponent().deletingLastPathComponent()
     let shared = target.deletingLastPathComponent().path + "/MilongaTestSupport/Lua/?.lua"

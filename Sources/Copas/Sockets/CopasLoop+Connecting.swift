@@ -73,12 +73,7 @@ extension CopasLoop {
       return PendingConnect(deadline: deadline, stage: .attempt(ConnectAttempt([address])))
     }
     let query = ResolverQuery(host: host, service: service, family: family)
-    // Those of removed threads need not be made before it.
-    if !lookups.isEmpty { lookups.abandonUnwanted(exists: scheduler.exists) }
-    let ticket = lookups.start(for: current!) {
-      let lookup = Resolver.resolve(query, completion: $0)
-      return { lookup.abandon() }
-    }
+    let ticket = offThread.lookUp(query, for: current!, exists: scheduler.exists)
     return PendingConnect(deadline: deadline, stage: .lookup(ticket: ticket))
   }
 
@@ -93,9 +88,9 @@ extension CopasLoop {
     var attempt: ConnectAttempt
     switch pending.stage {
     case .lookup(let ticket):
-      guard let answer = lookups.takeAnswer(ticket) else {
+      guard let answer = offThread.lookups.takeAnswer(ticket) else {
         guard isTimedOut else { return .wait(sleep(until: pending.deadline, state: state)) }
-        lookups.abandon(ticket)
+        offThread.lookups.abandon(ticket)
         return .failed(connectTimeout)
       }
       switch answer {
