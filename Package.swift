@@ -164,7 +164,7 @@ let package = Package(
     .testTarget(
       name: "LuaTangoTests",
       dependencies: [
-        "milonga", "MilongaTestSupport",
+        "LuaTango", "milonga", "MilongaScheduler", "MilongaTestSupport",
       ], exclude: ["Scripts"]),
     .testTarget(
       name: "MilongaLuaTests",

@@ -10,12 +10,12 @@ import MilongaRPC
 import MilongaScheduler
 import SystemPackage
 
-/// A tango server on a ZeroMQ socket, without coroutines of its own: one *worker* takes requests and carries them out, one
-/// after the other, in a coroutine that it borrows. When a function waits for something, another worker goes on taking
-/// requests (``ZMQWorker``).
+/// A tango server on a ZeroMQ socket, without coroutines of its own: one *worker* takes requests
+/// and carries them out, one after the other, in a coroutine that it borrows. When a function waits
+/// for something, another worker goes on taking requests (``ZMQWorker``).
 ///
-/// What clients do not read is counted (``ZMQPeer``). Nobody tells when a client goes. So what clients hold by `tango.ref` is
-/// held by the server, up to its limit, until it is released.
+/// What clients do not read is counted (``ZMQPeer``). libzmq does not report when a client goes. So
+/// objects that clients hold by `tango.ref` stay, up to the limit, until they are released.
 final class ZMQServer {
   let configuration: ServerConfiguration
   let loop: CopasLoop
@@ -23,15 +23,16 @@ final class ZMQServer {
   let responder: Responder
   let spare: SpareBuffer
   private var isWatched = false
-  /// Who takes the next request; nil before the start, after the end, and while too many are being carried out.
+  /// The worker that takes the next request; nil before the start, after the end, and while too
+  /// many are being carried out.
   var receiver: ZMQWorker?
   /// Requests that are being carried out.
   private var running = 0
   /// No more are taken until some are done.
   private var isFull = false
-  /// Who was asked about, and may call.
+  /// Clients that the program has allowed to call.
   private var authorized: Set<Client> = []
-  /// Who is being asked about, and the requests that wait for that.
+  /// Clients about which the program is being asked, and the requests that wait for that.
   private var asking: [Client: [TaskID]] = [:]
   private var nextComplaint: Int64 = 0
 
@@ -46,10 +47,11 @@ final class ZMQServer {
   /// The last request was one of those.
   private var hasTakenAdmitted = false
   var isWatchingWaker = false
-  /// By which it is drawn which small answers count.
+  /// The state of the random numbers that choose which small answers count.
   var lot = UInt64.random(in: 0...(.max))
 
-  /// Clients may choose their identities; so one that has chosen that of another has to be at the same place, too.
+  /// A client chooses its identity, and may choose that of another client. So the address counts,
+  /// too.
   struct Client: Hashable {
     let identity: [UInt8]
     let address: String
@@ -90,9 +92,9 @@ final class ZMQServer {
 
   enum Permission {
     case granted
-    /// Somebody else asks; the task will be woken.
+    /// Another task asks the program; this task will be woken.
     case wait
-    /// To be asked for; the end of that has to be told.
+    /// The task is to ask the program, and to report the answer with ``asked(_:isAuthorized:)``.
     case unknown
   }
 
@@ -119,7 +121,7 @@ final class ZMQServer {
   /// What comes next.
   enum Next {
     case request(ZMQRequest)
-    /// It was a message that is no request.
+    /// A message came that is not a request.
     case nothing
     /// Nothing more is there.
     case end
@@ -127,7 +129,8 @@ final class ZMQServer {
     case full
   }
 
-  /// Takes a request, which is carried out from now on: in turns one that was parked and one that has just come.
+  /// Takes a request, which is carried out from now on: in turns one that was parked and one that
+  /// has just come.
   func takeNext() -> Next {
     guard running < mostRunning else {
       isFull = true
@@ -147,8 +150,8 @@ final class ZMQServer {
     return .request(request)
   }
 
-  /// Takes a message whose first part this is: the client's identity, what the client wants back, an empty part,
-  /// the request. Nil when it is none.
+  /// Takes a message whose first part this is: the client's identity, what the client wants back,
+  /// an empty part, the request. Nil when it is none.
   private func take(_ first: ZMQPart) -> ZMQRequest? {
     var envelope = [Array(first.bytes)]
     var part = first
@@ -158,7 +161,7 @@ final class ZMQServer {
       guard let next = socket.receive() else { return nil }
       part = next
       if isComplete {
-        // What comes behind a request makes it none.
+        // With a further part behind it the message is not a request.
         isComplete = body == nil
         body = next
         if !isComplete { envelope = [] }
@@ -177,7 +180,7 @@ final class ZMQServer {
     return ZMQRequest(envelope: envelope, origin: first, body: body)
   }
 
-  /// One line a second tells of messages that are none.
+  /// At most one line a second reports messages that are not requests.
   private func complain(_ part: ZMQPart) {
     let now = MonotonicTime.now()
     guard now >= nextComplaint else { return }
@@ -194,7 +197,7 @@ final class ZMQServer {
       until: MonotonicTime.now() + Self.lookInterval)
   }
 
-  /// The receiver has something to do of which the descriptor does not tell.
+  /// The receiver has something to do that the descriptor does not report.
   func callReceiver() {
     if receiver != nil, isWatched { loop.notify(socket.descriptor) }
   }
@@ -216,15 +219,15 @@ final class ZMQServer {
     start()
   }
 
-  /// Nanoseconds between looks without need: whoever sends or receives looks again before the next wait, so that the
-  /// descriptor has told of all that comes later.
+  /// Nanoseconds until the receiver looks again, though the descriptor reports nothing. There
+  /// should be nothing: each send and receive is followed by a look.
   static let lookInterval: Int64 = 1_000_000_000
 }
 
 /// Requests that are carried out at a time.
 private let mostRunning = 1000
-/// Parts in front of a request: the identities of a client and of the queues between, what it wants back, and an
-/// empty one.
+/// Parts in front of a request: the identities of a client and of the queues between, what it wants
+/// back, and an empty one.
 private let mostEnvelope = 10
 /// Clients that are remembered.
 private let mostAuthorized = 100_000

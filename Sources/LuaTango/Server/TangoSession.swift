@@ -12,13 +12,10 @@ import SystemPackage
 
 /// One client of a tango server: takes its requests one after the other, and answers each.
 ///
-/// Runs as a Lua function in a coroutine, because what the client calls may wait. The trampoline runs it
-/// again after each wait and each call; what it needs then is in this object and at fixed places of the
-/// stack.
+/// Runs as a Lua function in a coroutine, because what the client calls may wait. The trampoline
+/// runs it again after each wait and each call; what it needs then is in this object and at fixed
+/// places of the stack.
 final class TangoSession {
-  typealias Slot = Responder.Slot
-  typealias Step = Responder.Step
-
   let configuration: ServerConfiguration
   let connection: TangoConnection
   let stream: StreamConnection
@@ -29,13 +26,24 @@ final class TangoSession {
   var stage = Stage.begin
   /// What is known of the client's end.
   var ending = Ending()
-  private var isEnding = false
   private var callsSinceFlush = 0
   private var lastFlush: Int64 = 0
-  /// Nothing of it is on the coroutine's stack: it only waits for the client's next request.
-  private(set) var isAtRest = false
-  /// The client is gone.
-  private(set) var isFinished = false
+  private(set) var condition = Condition.busy
+
+  /// What the last run has left.
+  enum Condition {
+    /// A function waits, or answers wait to be sent.
+    case busy
+    /// It waits for the client's next request, with nothing on the coroutine's stack.
+    case atRest
+    /// What was answered is sent, and then the connection is closed.
+    case ending
+    /// The client is gone.
+    case finished
+  }
+
+  var isAtRest: Bool { condition == .atRest }
+  var isFinished: Bool { condition == .finished }
 
   /// The first request is not allowed yet. The socket is needed on the stack.
   var isOpening: Bool {
@@ -49,7 +57,8 @@ final class TangoSession {
     case begin
     indirect case opening(ConnectionOpening)
     case serving
-    /// Requests are served, and when a function waits, the client's end is looked for (TangoSession+Leaving).
+    /// Requests are served, and when a function waits, the client's end is looked for
+    /// (TangoSession+Leaving).
     case observed
   }
 
@@ -81,10 +90,10 @@ final class TangoSession {
 
   /// Its function is being executed.
   var isRunning = false
-  /// Nothing has it any more.
+  /// Its userdata is gone.
   var isReleased = false
 
-  /// Gives up what was kept for the client, and leaves the socket to others.
+  /// Releases what was kept for the client. The socket stays open.
   func detach() {
     releaseReferences()
     connection.detach()
@@ -94,7 +103,7 @@ final class TangoSession {
     if !ending.isHandedOver { responder.releaseReferences() }
   }
 
-  /// The socket will not be used any more, whoever closes it.
+  /// The session does not use the socket any more, and closes it.
   func close() {
     releaseReferences()
     connection.close()
@@ -117,8 +126,8 @@ final class TangoSession {
       switch call.phase {
       case .entered, .resumed: nil
       case .returned:
-        responder.returned(call, Step(rawValue: call.step)!, &connection.output)
-      case .failed: responder.failed(call, Step(rawValue: call.step)!, &connection.output)
+        responder.returned(call, ServedRequest(rawValue: call.step)!, &connection.output)
+      case .failed: responder.failed(call, ServedRequest(rawValue: call.step)!, &connection.output)
       }
     if let outcome { return prepared(outcome) }
     if responder.takeBroken() { disconnect("its answer could not be serialized") }
@@ -127,22 +136,22 @@ final class TangoSession {
 
   /// Handles requests until one has to call a Lua function, or nothing more is there.
   private func serve(_ call: LuaCall) -> LuaOutcome {
-    if call.count != Slot.namespace { call.count = Slot.namespace }
-    isAtRest = false
+    if call.count != ServedRequest.namespace { call.count = ServedRequest.namespace }
+    if condition == .atRest { condition = .busy }
     // No call is being carried out.
     if connection.isHolding { connection.serving = 0 }
     if configuration.idleTimeout != .infinity, call.phase == .resumed, loop.hasTimedOut {
-      // It does not even read why.
-      if isEnding { return finish(call) }
+      // The client does not even read the reason.
+      if condition == .ending { return finish(call) }
       disconnect("nothing came for \(configuration.idleTimeout) seconds")
     }
     var hasReceived = false
     while true {
-      if isEnding { return flush(call) ?? finish(call) }
+      if condition == .ending { return flush(call) ?? finish(call) }
       switch connection.nextFrame {
       case .frame(let headerBytes, let bodyBytes):
         if let outcome = loop.turnOver() { return giveWay(outcome) }
-        // A client that does not read its answers has to wait with its questions.
+        // While a client does not read its answers, its next request waits.
         if connection.output.count > mostUnsent, let outcome = flush(call) { return outcome }
         if bodyBytes > BufferKeeper.largeMessage { connection.beginServing(bodyBytes) }
         let body = connection.body(headerBytes, bodyBytes)
@@ -150,25 +159,25 @@ final class TangoSession {
         connection.consume(headerBytes + bodyBytes)
         if let outcome { return prepared(outcome) }
         connection.serving = 0
-        call.count = Slot.namespace
+        call.count = ServedRequest.namespace
       case .invalid(let error):
         disconnect(error.description)
       case .incomplete(let needed):
         if let outcome = flush(call) { return outcome }
-        if isEnding { continue }
+        if condition == .ending { continue }
         let mayRead = stream.mayRead
         if !mayRead, socket.pointee.buffer.isEmpty {
-          isAtRest = true
+          condition = .atRest
           return wait(call, for: .read)
         }
-        // What makes up requests counts with them.
+        // Reads count as operations, as requests do.
         if hasReceived, let outcome = loop.turnOver() { return outcome }
         hasReceived = true
         if needed > BufferKeeper.largeMessage, let outcome = waitForRoom(call) { return outcome }
         switch connection.receive(needed: needed, mayRead: mayRead) {
         case .done: continue
         case .wait(let direction):
-          isAtRest = true
+          condition = .atRest
           return wait(call, for: direction)
         case .failed(let reason):
           if !socket.pointee.buffer.isEmpty {
@@ -180,7 +189,8 @@ final class TangoSession {
     }
   }
 
-  /// Sends what was collected. An outcome when that has to wait; nil also when it is in vain.
+  /// Sends what was collected. An outcome when that has to wait; nil also when the connection has
+  /// failed.
   private func flush(_ call: LuaCall) -> LuaOutcome? {
     callsSinceFlush = 0
     switch connection.flush() {
@@ -188,15 +198,16 @@ final class TangoSession {
     case .wait(let direction): return wait(call, for: direction)
     case .failed:
       // What was received before the client left is handled all the same.
-      if !ending.hasLeft { isEnding = true }
+      if !ending.hasLeft { condition = .ending }
       connection.output.release()
       return nil
     }
   }
 
-  /// Others have their turns before the next request is taken. What was answered leaves before them.
+  /// Other coroutines have their turns before the next request is taken. The answers so far leave
+  /// first.
   private func giveWay(_ outcome: LuaOutcome) -> LuaOutcome {
-    isAtRest = true
+    condition = .atRest
     loop.turnEndObserver = loop.leavesOthersWaiting ? connection : nil
     return outcome
   }
@@ -204,7 +215,7 @@ final class TangoSession {
   private func wait(_ call: LuaCall, for direction: Direction) -> LuaOutcome {
     if connection.isHolding || !socket.pointee.buffer.isEmpty || !connection.output.isEmpty {
       connection.tellHolding()
-      // It may be the one that had to go.
+      // This connection may be the one that was closed to save memory.
       guard connection.isOpen else { return finish(call) }
     }
     var deadline = MonotonicTime.never
@@ -220,13 +231,14 @@ final class TangoSession {
     }
   }
 
-  /// The rest of a large message is to be received. An outcome when all clients hold too much for that.
+  /// The rest of a large message is to be received. An outcome when all clients hold too much for
+  /// that.
   private func waitForRoom(_ call: LuaCall) -> LuaOutcome? {
     // What a client sent before it left does not become more.
     guard !ending.isHungUp else { return nil }
     do throws(Errno) {
       guard let outcome = try connection.waitForRoom() else { return nil }
-      isAtRest = true
+      condition = .atRest
       return outcome
     } catch {
       configuration.log.disconnected(peer, "its socket cannot be watched: \(error)")
@@ -235,7 +247,7 @@ final class TangoSession {
   }
 
   private func finish(_ call: LuaCall) -> LuaOutcome {
-    isFinished = true
+    condition = .finished
     close()
     return .results(0)
   }
@@ -245,7 +257,7 @@ final class TangoSession {
     configuration.log.disconnected(peer, reason)
     connection.output.collect(
       error: "tango server error: \(reason)", configuration.codec.writes)
-    isEnding = true
+    condition = .ending
   }
 
   /// The answers to earlier requests must not wait for a function that takes its time: they leave
@@ -286,7 +298,8 @@ final class TangoSession {
     let progress: ConnectionOpening.Progress
     do throws(LuaFailure) {
       progress = try opening.proceed(
-        call, stream, socketAt: Slot.socket, suspends: true, state: Step.authorize.rawValue)
+        call, stream, socketAt: ServedRequest.socket, suspends: true,
+        state: ServedRequest.authorize.rawValue)
     } catch {
       // Only a wait of the whole program is interrupted.
       progress = .failed(.handshake("interrupted"))

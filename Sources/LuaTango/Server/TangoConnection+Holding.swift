@@ -7,8 +7,8 @@ import MilongaRPC
 import MilongaScheduler
 import SystemPackage
 
-// What a server's connection holds for its client. It is told when the connection begins to wait while it holds
-// something; so what is served at once is never counted.
+// The memory that a server's connection holds for its client. The keeper is told when the
+// connection begins to wait while it holds something. So what is served at once is never counted.
 extension TangoConnection: BufferHolding {
   /// Nothing is received that was not served.
   @inline(__always)
@@ -31,7 +31,7 @@ extension TangoConnection: BufferHolding {
     tellHolding()
   }
 
-  /// A call so large is being carried out.
+  /// A large call, of this many bytes, is being carried out.
   func beginServing(_ bytes: Int) {
     serving = bytes
     isHolding = true
@@ -51,7 +51,7 @@ extension TangoConnection: BufferHolding {
     return try stream.wait(for: .read, until: MonotonicTime.never)
   }
 
-  /// Its coroutine waits for that, and not for a function.
+  /// Its coroutine waits for room, and not for a function.
   var waitsForRoom: Bool { pausedTask != nil }
 
   func mayReadAgain() {

@@ -8,8 +8,8 @@ import MilongaLua
 import MilongaRPC
 import SystemPackage
 
-/// `tango.server.ev_socket`: a server on the same dispatcher, but without a coroutine per client; see
-/// `CopasLoop.addEventServer`.
+/// `tango.server.ev_socket`: a server on the same dispatcher, but without a coroutine per client;
+/// see `CopasLoop.addEventServer`.
 struct TangoEventServer {
   private let sockets: SocketLibrary
   private let loop: CopasLoop
@@ -113,14 +113,19 @@ final class EventSession: CoroutinelessTask {
       state = .busy
     }
     let outcome = session.run(call)
-    state = session.isFinished ? .finished : session.isAtRest ? .atRest : .busy
+    state =
+      switch session.condition {
+      case .busy, .ending: .busy
+      case .atRest: .atRest
+      case .finished: .finished
+      }
     return outcome
   }
 
-  /// Puts what a session needs on the stack, of which a session of the same server mostly has left it there.
+  /// Puts what a session needs on the stack. Mostly a session of the same server has left it there.
   @inline(__always)
   private func prepare(_ call: LuaCall) {
-    let namespace = Responder.Slot.namespace
+    let namespace = ServedRequest.namespace
     if !session.isOpening, call.count == namespace,
       call.identity(at: namespace) == configuration.namespaceIdentity
     {
@@ -128,7 +133,7 @@ final class EventSession: CoroutinelessTask {
     }
     call.count = 0
     if session.isOpening { call.pushRetained(socketReference) }
-    call.count = Responder.Slot.session
+    call.count = ServedRequest.session
     call.pushRetained(configuration.namespace)
   }
 

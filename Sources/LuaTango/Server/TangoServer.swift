@@ -50,9 +50,9 @@ struct TangoServer {
     try configuration.pushListener(call, sockets)
     call.push(function: { (call) throws(LuaFailure) in
       if call.phase == .entered { try begin(call, configuration) }
-      // Both may have been changed by the debug library, which reaches this coroutine's stack, and the
-      // coroutine may have been resumed by somebody else.
-      guard loop.isInside(call), let holder = sessions.payload(call, at: TangoSession.Slot.session)
+      // The debug library reaches this coroutine's stack, and a script may have resumed the
+      // coroutine.
+      guard loop.isInside(call), let holder = sessions.payload(call, at: ServedRequest.session)
       else {
         throw call.failure("tango: the session is gone")
       }
@@ -88,7 +88,8 @@ struct TangoServer {
 /// A session inside a userdata on its coroutine's stack.
 private struct SessionHolder {
   private let session: Unmanaged<TangoSession>
-  /// What keeps the socket, to whose payload the session points, whatever becomes of that stack.
+  /// Keeps the socket in the registry: the session points to its payload, and the debug library can
+  /// change the stack.
   private let socket: Int32
   private let main: LuaCall
 
@@ -98,7 +99,8 @@ private struct SessionHolder {
     self.main = main
   }
 
-  /// Without taking hold of it, unless the collector takes the userdata meanwhile.
+  /// Runs the session without retaining it. If the collector takes the userdata meanwhile, the
+  /// session goes afterwards.
   @inline(__always)
   func run(_ call: LuaCall) -> LuaOutcome {
     let session = session

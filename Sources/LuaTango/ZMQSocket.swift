@@ -2,7 +2,8 @@ import CMilongaShims
 import Glibc
 import MilongaLua
 
-/// ZeroMQ in one Lua state: a context that all its sockets share, so that `inproc://` addresses work.
+/// ZeroMQ in one Lua state: a context that all its sockets share, so that `inproc://` addresses
+/// work.
 final class ZMQContext {
   let handle: UnsafeMutableRawPointer
   /// Numbers the addresses of monitors.
@@ -33,7 +34,8 @@ final class ZMQContext {
   }
 }
 
-/// A socket of libzmq, which never waits: whoever would have to wait, waits for its descriptor.
+/// A socket of libzmq. Its functions never wait. A caller that has to wait, waits for its
+/// descriptor.
 final class ZMQSocket {
   enum Kind {
     case dealer, router
@@ -44,14 +46,14 @@ final class ZMQSocket {
 
     /// A message is there.
     static let input = Events(rawValue: Int32(MILONGA_ZMQ_INPUT))
-    /// One would be taken.
+    /// A message would be taken.
     static let room = Events(rawValue: Int32(MILONGA_ZMQ_ROOM))
   }
 
   private let context: ZMQContext
   private var handle: UnsafeMutableRawPointer?
   private var monitor: UnsafeMutableRawPointer?
-  /// Of a client.
+  /// Where a client connects to.
   private var url = ""
   /// Readable whenever something may have changed, in either direction.
   private(set) var descriptor: Int32
@@ -65,7 +67,8 @@ final class ZMQSocket {
     self.context = context
     self.linger = linger
     let type = kind == .dealer ? MILONGA_ZMQ_DEALER : MILONGA_ZMQ_ROUTER
-    // What a client has not read when it leaves is of no use; what a server has not sent when it ends is.
+    // What a client has not read when it leaves is of no use. What a server has not sent when it
+    // ends is of use.
     let lingerOfConnections = kind == .router ? 0 : linger
     make = {
       milonga_zmq_socket(context.handle, Int32(type), lingerOfConnections, Int64(maxBytes))
@@ -89,7 +92,8 @@ final class ZMQSocket {
     handle = nil
   }
 
-  /// Nil, or why that failed. A server that is to take the place of another one waits a moment until that is gone.
+  /// Nil, or why that failed. A server that takes the place of another one waits a moment until the
+  /// other one is gone.
   func bind(_ url: String) -> String? {
     var code = milonga_zmq_bind(handle, url)
     var attempts = 0
@@ -121,13 +125,14 @@ final class ZMQSocket {
   /// Whether the connection was lost since the last time.
   func takeLoss(_ events: Events) -> Bool {
     guard let monitor else { return false }
-    // Nothing is told of those inside the process; but only one that is gone has no room.
+    // The monitor reports no connection inside the process. But there only a lost connection has no
+    // room.
     return url.hasPrefix("inproc:") ? !events.contains(.room) : milonga_zmq_lost(monitor) != 0
   }
 
-  /// Makes a new socket in the place of one whose connection was lost, as far as that is possible. libzmq makes most
-  /// connections anew, but not when the peer broke its rules or sent too much, nor inside the process; and for a moment it
-  /// still takes messages for the one that was lost.
+  /// Makes a new socket in the place of one whose connection was lost, as far as that is possible.
+  /// libzmq makes most connections anew, but not when the peer broke its rules or sent too much,
+  /// nor inside the process; and for a moment it still takes messages for the one that was lost.
   func renew() {
     guard let new = make() else { return }
     close()
@@ -136,8 +141,8 @@ final class ZMQSocket {
     _ = connect(url)
   }
 
-  /// What the socket is ready for. To be asked after whatever was done with it, and before each wait: the descriptor tells
-  /// of changes only, and of none that were noticed before.
+  /// What the socket is ready for. Ask after each use of the socket, and before each wait: the
+  /// descriptor reports only changes, and each change once.
   var events: Events { Events(rawValue: handle.map(milonga_zmq_events) ?? 0) }
 
   /// 0, EAGAIN when that would have to wait, or another error.
@@ -173,7 +178,7 @@ final class ZMQSocket {
 /// A connection of libzmq, which has no function to end it.
 struct ZMQConnection {
   fileprivate let descriptor: Int32
-  /// What tells its file from a later one with the same number.
+  /// Distinguishes its file from a later one with the same descriptor.
   fileprivate let node: UInt64
 
   /// Ends the connection, unless it has ended.

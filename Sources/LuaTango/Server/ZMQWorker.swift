@@ -12,11 +12,11 @@ struct ZMQRequest {
   let envelope: [[UInt8]]
   /// The part that the identity is in; it tells of the connection.
   let origin: ZMQPart
-  /// Until it was read.
+  /// Nil when it has been read.
   var body: ZMQPart?
   /// It was parked before (``ZMQPeer``).
   var isAdmitted = false
-  /// Its bytes, when it is large and counts.
+  /// Its bytes, if it is large: then they are counted.
   var servingBytes = 0
 
   init(envelope: [[UInt8]], origin: ZMQPart, body: ZMQPart) {
@@ -31,16 +31,17 @@ struct ZMQRequest {
   var cost: Int { (body?.bytes.count ?? 0) + 512 }
 }
 
-/// Takes requests of a ZeroMQ server and carries them out, one after the other; only one, when that has to wait.
+/// Takes requests of a ZeroMQ server and carries them out, one after the other; only one, when that
+/// has to wait.
 final class ZMQWorker: CoroutinelessTask, TurnEndObserver {
   private let server: ZMQServer
   /// What is carried out.
   private var request: ZMQRequest?
   private var output: MessageOutput
-  /// Who is being asked about.
+  /// The client about which the program is being asked.
   private var client: ZMQServer.Client?
   /// The function has ended, but its results wait.
-  private var answering: (phase: LuaCall.Phase, step: Responder.Step)?
+  private var answering: (phase: LuaCall.Phase, step: ServedRequest)?
 
   init(_ server: ZMQServer) {
     self.server = server
@@ -58,13 +59,13 @@ final class ZMQWorker: CoroutinelessTask, TurnEndObserver {
       if let outcome = begin(call) { return outcome }
       return try finish(call)
     }
-    let step = answering?.step ?? Responder.Step(rawValue: call.step)
+    let step = answering?.step ?? ServedRequest(rawValue: call.step)
     let phase = answering?.phase ?? call.phase
     let outcome: LuaOutcome?
     switch (phase, step) {
     case (.returned, .authorize?) where call.boolean(at: -2):
       endAsking(isAuthorized: true)
-      call.count = Responder.Slot.namespace
+      call.count = ServedRequest.namespace
       outcome = handle(call)
     case (.returned, .authorize?), (.failed, .authorize?):
       endAsking(isAuthorized: false)
@@ -88,16 +89,16 @@ final class ZMQWorker: CoroutinelessTask, TurnEndObserver {
     return try finish(call)
   }
 
-  /// Puts what a request needs on the stack, where the last one mostly has left it.
+  /// Puts what a request needs on the stack. Mostly the last request has left it there.
   private func prepare(_ call: LuaCall) {
-    let namespace = Responder.Slot.namespace
+    let namespace = ServedRequest.namespace
     if call.count == namespace,
       call.identity(at: namespace) == server.configuration.namespaceIdentity
     {
       return
     }
     call.count = 0
-    call.count = Responder.Slot.session
+    call.count = ServedRequest.session
     call.pushRetained(server.configuration.namespace)
   }
 
@@ -106,7 +107,7 @@ final class ZMQWorker: CoroutinelessTask, TurnEndObserver {
   /// Takes requests until one has to call a Lua function, or nothing more is there.
   private func receive(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
     loop: while server.socket.isOpen {
-      call.count = Responder.Slot.namespace
+      call.count = ServedRequest.namespace
       if let outcome = server.loop.turnOver() {
         state = .atRest
         return outcome
@@ -138,7 +139,8 @@ final class ZMQWorker: CoroutinelessTask, TurnEndObserver {
     return .results(0)
   }
 
-  /// The function that was called waits for something, or the request for somebody else.
+  /// The function that was called waits for something, or the request waits for another request's
+  /// `authorize`.
   func turnEnded() {
     if request != nil { server.replace(self) }
   }
@@ -150,7 +152,8 @@ final class ZMQWorker: CoroutinelessTask, TurnEndObserver {
 
   // MARK: The request
 
-  /// An outcome when a Lua function is to be called, or somebody has to be waited for. Otherwise it is over.
+  /// An outcome when a Lua function is to be called, or the request has to wait. Otherwise it is
+  /// over.
   private func begin(_ call: LuaCall) -> LuaOutcome? {
     guard mayBegin() else { return nil }
     return (authorize(call) ?? handle(call)).map(prepared)
@@ -184,8 +187,8 @@ final class ZMQWorker: CoroutinelessTask, TurnEndObserver {
     return server.responder.handle(call, body.bytes, &output)
   }
 
-  /// Whether the client has too much to read already for what the function has come to.
-  private func waitsToAnswer(_ phase: LuaCall.Phase, _ step: Responder.Step) -> Bool {
+  /// Whether the function's results have to wait, because the client has too much to read already.
+  private func waitsToAnswer(_ phase: LuaCall.Phase, _ step: ServedRequest) -> Bool {
     answering = nil
     guard let request, let client = server.client(request.identity),
       let task = server.loop.currentTask, client.waitToAnswer(task)
@@ -213,7 +216,7 @@ final class ZMQWorker: CoroutinelessTask, TurnEndObserver {
     call.pushTable(fields: 1)
     call.push(client.address)
     call.setField("address", of: -2)
-    return .protectedCall(arguments: 1, results: 2, state: Responder.Step.authorize.rawValue)
+    return .protectedCall(arguments: 1, results: 2, state: ServedRequest.authorize.rawValue)
   }
 
   private func endAsking(isAuthorized: Bool) {
@@ -254,7 +257,8 @@ final class ZMQWorker: CoroutinelessTask, TurnEndObserver {
     output.writer.buffer.withUnsafeBytes { server.send($0, to: request) }
     output.writer.buffer.removeFirst(output.count)
     output.spare.giveBack(&output.writer.buffer)
-    // Sending takes notice of what has come meanwhile, of which the descriptor does not tell any more.
+    // Sending takes notice of what has come meanwhile. The descriptor does not report that any
+    // more.
     if !isReceiver, server.socket.events.contains(.input) { server.callReceiver() }
   }
 
@@ -262,7 +266,7 @@ final class ZMQWorker: CoroutinelessTask, TurnEndObserver {
     let wasReceiver = isReceiver
     if wasReceiver { server.receiver = nil }
     if request != nil {
-      // Its coroutine was removed, and nobody else would tell the client.
+      // Its coroutine was removed. The client gets an answer all the same.
       output.collect(
         error: "tango server error: the call was ended", server.configuration.codec.writes)
       answer()

@@ -28,7 +28,7 @@ extension ZMQServer {
     for (identity, client) in clients where client.isIdle { clients[identity] = nil }
   }
 
-  /// The server has stopped: nothing is kept for anybody.
+  /// The server has stopped: what is kept for clients is dropped.
   func forgetAll() {
     admitted = []
     let all = clients
@@ -84,7 +84,7 @@ extension ZMQServer {
     return lot >> 60 == 0
   }
 
-  /// Looks after those that wait, when their clients have read.
+  /// Lets calls that wait go on when their clients have read.
   func watchWaker() {
     guard !isWatchingWaker else { return }
     isWatchingWaker = true

@@ -5,19 +5,24 @@ import MilongaLua
 
 /// The objects that `con.async.name(...)` returns.
 struct TangoFutures {
-  private let futures: LuaClass<TangoFuture>
+  /// What such an object holds.
+  struct Payload {
+    let future: TangoFuture
+    let client: ConnectedClient
+  }
+
+  private let futures: LuaClass<Payload>
   private let get: Int32
-  private let main: LuaCall
 
   init(_ call: LuaCall, loop: CopasLoop) {
-    main = loop.main
-    let futures = LuaClass<TangoFuture>(call, incomplete: "tango future")
+    let main = loop.main
+    let futures = LuaClass<Payload>(call, incomplete: "tango future")
     self.futures = futures
     call.push(function: { (call) throws(LuaFailure) in
-      let future = try futures.check(call, at: 1).pointee
+      let payload = try futures.check(call, at: 1).pointee
       if call.phase == .entered { call.count = 1 }
       try loop.requireOwnResumption(call, "future.get")
-      return try future.caller.wait(call, future)
+      return try payload.client.wait(call, payload.future)
     })
     get = call.retainTop()
     let get = get
@@ -27,26 +32,27 @@ struct TangoFutures {
         call.pushRetained(get)
         call.setField("get", of: -2)
         call.setFunction("ready") { (call) throws(LuaFailure) in
-          let future = try futures.check(call, at: 1).pointee
-          if future.isPending { future.caller.look(call) }
-          call.push(!future.isPending)
+          let payload = try futures.check(call, at: 1).pointee
+          if payload.future.isPending { payload.client.proxied.look(call) }
+          call.push(!payload.future.isPending)
           return .results(1)
         }
       },
-      finalize: { $0.release() })
+      finalize: { payload in
+        if let body = payload.future.collected() { main.release(body) }
+      })
   }
 
   /// Pushes a future of the connection at this place, which lives as long.
-  func push(_ call: LuaCall, _ caller: TangoCaller, connection: Int) -> TangoFuture {
-    let future = TangoFuture(caller, main: main)
-    future.isUserdata = true
-    futures.push(future, onto: call, userValues: 1)
+  func push(_ call: LuaCall, _ client: ConnectedClient, connection: Int) -> TangoFuture {
+    let future = TangoFuture()
+    futures.push(Payload(future: future, client: client), onto: call, userValues: 1)
     call.pushValue(at: connection)
     call.setUserValue(1, of: -2)
     return future
   }
 
-  func check(_ call: LuaCall, at index: Int) throws(LuaFailure) -> TangoFuture {
+  func check(_ call: LuaCall, at index: Int) throws(LuaFailure) -> Payload {
     try futures.check(call, at: index).pointee
   }
 

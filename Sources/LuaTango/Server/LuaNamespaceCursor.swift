@@ -3,11 +3,11 @@ import CMilongaShims
 import MilongaLua
 import MilongaRPC
 
-/// Walks a path through Lua tables. Reads raw: what is not in the table itself, but would come from
-/// a metatable, cannot be reached from outside.
+/// Walks a path through Lua tables. It reads without metamethods: what a metatable would provide
+/// cannot be reached from outside.
 ///
-/// The current value is on top of the stack. Below it is the table that holds it, unless that is the
-/// namespace itself.
+/// The current value is on top of the stack. Below it is the table that holds it, unless that is
+/// the namespace itself.
 struct LuaNamespaceCursor: NamespaceCursor {
   private let state: OpaquePointer
   private let namespace: Int32

@@ -4,41 +4,7 @@ import LuaConnection
 import MilongaLua
 import MilongaRPC
 
-/// How messages are written and read: in formats that are built in, or by a program's own functions.
-struct MessageCodec {
-  /// The program's own functions, in the registry.
-  var serialize: Int32?
-  var unserialize: Int32?
-  /// The formats in their place.
-  private(set) var writes = MessageFormat.text
-  private(set) var reads = MessageFormat.text
-
-  init(_ table: ConfigurationTable, _ codecs: TangoCodecs) throws(LuaFailure) {
-    if let format = codecs.format(table, "serialize", of: .encode) {
-      writes = format
-    } else {
-      serialize = try table.function("serialize")
-    }
-    if let format = codecs.format(table, "unserialize", of: .decode) {
-      reads = format
-      return
-    }
-    do throws(LuaFailure) {
-      unserialize = try table.function("unserialize")
-    } catch {
-      release(table.call)
-      throw error
-    }
-  }
-
-  /// Lets go of the functions.
-  func release(_ call: LuaCall) {
-    if let serialize { call.release(serialize) }
-    if let unserialize { call.release(unserialize) }
-  }
-}
-
-/// What a tango server offers, and to whom.
+/// What a tango server offers, and to which clients.
 final class ServerConfiguration {
   let interface: String
   let port: Int
@@ -56,7 +22,7 @@ final class ServerConfiguration {
   let idleTimeout: Double
   /// Seconds that a TLS handshake may take.
   let handshakeTimeout: Double
-  /// What becomes of a function that waits when its client leaves.
+  /// What happens to a function that waits when its client leaves.
   let onDisconnect: OnDisconnect
   /// What a client's connection needs before its first request.
   let opening: OpeningSettings
@@ -71,11 +37,11 @@ final class ServerConfiguration {
   var connections = 0
   private let main: LuaCall
 
-  /// Takes the table at `index`, or its defaults.
+  /// Reads the table at `index`.
   ///
   /// - Parameters:
   ///   - isStream: false for ZeroMQ, which has a URL in the place of interface, port and TLS.
-  ///   - loop: what serves; with its main thread's stack what is kept is let go.
+  ///   - loop: the dispatcher that serves. What is kept in the registry is released with its main thread's stack.
   init(
     _ call: LuaCall, at index: Int, isStream: Bool = true, codecs: TangoCodecs, loop: CopasLoop
   ) throws(LuaFailure) {
@@ -135,7 +101,7 @@ final class ServerConfiguration {
     if let pcall { main.release(pcall) }
   }
 
-  /// The field `pcall`; nil for Lua's own, in the place of which functions are called directly.
+  /// The field `pcall`; nil for Lua's own `pcall`: functions are called directly then.
   private static func ownPcall(_ table: ConfigurationTable) throws(LuaFailure) -> Int32? {
     guard let reference = try table.function("pcall") else { return nil }
     let call = table.call
@@ -148,7 +114,8 @@ final class ServerConfiguration {
     return nil
   }
 
-  /// The host of a ZeroMQ address, as an interface; that of addresses inside the machine is loopback.
+  /// The host of a ZeroMQ address, as an interface; that of addresses inside the machine is
+  /// loopback.
   private static func host(of url: String) -> String {
     guard url.hasPrefix("tcp://") else {
       return url.hasPrefix("ipc://") || url.hasPrefix("inproc://") ? "localhost" : url
@@ -156,15 +123,5 @@ final class ServerConfiguration {
     var host = url.dropFirst(6)
     if let colon = host.lastIndex(of: ":") { host = host[..<colon] }
     return String(host.drop { $0 == "[" }.prefix { $0 != "]" })
-  }
-}
-
-extension OpeningSettings.Authorization {
-  /// The program's function is told about the other side, and answers whether that may go on, and why not.
-  init(tango function: Int32) {
-    self.init(function, results: 2) { stream, call in
-      stream.pushPeer(onto: call)
-      return 1
-    }
   }
 }

@@ -5,17 +5,18 @@ import MilongaLua
 import MilongaScheduler
 import SystemPackage
 
-// A client that leaves while a function of its waits. A session that waits for requests reads the end by itself. While a
-// function waits nothing is read: then the readiness queue tells of the hang-up. Until that happens a session has nothing
-// to do for it; from then on it looks at each wait of a function (`Stage.observed`).
+// A client leaves while one of its functions waits. A session that waits for requests reads the end
+// of the connection itself. While a function waits nothing is read, so the readiness queue reports
+// the hang-up. Until then a session does nothing for this; from then on it looks at each wait of a
+// function (`Stage.observed`).
 //
-// TLS ends with a message of its own, of which the system does not know. So with TLS each wait is looked at from the
-// beginning, and a task reads beside the function (``EndWatch``).
+// TLS ends with a message of its own, of which the system does not know. So with TLS each wait is
+// looked at from the beginning, and a task reads beside the function (``EndWatch``).
 extension TangoSession {
   struct Ending {
     /// The coroutine.
     var task: TaskID?
-    /// The descriptor whose hang-up is told; -1 for none.
+    /// The descriptor whose hang-up the dispatcher reports; -1 for none.
     var descriptor: Int32 = -1
     /// The client sends no more. What it sent before may still be in the system.
     var isHungUp = false
@@ -76,8 +77,8 @@ extension TangoSession {
     if configuration.onDisconnect == .cancel { cancel(task) }
   }
 
-  /// Lets the function that waits be ended in the next turn of its coroutine. Whole requests behind it are then handled
-  /// in another one.
+  /// Lets the function that waits be ended in the next turn of its coroutine. Whole requests behind
+  /// it are then handled in another one.
   private func cancel(_ task: TaskID) {
     loop.removeInItsTurn(task)
     if case .frame = connection.nextFrame, loop.main.reserve(8) { handOver() }
@@ -165,7 +166,8 @@ private final class LeftSession: CoroutinelessTask {
   }
 }
 
-/// Reads from a client that speaks TLS while one of its functions waits: what comes may be its goodbye.
+/// Reads from a client that speaks TLS while one of its functions waits: what comes may be its
+/// goodbye.
 final class EndWatch: CoroutinelessTask {
   private let session: TangoSession
 
@@ -185,6 +187,6 @@ final class EndWatch: CoroutinelessTask {
 
 /// Bytes of requests that are read with TLS while a function waits.
 private let mostReadAhead = 64 * 1024
-/// Bytes of requests that are kept for a client that has left. If there are more, its connection stays, and counts
-/// among the descriptors.
+/// Bytes of requests that are kept for a client that has left. If there are more, its connection
+/// stays, and counts among the descriptors.
 private let mostKept = 1 << 20

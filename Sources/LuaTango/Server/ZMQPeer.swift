@@ -9,9 +9,9 @@ import MilongaScheduler
 /// A client of a ZeroMQ server that makes it hold something: answers that it has not read, calls
 /// that wait behind them, large calls. Others are only counted all together.
 ///
-/// libzmq tells nobody what a client has not read, and nobody can tell it not to read from one. So
-/// the server counts the bytes that libzmq has for the client. When they are many, further calls of
-/// it are *parked*: they begin when it has read.
+/// libzmq does not report what a client has not read, and cannot be told to stop reading from one
+/// client. So the server counts the bytes that libzmq has for the client. When they are many,
+/// further calls of it are *parked*: they begin when it has read.
 final class ZMQPeer: BufferHolding {
   private unowned let server: ZMQServer
   /// That of the server, which may end before.
@@ -109,8 +109,8 @@ final class ZMQPeer: BufferHolding {
     tell()
   }
 
-  /// Lets the call wait whose results are there, because so many others are not read. Whether that
-  /// has to be.
+  /// The results of a call are there. Lets it wait if too many other answers are not read; whether
+  /// it waits.
   func waitToAnswer(_ task: TaskID) -> Bool {
     guard !isBarred, unread > keeper.share else { return false }
     waiting.append(task)
@@ -154,7 +154,7 @@ final class ZMQPeer: BufferHolding {
 
   // MARK: The end
 
-  /// It has left: nobody wants what is kept for it.
+  /// It has left: what is kept for it is dropped.
   func left() {
     parked = []
     parkedBytes = 0

@@ -1,55 +1,6 @@
-import CMilongaLua
-import CMilongaShims
-import Copas
 import LuaConnection
-import LuaSocket
 import MilongaLua
 import MilongaRPC
-
-/// `tango.client.socket`: connections to tango servers.
-struct TangoClient {
-  private let sockets: SocketLibrary
-  private let loop: CopasLoop
-  private let codecs: TangoCodecs
-  private let spare = SpareBuffer()
-  private let proxies: TangoProxies
-
-  init(_ call: LuaCall, loop: CopasLoop, codecs: TangoCodecs, proxies: TangoProxies) {
-    sockets = loop.sockets
-    self.loop = loop
-    self.codecs = codecs
-    self.proxies = proxies
-  }
-
-  /// Pushes the back end's table.
-  func pushModule(_ call: LuaCall) {
-    call.pushTable(fields: 1)
-    call.setFunction("connect") { (call) throws(LuaFailure) in try connect(call) }
-  }
-
-  /// `connect(config)`: the connection is at 1 while it is made.
-  private func connect(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
-    let outcome: LuaOutcome?
-    if call.phase == .entered {
-      let configuration = try ClientConfiguration(call, at: 1, codecs: codecs, main: loop.main)
-      call.count = 0
-      let client = TangoClientConnection(
-        configuration, sockets: sockets, loop: loop, spare: spare)
-      proxies.connections.push(client, onto: call)
-      outcome = try client.connectFirst(call)
-    } else {
-      try loop.requireOwnResumption(call, "tango")
-      let caller = try proxies.connections.check(call, at: 1).pointee
-      guard let client = caller as? TangoClientConnection else {
-        throw call.typeFailure(argument: 1, expected: "tango connection")
-      }
-      outcome = try client.establish(call)
-    }
-    if let outcome { return outcome }
-    proxies.push(call, connection: 1, path: nil)
-    return .results(1)
-  }
-}
 
 /// What a tango client is told.
 struct ClientConfiguration {

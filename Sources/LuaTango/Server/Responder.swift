@@ -5,34 +5,38 @@ import LuaConnection
 import MilongaLua
 import MilongaRPC
 
-/// Carries out the requests of one client: reads them onto the stack, finds what they are about, and writes
-/// the answers. Whoever runs it gives it the stack of a coroutine, and calls the functions that it asks for.
+/// A request that is carried out: which Lua function was called for it, and where its values lie on
+/// the stack of the coroutine.
+enum ServedRequest: Int {
+  /// What the client calls.
+  case call = 1
+  /// The same, and the client wants a reference to the result.
+  case createReference
+  /// The program's `unserialize` reads the request.
+  case unserialize
+  /// The program's `serialize` writes the answer.
+  case serialize
+  /// The program's `serialize` failed; it is tried again with the error.
+  case serializeError
+  /// The program's `authorize` is asked about the client.
+  case authorize
+
+  static let socket = 1
+  static let session = 2
+  static let namespace = 3
+  /// The request: path, then arguments; later the path, then results.
+  static let request = 4
+}
+
+/// Carries out the requests of one client: reads them onto the stack, finds what they are about,
+/// and writes the answers. Its owner gives it the stack of a coroutine, and calls the functions
+/// that it asks for.
 final class Responder {
-  /// The places of the stack.
-  enum Slot {
-    static let socket = 1
-    static let session = 2
-    static let namespace = 3
-    /// The request: path, then arguments; later the path, then results.
-    static let request = 4
-  }
-
-  /// What the Lua function that was called is for.
-  enum Step: Int {
-    case call = 1
-    case createReference
-    case unserialize
-    case serialize
-    /// The program's `serialize` failed; it is tried again with the error.
-    case serializeError
-    case authorize
-  }
-
   let configuration: ServerConfiguration
   /// Objects kept for the client, in Lua's registry.
   private var references: References<Int32>
   private let main: LuaCall
-  /// Not even an error could be answered.
+  /// An answer could not be written, not even an error.
   private var isBroken = false
 
   init(_ configuration: ServerConfiguration, main: LuaCall) {
@@ -41,7 +45,7 @@ final class Responder {
     references = References(limit: configuration.limits.references)
   }
 
-  /// Whether not even an error could be answered since the last time.
+  /// Whether an answer could not be written since the last time, not even an error.
   @inline(__always)
   func takeBroken() -> Bool {
     guard isBroken else { return false }
@@ -56,8 +60,8 @@ final class Responder {
 
   // MARK: Requests
 
-  /// Carries out a request. An outcome when a Lua function is to be called: its end is told to
-  /// ``returned(_:_:_:)`` or ``failed(_:_:_:)``.
+  /// Carries out a request. An outcome when a Lua function is to be called: after it has ended,
+  /// call ``returned(_:_:_:)`` or ``failed(_:_:_:)``.
   @inline(__always)
   func handle(
     _ call: LuaCall, _ body: UnsafeRawBufferPointer, _ output: inout MessageOutput
@@ -65,12 +69,12 @@ final class Responder {
     if let unserialize = configuration.codec.unserialize {
       call.pushRetained(unserialize)
       call.push(body)
-      return .protectedCall(arguments: 1, results: 1, state: Step.unserialize.rawValue)
+      return .protectedCall(arguments: 1, results: 1, state: ServedRequest.unserialize.rawValue)
     }
     do throws(CodecError) {
       try configuration.codec.reads.read(body, limits: configuration.limits.codec, call)
     } catch {
-      call.count = Slot.namespace
+      call.count = ServedRequest.namespace
       return respond(
         call, error: "tango server error: cannot read the request: \(error)", &output)
     }
@@ -79,7 +83,7 @@ final class Responder {
 
   /// Lets the function below its arguments be called; by the program's own `pcall`, if it has one.
   @inline(__always)
-  private func invoke(_ call: LuaCall, arguments: Int, _ step: Step) -> LuaOutcome {
+  private func invoke(_ call: LuaCall, arguments: Int, _ step: ServedRequest) -> LuaOutcome {
     guard let pcall = configuration.pcall else {
       return .protectedCall(arguments: arguments, state: step.rawValue)
     }
@@ -90,21 +94,21 @@ final class Responder {
 
   /// Carries out the request on the stack.
   private func dispatch(
-    _ call: LuaCall, _ step: Step, _ output: inout MessageOutput
+    _ call: LuaCall, _ step: ServedRequest, _ output: inout MessageOutput
   ) -> LuaOutcome? {
-    guard lua_type(call.state, Int32(Slot.request)) == LUA_TSTRING,
-      let path = call.bytesIfString(at: Slot.request)
+    guard lua_type(call.state, Int32(ServedRequest.request)) == LUA_TSTRING,
+      let path = call.bytesIfString(at: ServedRequest.request)
     else {
       return respond(
         call, error: "tango server error: the request does not begin with the name of a function",
         &output)
     }
     var cursor = LuaNamespaceCursor(
-      call, namespace: Slot.namespace, path: Slot.request, length: path.count)
+      call, namespace: ServedRequest.namespace, path: ServedRequest.request, length: path.count)
     let action: PathResolver.Action
     do throws(DispatchError) {
       action = try PathResolver.resolve(
-        path, cursor: &cursor, hasNewValue: !call.isNoneOrNil(at: Slot.request + 1),
+        path, cursor: &cursor, hasNewValue: !call.isNoneOrNil(at: ServedRequest.request + 1),
         access: configuration.access)
     } catch {
       error.message.bytes.withUnsafeBytes { call.push($0) }
@@ -113,16 +117,16 @@ final class Responder {
     switch action {
     case .call:
       cursor.dropParent()
-      let arguments = call.count - Slot.request - 1
-      call.insert(at: Slot.request + 1)
+      let arguments = call.count - ServedRequest.request - 1
+      call.insert(at: ServedRequest.request + 1)
       return invoke(call, arguments: arguments, step)
     case .write:
-      cursor.store(valueAt: Slot.request + 1)
-      call.count = Slot.request
+      cursor.store(valueAt: ServedRequest.request + 1)
+      call.count = ServedRequest.request
       return answer(call, step, &output)
     case .read:
-      call.insert(at: Slot.request + 1)
-      call.count = Slot.request + 1
+      call.insert(at: ServedRequest.request + 1)
+      call.count = ServedRequest.request + 1
       return answer(call, step, &output)
     case .callReference:
       return callReference(call, step, &output)
@@ -131,20 +135,23 @@ final class Responder {
         return respond(call, error: "tango server error: tango.ref of tango.ref", &output)
       }
       if action == .createReference {
-        call.remove(at: Slot.request)
+        call.remove(at: ServedRequest.request)
         return dispatch(call, .createReference, &output)
       }
-      if let id = call.bytesIfString(at: Slot.request + 1), let object = references.remove(id) {
+      if let id = call.bytesIfString(at: ServedRequest.request + 1),
+        let object = references.remove(id)
+      {
         call.release(object)
       }
-      call.count = Slot.request
+      call.count = ServedRequest.request
       return respondResults(call, &output)
     }
   }
 
-  /// Answers with the values behind the path, or, when the request was `tango.ref`, with a reference.
+  /// Answers with the values behind the path, or, when the request was `tango.ref`, with a
+  /// reference.
   private func answer(
-    _ call: LuaCall, _ step: Step, _ output: inout MessageOutput
+    _ call: LuaCall, _ step: ServedRequest, _ output: inout MessageOutput
   ) -> LuaOutcome? {
     step == .createReference ? keep(call, &output) : respondResults(call, &output)
   }
@@ -153,7 +160,7 @@ final class Responder {
 
   /// Keeps the value behind the path for the client, and answers with its id.
   private func keep(_ call: LuaCall, _ output: inout MessageOutput) -> LuaOutcome? {
-    call.count = Slot.request + 1
+    call.count = ServedRequest.request + 1
     let type = call.type(at: -1)
     guard type == .table || type == .userdata else {
       return respond(
@@ -173,9 +180,9 @@ final class Responder {
 
   /// The request is `tango.ref_call`, the object's id, the name of a method or field, arguments.
   private func callReference(
-    _ call: LuaCall, _ step: Step, _ output: inout MessageOutput
+    _ call: LuaCall, _ step: ServedRequest, _ output: inout MessageOutput
   ) -> LuaOutcome? {
-    let place = (id: Slot.request + 1, name: Slot.request + 2)
+    let place = (id: ServedRequest.request + 1, name: ServedRequest.request + 2)
     guard call.type(at: place.id) == .string, let id = call.bytesIfString(at: place.id),
       let object = references[id]
     else {
@@ -210,35 +217,35 @@ final class Responder {
 
   /// The name that a request has for a method or field, for messages.
   private func name(_ call: LuaCall) -> String {
-    let index = Slot.request + 2
+    let index = ServedRequest.request + 2
     let text = call.type(at: index) == .table ? nil : call.stringIfString(at: index)
     return String((text ?? call.typeName(at: index)).prefix(40))
   }
 
-  /// As with variables: without an argument the field is read, with one it is set. Behind the request are the object
-  /// and the field's value.
+  /// Without an argument the field is read, with an argument it is set, as with variables. The
+  /// object and the field's value lie behind the request.
   private func accessField(
-    _ call: LuaCall, _ step: Step, _ output: inout MessageOutput
+    _ call: LuaCall, _ step: ServedRequest, _ output: inout MessageOutput
   ) -> LuaOutcome? {
-    let argument = Slot.request + 3
+    let argument = ServedRequest.request + 3
     guard argument < call.count - 1, call.type(at: argument) != .nil else {
       guard configuration.access.contains(.read) else {
         return respond(call, error: "tango server error \"\(name(call))\": no read_access", &output)
       }
-      call.replace(at: Slot.request + 1)
-      call.count = Slot.request + 1
+      call.replace(at: ServedRequest.request + 1)
+      call.count = ServedRequest.request + 1
       return answer(call, step, &output)
     }
     guard configuration.access.contains(.write) else {
       return respond(call, error: "tango server error \"\(name(call))\": no write_access", &output)
     }
     call.pop()
-    call.pushValue(at: Slot.request + 2)
+    call.pushValue(at: ServedRequest.request + 2)
     call.pushValue(at: argument)
     guard milonga_settable(call.state, -3) == LUA_OK else {
       return respondFailure(call, .serialize, &output)
     }
-    call.count = Slot.request
+    call.count = ServedRequest.request
     return answer(call, step, &output)
   }
 
@@ -246,12 +253,14 @@ final class Responder {
 
   /// A Lua function returned. An outcome when another has to be called.
   @inline(__always)
-  func returned(_ call: LuaCall, _ step: Step, _ output: inout MessageOutput) -> LuaOutcome? {
+  func returned(_ call: LuaCall, _ step: ServedRequest, _ output: inout MessageOutput)
+    -> LuaOutcome?
+  {
     switch step {
     case .call, .createReference:
       if configuration.pcall != nil {
         // The program's own returned a status in front of the results.
-        let status = Slot.request + 1
+        let status = ServedRequest.request + 1
         guard call.count >= status, call.boolean(at: status) else {
           call.count = status + 1
           return respondFailure(call, .serialize, &output)
@@ -284,7 +293,8 @@ final class Responder {
   }
 
   /// A Lua function failed; the error value is on top.
-  func failed(_ call: LuaCall, _ step: Step, _ output: inout MessageOutput) -> LuaOutcome? {
+  func failed(_ call: LuaCall, _ step: ServedRequest, _ output: inout MessageOutput) -> LuaOutcome?
+  {
     switch step {
     case .call, .createReference, .unserialize: return respondFailure(call, .serialize, &output)
     case .serialize: return respondFailure(call, .serializeError, &output)
@@ -301,24 +311,24 @@ final class Responder {
   private func respondResults(_ call: LuaCall, _ output: inout MessageOutput) -> LuaOutcome? {
     if configuration.codec.serialize != nil {
       call.push(true)
-      call.replace(at: Slot.request)
+      call.replace(at: ServedRequest.request)
       return serialize(call, .serialize)
     }
-    let failure = write(call, status: true, from: Slot.request + 1, &output)
+    let failure = write(call, status: true, from: ServedRequest.request + 1, &output)
     guard let failure else { return nil }
-    let path = call.stringIfString(at: Slot.request) ?? "?"
+    let path = call.stringIfString(at: ServedRequest.request) ?? "?"
     return respond(call, error: "tango server error \"\(path)\": \(failure)", &output)
   }
 
   /// Answers false and the error value on top of the stack.
   private func respondFailure(
-    _ call: LuaCall, _ step: Step, _ output: inout MessageOutput
+    _ call: LuaCall, _ step: ServedRequest, _ output: inout MessageOutput
   ) -> LuaOutcome? {
     if configuration.codec.serialize != nil {
       call.push(false)
-      call.insert(at: Slot.request)
-      call.insert(at: Slot.request + 1)
-      call.count = Slot.request + 1
+      call.insert(at: ServedRequest.request)
+      call.insert(at: ServedRequest.request + 1)
+      call.count = ServedRequest.request + 1
       return serialize(call, step)
     }
     guard let failure = write(call, status: false, from: call.count, &output) else { return nil }
@@ -333,7 +343,7 @@ final class Responder {
       answer(error: text, &output)
       return nil
     }
-    call.count = Slot.namespace
+    call.count = ServedRequest.namespace
     call.push(text)
     return respondFailure(call, .serialize, &output)
   }
@@ -344,8 +354,8 @@ final class Responder {
 
   /// Hands status and values, which are on the stack in the place of the request, to the program's
   /// own `serialize`.
-  private func serialize(_ call: LuaCall, _ step: Step) -> LuaOutcome {
-    call.gatherElements(from: Slot.request)
+  private func serialize(_ call: LuaCall, _ step: ServedRequest) -> LuaOutcome {
+    call.gatherElements(from: ServedRequest.request)
     call.pushRetained(configuration.codec.serialize!)
     call.insert(at: -2)
     return .protectedCall(arguments: 1, results: 1, state: step.rawValue)

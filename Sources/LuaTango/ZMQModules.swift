@@ -4,8 +4,9 @@ import LuaSocket
 import MilongaLua
 import MilongaRPC
 
-/// `tango.client.zmq` and `tango.server.zmq`. The library is loaded when one of their functions is first called.
-final class ZMQBackEnds {
+/// `tango.client.zmq` and `tango.server.zmq`. The library is loaded when one of their functions is
+/// first called.
+final class ZMQModules {
   private let loop: CopasLoop
   private let codecs: TangoCodecs
   private let proxies: TangoProxies
@@ -63,8 +64,9 @@ final class ZMQBackEnds {
           throw call.failure("\(configuration.url): \(reason)")
         }
         call.count = 0
+        let transport = ZMQTransport(configuration, socket, loop: loop, spare: spare)
         proxies.connections.push(
-          ZMQClient(configuration, socket, loop: loop, spare: spare), onto: call)
+          .zmq(TangoClient(configuration, transport, loop: loop)), onto: call)
       } catch {
         configuration.release(loop.main)
         throw error
