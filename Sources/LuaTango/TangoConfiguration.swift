@@ -112,7 +112,8 @@ final class ServerConfiguration {
       authorize = try table.function("authorize")
       if let authorize { kept.append(authorize) }
       opening = OpeningSettings(
-        tls: tls, handshakeTimeout: handshakeTimeout, authorization: authorize.map(
+        tls: tls, handshakeTimeout: handshakeTimeout,
+        authorization: authorize.map(
           OpeningSettings.Authorization.init(tango:)))
       pcall = try Self.ownPcall(table)
       if let pcall { kept.append(pcall) }
