@@ -187,7 +187,7 @@ let package = Package(
       name: "MilongaRPCTests",
       dependencies: [
         "MilongaRPC", "MilongaTestSupport",
-      ]),
+      ], exclude: ["Tango2/tango2-frames.txt"]),
     .testTarget(
       name: "MilongaSchedulerTests",
       dependencies: [

@@ -22,10 +22,10 @@ final class RPCLibrary {
   private(set) var peers: LuaClass<RPCPeer>!
   private(set) var objects: LuaClass<RemoteObject>!
   let signatures: RPCSignatures
-  /// The metatable of peers, in the registry.
-  private var metatable: Int32 = 0
-  /// The function that workers run, in the registry.
-  private(set) var workerFunction: Int32 = 0
+  /// The metatable of peers.
+  private var metatable = LuaStored()
+  /// The function that workers run.
+  private(set) var workerFunction = LuaStored()
   private var lastID = 0
   var configurationClass: LuaClass<RPCConfiguration>?
 
@@ -42,9 +42,9 @@ final class RPCLibrary {
     call.push { [self] (call) throws(LuaFailure) in
       try peers.check(call, at: 1).pointee.work(call, isNew: call.phase == .entered)
     }
-    workerFunction = call.retainTop()
+    workerFunction = LuaStored(popping: call)
     pushMethods(call)
-    metatable = call.retainTop()
+    metatable = LuaStored(popping: call)
   }
 
   func nextID() -> Int {
@@ -98,11 +98,11 @@ final class RPCLibrary {
     if destination == nil { try? socket.pointee.socket.set(.noDelay, to: 1) }
     socket.pointee.timeouts.block = -1
     call.pushValue(at: index)
-    let socketReference = call.retainTop()
+    let socketValue = LuaStored(popping: call)
     let stream = StreamConnection(
       socket, sockets: sockets, loop: loop, spare: spare, keeper: configuration.keeper)
     let peer = RPCPeer(
-      self, configuration, stream, socketReference: socketReference, destination: destination)
+      self, configuration, stream, socketValue: socketValue, destination: destination)
     peers.push(peer, onto: call)
     return peer
   }
@@ -120,10 +120,10 @@ final class RPCLibrary {
     call.setField("id", of: -2)
     call.pushValue(at: index)
     call.setField(Self.peerKey, of: -2)
-    call.pushRetained(metatable)
+    metatable.push(onto: call)
     milonga_setmetatable(call.state, -2)
     call.pushValue(at: index)
-    peer.userdataReference = call.retainTop()
+    peer.userdata = LuaStored(popping: call)
     if startsWorker { peer.startWorker() }
   }
 

@@ -31,13 +31,14 @@ final class RPCPeer {
   /// What the other side may do.
   private(set) var allowed: RPCConfiguration.Allowed = []
   private(set) var functions = LuaGraphSink.FunctionPolicy(acceptsText: false)
-  private var socketReference: Int32
+  /// The LuaSocket object; empty once the connection has ended.
+  private var socketValue: LuaStored
   /// What has to happen before the first message; nil when it has.
   var opening: ConnectionOpening?
   /// The coroutine that waits for that.
   var opener: TaskID?
   /// The userdata that holds this object, from its opening until the connection ends.
-  var userdataReference: Int32 = 0
+  var userdata = LuaStored()
   /// The descriptor whose hang-up is told (RPCPeer+Leaving); -1 for none.
   var observedDescriptor: Int32 = -1
   private var observerNumber: Int32 = 0
@@ -109,12 +110,12 @@ final class RPCPeer {
   /// - Parameter destination: where a client connects to; nil when the connection is there.
   init(
     _ library: RPCLibrary, _ configuration: RPCConfiguration, _ stream: StreamConnection,
-    socketReference: Int32, destination: (host: String, port: Int)? = nil
+    socketValue: consuming LuaStored, destination: (host: String, port: Int)? = nil
   ) {
     self.library = library
     self.configuration = configuration
     self.stream = stream
-    self.socketReference = socketReference
+    self.socketValue = socketValue
     loop = library.loop
     id = library.nextID()
     session = LuaRPCSession(maxBytes: configuration.limits.frameBytes)
@@ -141,12 +142,12 @@ final class RPCPeer {
   }
 
   /// Afterwards the socket, which may be collected then, is not looked at any more.
-  var isOpen: Bool { socketReference != 0 && stream.isOpen }
+  var isOpen: Bool { !socketValue.isEmpty && stream.isOpen }
 
   /// Pushes the userdata; false, with nothing pushed, when the connection has ended.
   func pushUserdata(_ call: LuaCall) -> Bool {
-    guard userdataReference != 0 else { return false }
-    call.pushRetained(userdataReference)
+    guard !userdata.isEmpty else { return false }
+    userdata.push(onto: call)
     return true
   }
 
@@ -155,7 +156,7 @@ final class RPCPeer {
     if stream.isSecure {
       stream.pushSecureConnection(onto: call)
     } else {
-      call.pushRetained(socketReference)
+      socketValue.push(onto: call)
     }
   }
 
@@ -166,7 +167,7 @@ final class RPCPeer {
 
   /// Ends the connection: all coroutines that wait for something are told.
   func close() {
-    guard socketReference != 0 else { return }
+    guard !socketValue.isEmpty else { return }
     flushBeforeClosing()
     stream.close()
     output.release()
@@ -195,19 +196,18 @@ final class RPCPeer {
 
   /// Lets go of everything in Lua.
   func release() {
-    guard socketReference != 0 else { return }
+    guard !socketValue.isEmpty else { return }
     stream.close()
     loop.removeObserver(observerNumber)
     stopObservingHangup()
-    loop.main.release(socketReference)
-    if userdataReference != 0 { loop.main.release(userdataReference) }
-    (socketReference, userdataReference) = (0, 0)
+    socketValue = LuaStored()
+    userdata = LuaStored()
     (localObjects, remoteObjects, scripts) = (nil, nil, nil)
   }
 
   /// The connection is lost, or the stream cannot be trusted any more: says why, once, and closes.
   func disconnect(_ reason: String) {
-    guard socketReference != 0 else { return }
+    guard !socketValue.isEmpty else { return }
     configuration.log.disconnected(address, reason)
     close()
   }

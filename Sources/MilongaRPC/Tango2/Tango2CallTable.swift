@@ -98,3 +98,5 @@ struct Tango2CallTable<Entry> {
     }
   }
 }
+
+extension Tango2CallTable: Sendable where Entry: Sendable {}

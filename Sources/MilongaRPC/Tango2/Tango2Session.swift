@@ -101,7 +101,7 @@ public struct Tango2Session<Caller> {
 
   /// A call of the other end that has not been answered.
   @usableFromInline
-  struct Incoming {
+  struct Incoming: Sendable {
     @usableFromInline var isCancelled = false
     /// The stream of its results; nil before they have left.
     @usableFromInline var results: Tango2Sending?

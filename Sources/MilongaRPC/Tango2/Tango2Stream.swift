@@ -16,7 +16,7 @@ public enum Tango2Stream {
 
 /// A stream that leaves.
 @usableFromInline
-struct Tango2Sending {
+struct Tango2Sending: Sendable {
   @usableFromInline var credit = Tango2Stream.window
 
   @inlinable init() {}
@@ -42,7 +42,7 @@ struct Tango2Sending {
 
 /// A stream that arrives.
 @usableFromInline
-struct Tango2Receiving {
+struct Tango2Receiving: Sendable {
   /// What may still come.
   @usableFromInline var left = Tango2Stream.window
   /// What was consumed, and has not been given back.

@@ -35,7 +35,7 @@ final class Tango2End {
 
   func write(
     _ kind: Tango2Frame.Kind, _ flags: Tango2Frame.Flags = [], id: UInt32 = 0,
-    _ payload: [UInt8] = []
+    payload: [UInt8] = []
   ) {
     var buffer = OutputBuffer()
     payload.withUnsafeBytes { Tango2Frame.append(kind, flags, id: id, payload: $0, to: &buffer) }

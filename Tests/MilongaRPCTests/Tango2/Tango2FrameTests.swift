@@ -30,7 +30,7 @@ struct Tango2FrameTests {
 
   private func frame(
     _ kind: Tango2Frame.Kind, _ flags: Tango2Frame.Flags = [], id: UInt32 = 0,
-    _ payload: [UInt8] = []
+    payload: [UInt8] = []
   ) -> [UInt8] {
     bytes { buffer in
       payload.withUnsafeBytes { Tango2Frame.append(kind, flags, id: id, payload: $0, to: &buffer) }
@@ -64,20 +64,20 @@ struct Tango2FrameTests {
         [], id: 5, metadata: [(Array("tenant".utf8), Array("a7".utf8))], echo),
       "call-stream": try call(.stream, id: 7, echo),
       "call-reference": try call(.reference, id: 2, [0x92, 12, 0xA2] + Array("hi".utf8)),
-      "result": frame(.result, id: 1, [0x91, 0xA2] + Array("hi".utf8)),
-      "result-stream": frame(.result, .stream, id: 1, [0x90]),
-      "error": frame(.error, Tango2Refusal.raised.flags, id: 1, boo),
-      "error-not-called": frame(.error, Tango2Refusal.notCalled.flags, id: 1, boo),
-      "error-cancelled": frame(.error, Tango2Refusal.cancelled.flags, id: 1, boo),
-      "error-deadline": frame(.error, Tango2Refusal.deadline.flags, id: 1, boo),
+      "result": frame(.result, id: 1, payload: [0x91, 0xA2] + Array("hi".utf8)),
+      "result-stream": frame(.result, .stream, id: 1, payload: [0x90]),
+      "error": frame(.error, Tango2Refusal.raised.flags, id: 1, payload: boo),
+      "error-not-called": frame(.error, Tango2Refusal.notCalled.flags, id: 1, payload: boo),
+      "error-cancelled": frame(.error, Tango2Refusal.cancelled.flags, id: 1, payload: boo),
+      "error-deadline": frame(.error, Tango2Refusal.deadline.flags, id: 1, payload: boo),
       "cancel": frame(.cancel, id: 1),
-      "items": frame(.items, id: 1, [3, 0x92, 1, 2, 3, 0x92, 3, 4]),
+      "items": frame(.items, id: 1, payload: [3, 0x92, 1, 2, 3, 0x92, 3, 4]),
       "end": frame(.end, id: 1),
-      "credit": frame(.credit, id: 1, [0, 0, 0x80, 0]),
-      "release": frame(.release, [0, 0, 0, 12, 0, 0, 0, 2]),
-      "ping": frame(.ping, Array("hi".utf8)),
-      "pong": frame(.pong, Array("hi".utf8)),
-      "goaway": frame(.goaway, Array("restart".utf8)),
+      "credit": frame(.credit, id: 1, payload: [0, 0, 0x80, 0]),
+      "release": frame(.release, payload: [0, 0, 0, 12, 0, 0, 0, 2]),
+      "ping": frame(.ping, payload: Array("hi".utf8)),
+      "pong": frame(.pong, payload: Array("hi".utf8)),
+      "goaway": frame(.goaway, payload: Array("restart".utf8)),
     ]
     #expect(written == Self.golden)
   }
