@@ -70,7 +70,9 @@ extension TangoClient {
         return .suspended(outcome)
       }
       switch transport.receive(needed: needed, mayRead: mayRead) {
-      case .done: return .again
+      case .done:
+        if Wire.answersInAnyOrder { try countVainRound(call, waiting) }
+        return .again
       case .failed(let reason): throw fail(call, reason)
       case .wait(let direction):
         if isInside { return .suspended(try suspend(call, waiting, step, direction)) }
@@ -93,13 +95,19 @@ extension TangoClient {
       deliver(answer, to: future)
     case .unwanted:
       transport.consume(answer)
-      unwantedAnswers &+= 1
-      // Whatever a server sends, deadlines are kept.
-      if unwantedAnswers & 1023 == 0, MonotonicTime.now() >= waiting.deadline {
-        throw timeOut(call, waiting.id)
-      }
+      try countVainRound(call, waiting)
     }
     return .again
+  }
+
+  /// Whatever a server sends, deadlines are kept.
+  private func countVainRound(
+    _ call: LuaCall, _ waiting: WaitingCall
+  ) throws(LuaFailure) {
+    vainRounds &+= 1
+    if vainRounds & 1023 == 0, MonotonicTime.now() >= waiting.deadline {
+      throw timeOut(call, waiting.id)
+    }
   }
 
   /// The coroutine has waited until its deadline.

@@ -19,8 +19,8 @@ final class TangoClient<Wire: Transport>: ProxiedClient {
   /// Sends what the system did not take at once.
   var sender: ClientSender<Wire>?
   var observesRoundEnd = false
-  /// Answers to calls that were abandoned or never made.
-  var unwantedAnswers: UInt32 = 0
+  /// Counts what was done for no call: answers were dropped, or messages that were none.
+  var vainRounds: UInt32 = 0
   /// An answer is being read. That allocates memory in Lua, and so may run a finalizer. It must not
   /// take the answer away.
   var isReading = false
@@ -194,15 +194,17 @@ final class TangoClient<Wire: Transport>: ProxiedClient {
     guard isOpen, calls.reader == nil, !isReading else { return }
     takeLoss(looks: false)
     send(isInside: isInside)
-    var unwanted = 0
-    while isOpen, unwanted < mostUnwanted {
+    // What comes may be for no call. There is an end to that.
+    var rounds = 0
+    while isOpen, rounds < mostRounds {
+      rounds += 1
       switch transport.next {
       case .answer(let answer):
         switch calls.deliver(answer, readerWaitsFor: 0) {
-        case .future(let future): deliver(answer, to: future)
-        case .own, .unwanted:
-          unwanted += 1
-          transport.consume(answer)
+        case .future(let future):
+          deliver(answer, to: future)
+          rounds = 0
+        case .own, .unwanted: transport.consume(answer)
         case .handOver(let task):
           if let task { loop.wake(task) }
           return
@@ -210,7 +212,9 @@ final class TangoClient<Wire: Transport>: ProxiedClient {
       case .invalid(let error): end("bad answer: \(error)")
       case .incomplete(let needed):
         switch transport.receive(needed: needed, mayRead: !isInside || transport.mayRead) {
-        case .done: takeLoss(looks: false)
+        case .done:
+          takeLoss(looks: false)
+          send(isInside: isInside)
         case .wait: return
         case .failed(let reason): end(reason)
         }
@@ -266,5 +270,5 @@ extension CopasLoop {
   }
 }
 
-/// Answers that the client did not want, and takes before it looks at the clock.
-let mostUnwanted = 1000
+/// How often a look goes on though no answer that the program wants has come.
+private let mostRounds = 1000
