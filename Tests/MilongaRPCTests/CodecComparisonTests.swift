@@ -91,7 +91,8 @@ private func withKeys(_ value: Value) -> Value {
   return .table(Table(entries: indexed + entries))
 }
 
-/// The value with nothing that JSON tells otherwise: lists, or tables with strings that are UTF-8 as keys.
+/// The value with nothing that JSON tells otherwise: lists, or tables with strings that are UTF-8
+/// as keys.
 private func plain(_ value: Value) -> Value {
   switch value {
   case .string(let text): return .string(ByteString(text.description))

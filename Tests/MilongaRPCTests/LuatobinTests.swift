@@ -4,8 +4,8 @@ import Testing
 
 /// luatobin against bytes that the original has written.
 @Suite struct LuatobinTests {
-  /// Bytes of the original, and what they mean. Reading gives the value, writing the value gives the
-  /// bytes.
+  /// Bytes of the original, and what they mean. Reading gives the value, writing the value gives
+  /// the bytes.
   static let golden: [(hex: String, value: Value)] = [
     ("00", nil),
     ("0101", true),
