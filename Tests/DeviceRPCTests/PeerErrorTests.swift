@@ -5,7 +5,6 @@ import MilongaRPC
 import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
-import Tango
 import Testing
 
 /// What goes wrong says so, and harms nobody else.
@@ -74,7 +73,7 @@ import Testing
     } _: { (peer, _) async throws in
       await #expect(
         throws: RPCError.unexpectedResult(
-          path: "name", index: 1, error: TangoTypeError(expected: "Int", found: "string"))
+          path: "name", index: 1, error: RPCTypeError(expected: "Int", found: "string"))
       ) {
         let _: Int = try await peer.name()
       }
@@ -276,7 +275,8 @@ import Testing
     configuration.idleTimeout = .milliseconds(50)
     var outcome: RPCError?
     let expected = RPCError.timedOut(path: "f", seconds: 0.1)
-    // When other tests keep all threads, the connection may be silent, and be closed, before there is a call.
+    // When other tests keep all threads, the connection may be silent, and be closed, before there
+    // is a call.
     for _ in 0..<1000 where outcome != expected {
       let other = try await RPCPeer.connect(
         host: "127.0.0.1", port: listener.localAddress!.port!, configuration: configuration)

@@ -305,8 +305,8 @@ private final class List: RPCObject {
 
 /// Swift and the original of Eclipse Mihini, on Lua 5.1.
 ///
-/// It is no package of Debian's: `MILONGA_RPC_ORIGINAL` names a folder with a file `env.sh` that sets
-/// `LUA_PATH` and `LUA_CPATH` so that `lua5.1` finds the original's modules `sched` and `rpc`.
+/// It is no package of Debian's: `MILONGA_RPC_ORIGINAL` names a folder with a file `env.sh` that
+/// sets `LUA_PATH` and `LUA_CPATH` so that `lua5.1` finds the original's modules `sched` and `rpc`.
 @Suite struct OriginalPeerTests {
   /// The original's folder, when there is one.
   static let folders = [ProcessInfo.processInfo.environment["MILONGA_RPC_ORIGINAL"]]

@@ -3,10 +3,11 @@ import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
 
-/// Batches of calls that compute, for a server on one event loop: what its functions do, and clients that send bytes.
+/// Batches of calls that compute, for a server on one event loop: what its functions do, and
+/// clients that send bytes.
 ///
-/// All that is to be looked at arrives while a function, `hold`, keeps the event loop: so no result depends on when a
-/// task of the test has its turn.
+/// All that is to be looked at arrives while a function, `hold`, keeps the event loop: so no result
+/// depends on when a task of the test has its turn.
 public final class Batch: Sendable {
   public let begun = Tally()
   private let held = Tally()
@@ -57,7 +58,8 @@ public final class Batch: Sendable {
     }
   }
 
-  /// So many clients have so many computations each under way, and then another client calls `mark`.
+  /// So many clients have so many computations each under way, and then another client calls
+  /// `mark`.
   ///
   /// - Returns: how many computations had begun when `mark` ran. They have all ended.
   public func computationsBeforeAnother(

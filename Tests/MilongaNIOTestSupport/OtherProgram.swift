@@ -22,7 +22,8 @@ public final class OtherProgram {
     _ = try? waitForEnd(of: process)
   }
 
-  /// The number that the program tells when it listens: in the file `port`, or at the end of its output.
+  /// The number that the program tells when it listens: in the file `port`, or at the end of its
+  /// output.
   public func port(in file: String = "port") async throws -> Int {
     let deadline = ContinuousClock.now + .seconds(60)
     while true {

@@ -15,8 +15,8 @@ import Testing
     case shutsDown
   }
 
-  /// The connection is closed at once, even while the function does not heed its cancellation, and what was
-  /// called before the end runs.
+  /// The connection is closed at once, even while the function does not heed its cancellation, and
+  /// what was called before the end runs.
   @Test(arguments: Leaving.allCases)
   func whileAFunctionWaits(_ leaving: Leaving) async throws {
     let (begun, cancelled, may, noted, second) = (Gate(), Gate(), Gate(), Tally(), Gate())
