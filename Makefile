@@ -1,24 +1,27 @@
 # Milonga. As root on Debian 12 with the Swift toolchain:
-#   make run    plays the tango tutorial        make test   runs the whole test suite
-# Both install what is missing first.
+#   make run    plays the tango tutorial
+#   make test   runs the whole test suite
+#   make lint   checks style, imports and documents
+# They install the Debian packages that are missing. CONTRIBUTING.md explains all targets.
 
 .DEFAULT_GOAL := build
-.PHONY: build run test check-memory bench soak fuzz lint packages packages-test clean
+.PHONY: build run test check-memory bench soak fuzz lint packages packages-test packages-lint clean
 
-# Debian packages for building and running; more for the tests, which compare with the originals.
+# Debian packages for building and running. The tests need more, because they compare with the originals.
 PACKAGES := liblua5.4-dev pkg-config
 TEST_PACKAGES := $(PACKAGES) lua5.4 lua-socket lua-cjson lua-sec openssl lua5.1 lua-copas lua-coxpcall gcc libzmq5
+LINT_PACKAGES := python3 lua-check shellcheck clang-format
 
-# The Swift runtime is linked into the products, and so is libstdc++: loading it would take longer
-# than all else at start-up. The linker finds only the static one in this folder.
+# The products contain the Swift runtime and libstdc++: loading these would take longer than all else at start-up.
+# The linker finds only the static libstdc++ in this folder.
 STATIC_LIBRARIES := .build/static-libraries
 STATIC := --static-swift-stdlib -Xlinker -L$(CURDIR)/$(STATIC_LIBRARIES) \
 	-Xswiftc -Xclang-linker -Xswiftc -static-libgcc
-# The tests run with exclusivity checks; released code has passed them and does without their cost. Optimizing across
-# modules when linking saves 9 % of the instructions of a message, and 16 % where SwiftNIO serves it.
+# The tests run with exclusivity checks; released code does not pay for them. Optimizing across modules when linking
+# saves 9 % of the instructions of a message, and 16 % where SwiftNIO serves it.
 RELEASE := -c release $(STATIC) -Xswiftc -enforce-exclusivity=unchecked --experimental-lto-mode full
 
-# The tests of what stands on SwiftNIO.
+# The tests of the products that stand on SwiftNIO.
 ASYNCHRONOUS := ^TangoTests\.|^DeviceRPCTests\.
 
 SANITIZED := --sanitize=address --scratch-path .build/sanitized
@@ -27,15 +30,15 @@ build: packages
 	@mkdir -p build $(STATIC_LIBRARIES)
 	@ln -sf "$$(clang++ -print-file-name=libstdc++.a)" $(STATIC_LIBRARIES)/libstdc++.a
 	swift build $(RELEASE) --product MilongaModule
-	@# SwiftPM links shared libraries to the shared runtime; this one has to work without it. Linking optimizes, and
-	@# takes one processor half a minute; the other one links the executable. lua5.4 unloads its modules when it closes
-	@# the state; threads of this one may still be at work (nodelete).
+	@# SwiftPM links shared libraries to the shared runtime; this one has to work without it. Linking optimizes, which
+	@# takes half a minute of one processor; the executable is linked on another one meanwhile. nodelete: lua5.4 unloads
+	@# its modules when it closes the state, while threads of this one may still be at work.
 	swiftc -emit-library -lto=llvm-full -static-stdlib -o build/milonga.so -L$(STATIC_LIBRARIES) \
 		-Xclang-linker -static-libgcc -Xlinker --gc-sections -Xlinker -z -Xlinker nodelete \
 		@.build/release/MilongaModule.product/Objects.LinkFileList & link=$$!; \
 	swift build $(RELEASE) --product milonga; status=$$?; \
 	wait $$link && exit $$status
-	@cp .build/release/milonga build/milonga
+	@cp -f .build/release/milonga build/milonga
 	@ln -sf milonga build/copas
 
 run: build
@@ -44,16 +47,16 @@ run: build
 test: packages-test
 	swift build --build-tests
 	$(MAKE) --no-print-directory build
-	@# Most tests wait for programs and keep Swift's few threads meanwhile; these need them.
+	@# These tests need Swift's few threads. Most other tests hold a thread while they wait for a program.
 	Scripts/run-tests --filter '$(ASYNCHRONOUS)'
-	@# Once more with AddressSanitizer, for the C shims and what Swift does with pointers; without the part
-	@# on SwiftNIO, which has neither, and would take minutes to build. The build uses what time the tests leave.
+	@# The tests of C code, and of Swift code with pointers, run once more with AddressSanitizer. The part on SwiftNIO
+	@# has neither, and takes minutes to build, so this build leaves it out. It runs beside the other tests.
 	@MILONGA_WITHOUT_NIO=1 nice -n 19 swift build --build-tests $(SANITIZED) > .build/sanitized.log 2>&1 & \
 	build=$$!; status=0; \
 	Scripts/run-tests --skip '$(ASYNCHRONOUS)' || status=$$?; \
 	wait $$build || { cat .build/sanitized.log; exit 1; }; \
 	exit $$status
-	@# What was freed is kept for a while, but not so much that tests of a server's memory see it.
+	@# AddressSanitizer keeps freed memory for a while; with a small quarantine the tests of a server's memory hold.
 	MILONGA_WITHOUT_NIO=1 MILONGA_CHECK_MEMORY=some ASAN_OPTIONS=quarantine_size_mb=4 \
 		LSAN_OPTIONS=suppressions=$(CURDIR)/Tests/leaks.supp:print_suppressions=0 \
 		Scripts/run-tests $(SANITIZED) \
@@ -67,12 +70,12 @@ bench: build build/bench-echo build/bench-load build/bench-peer bench-tango
 soak: build
 	build/milonga Tests/Soak/soak.lua $(SOAK)
 
-# Calls everything with anything, on both hosts. Options go into FUZZ: make fuzz FUZZ="--calls 1000000 --seed 7"
+# Calls every function with arguments of every kind, on both hosts. Options go into FUZZ: make fuzz FUZZ="--calls 1000000 --seed 7"
 fuzz: build packages-test
 	MILONGA=$(CURDIR)/build/milonga lua5.4 Tests/ObjectTests/Scripts/hostile.lua --calls 100000 $(FUZZ)
 	MILONGA_MODULE=$(CURDIR)/build lua5.4 Tests/ObjectTests/Scripts/hostile.lua --host module --calls 100000 $(FUZZ)
 
-# Lets each allocation of the test scripts fail once; some minutes.
+# Lets each allocation of the test scripts fail once. It takes some minutes.
 check-memory:
 	swift build --build-tests
 	MILONGA_CHECK_MEMORY=all swift test --skip-build --filter MemoryTests
@@ -86,14 +89,25 @@ build/bench-%: Benchmarks/%.c
 	@mkdir -p build
 	cc -O2 -Wall -Wextra -o $@ $<
 
-lint:
-	swift format lint --strict --recursive Package.swift Sources Tests
+# Folders that hold code of each language.
+CODE := Sources Tests Examples Benchmarks
+
+lint: packages-lint
+	swift format lint --strict --recursive Package.swift $(CODE)
+	Scripts/check-imports
+	Scripts/check-documents
+	luacheck $(CODE) share
+	shellcheck .ci/run $$(grep -lE '^#!/bin/(ba)?sh' Scripts/*)
+	clang-format --dry-run --Werror $$(find Sources Benchmarks -name '*.[ch]')
 
 packages:
 	@Scripts/install-packages $(PACKAGES)
 
 packages-test:
 	@Scripts/install-packages $(TEST_PACKAGES)
+
+packages-lint:
+	@Scripts/install-packages $(LINT_PACKAGES)
 
 clean:
 	rm -rf .build build

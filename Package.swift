@@ -1,8 +1,8 @@
 // swift-tools-version: 6.1
 import PackageDescription
 
-/// A module that only the products on SwiftNIO need. A package that depends on Milonga with `traits: []` does
-/// not fetch it.
+/// A module that only the products on SwiftNIO need. A package that depends on Milonga with
+/// `traits: []` does not fetch it.
 func nio(_ module: String, _ package: String) -> Target.Dependency {
   .product(name: module, package: package, condition: .when(traits: ["NIO"]))
 }
@@ -61,15 +61,21 @@ let package = Package(
     .target(
       name: "LuaSocket",
       dependencies: [
-        "CMilongaLua", "CMilongaMemory", "CMilongaShims", "LuaFiles", "MilongaIO", "MilongaLua",
+        "CMilongaLua", "CMilongaMemory", "CMilongaShims", "MilongaIO", "MilongaLua",
         .product(name: "SystemPackage", package: "swift-system"),
       ]),
-    .target(name: "LuaFiles", exclude: ["lua"]),
+    .target(name: "CMilongaFiles"),
+    .target(
+      name: "LuaFiles",
+      dependencies: [
+        "CMilongaFiles", "CMilongaLua", "CMilongaShims", "MilongaLua",
+      ],
+      exclude: ["lua"]),
     .target(
       name: "Copas",
       dependencies: [
-        "CMilongaLua", "CMilongaMemory", "CMilongaShims", "CMilongaTurns", "LuaSocket", "MilongaIO",
-        "MilongaLua", "MilongaScheduler",
+        "CMilongaLua", "CMilongaMemory", "CMilongaShims", "CMilongaTurns", "LuaFiles", "LuaSocket",
+        "MilongaIO", "MilongaLua", "MilongaScheduler",
         .product(name: "SystemPackage", package: "swift-system"),
       ]),
     .target(
@@ -115,13 +121,14 @@ let package = Package(
     .target(
       name: "MilongaModule",
       dependencies: [
-        "CMilongaModule", "Copas", "LuaRPC", "LuaSocket", "LuaTango", "MilongaLua", "XPIO",
+        "CMilongaModule", "Copas", "LuaFiles", "LuaRPC", "LuaSocket", "LuaTango", "MilongaLua",
+        "XPIO",
       ]),
     .target(name: "Milonga", dependencies: ["Copas", "MilongaLua", "MilongaModule"]),
     .executableTarget(
       name: "milonga",
       dependencies: [
-        "CMilongaLua", "CMilongaShims", "MilongaLua", "MilongaModule",
+        "CMilongaLua", "CMilongaShims", "LuaFiles", "MilongaLua", "MilongaModule",
       ]),
     .target(name: "MilongaTestSupport", path: "Tests/MilongaTestSupport", exclude: ["Lua"]),
     .testTarget(
@@ -133,7 +140,7 @@ let package = Package(
       name: "CopasTests",
       dependencies: [
         "CMilongaTurns", "Copas", "milonga", "MilongaIO", "MilongaLua", "MilongaModule",
-        "MilongaTestSupport",
+        "MilongaScheduler", "MilongaTestSupport",
       ],
       exclude: ["Scripts"]),
     .testTarget(
@@ -148,16 +155,16 @@ let package = Package(
         "LuaSocket", "milonga", "MilongaIO", "MilongaLua", "MilongaTestSupport",
         .product(name: "SystemPackage", package: "swift-system"),
       ],
-      exclude: ["Own", "Scripts"]),
+      exclude: ["MilongaOnly", "Scripts"]),
     .testTarget(
       name: "LuaRPCTests",
       dependencies: [
-        "milonga", "MilongaTestSupport",
+        "LuaRPC", "MilongaScheduler", "milonga", "MilongaTestSupport",
       ], exclude: ["Scripts"]),
     .testTarget(
       name: "LuaTangoTests",
       dependencies: [
-        "milonga", "MilongaTestSupport",
+        "LuaTango", "milonga", "MilongaScheduler", "MilongaTestSupport",
       ], exclude: ["Scripts"]),
     .testTarget(
       name: "MilongaLuaTests",
@@ -180,7 +187,7 @@ let package = Package(
       name: "MilongaRPCTests",
       dependencies: [
         "MilongaRPC", "MilongaTestSupport",
-      ]),
+      ], exclude: ["Tango2/tango2-frames.txt"]),
     .testTarget(
       name: "MilongaSchedulerTests",
       dependencies: [
@@ -309,7 +316,6 @@ if Context.environment["MILONGA_WITHOUT_NIO"] == nil {
         nio("NIOCore", "swift-nio"),
         nio("NIOEmbedded", "swift-nio"),
         nio("NIOPosix", "swift-nio"),
-        nio("NIOSSL", "swift-nio-ssl"),
         nio("ServiceLifecycle", "swift-service-lifecycle"),
       ]),
     .testTarget(name: "RPCRuntimeTests", dependencies: ["RPCRuntime"]),
@@ -323,7 +329,6 @@ if Context.environment["MILONGA_WITHOUT_NIO"] == nil {
         nio("NIOCore", "swift-nio"),
         nio("NIOEmbedded", "swift-nio"),
         nio("NIOPosix", "swift-nio"),
-        nio("NIOSSL", "swift-nio-ssl"),
         nio("ServiceLifecycle", "swift-service-lifecycle"),
       ]),
   ]

@@ -2,8 +2,8 @@
 --
 --   codec.lua cjson | luatobin | tango | msgpack | json    prints bytes of JSON and the seconds that they took
 
--- In the generational mode that both interpreters start in, this much garbage of one age makes nearly every
--- collection a full one, and most of the time would be the collector's.
+-- In the generational mode that both interpreters start in, this much garbage of one age makes
+-- nearly every collection a full one, and most of the time would be the collector's.
 collectgarbage 'incremental'
 
 local rounds = 30

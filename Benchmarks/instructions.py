@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Counts the instructions that Milonga executes for one message, with Valgrind's callgrind.
 
-A program runs twice, with a few and with many messages; the difference of the two
-counts is what the messages cost, and what start and end cost falls out. A peer that
-is not counted sends one message, waits for its answer, sends the next.
+A program runs twice, with a few and with many messages. The difference of the two
+counts is what the messages cost; what start and end cost is in both, and falls out.
+A peer that is not counted sends one message, waits for its answer, and sends the next.
 
     instructions.py [--case 'tango-*'] [--build DIR]... [--rounds 3] [--profile]
 
@@ -24,18 +24,16 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent
-SERVERS = HERE / "servers"
+from bench.machine import Failure
+from bench.programs import accepts, free_port
+from bench.tools import HERE, ROOT, RPC, SERVERS
+
 TEXT = "x" * 32
-
-
-class Failure(Exception):
-    """A count that cannot be had; the text says why."""
 
 
 # --------------------------------------------------------------- the messages
@@ -61,7 +59,7 @@ def rpc_message(kind: int, body: bytes) -> bytes:
 
 LINE = (b"x" * 63 + b"\n", b"x" * 63 + b"\n")
 TANGO = (tango_request(), tango_answer())
-RPC = (rpc_message(0, luatobin_string("echo") + luatobin_string(TEXT)), rpc_message(1, b"\0" + luatobin_string(TEXT)))
+LUA_RPC = (rpc_message(0, luatobin_string("echo") + luatobin_string(TEXT)), rpc_message(1, b"\0" + luatobin_string(TEXT)))
 
 
 def ask_stream(port: int, messages: int, request: bytes, answer: bytes) -> None:
@@ -185,19 +183,11 @@ class Client:
                 server.terminate()
 
 
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 def wait_until_it_accepts(port: int) -> None:
     for _ in range(600):
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=60).close()
+        if accepts(port):
             return
-        except ConnectionRefusedError:
-            subprocess.run(["sleep", "0.05"], check=True)
+        time.sleep(0.05)
     raise Failure(f"nothing listens on port {port}")
 
 
@@ -227,14 +217,14 @@ def define_cases() -> dict[str, Server | Client]:
         "tango-copas": Server(lua(tango), stream(TANGO), takes_port=True),
         "tango-ev": Server(lua(tango, "ev_socket"), stream(TANGO), takes_port=True),
         "tango-zmq": Server(lua(tango, "zmq"), ask_zmq, takes_port=True),
-        "rpc": Server(lua(SERVERS / "rpc-echo.lua"), stream(RPC)),
+        "rpc": Server(lua(SERVERS / "rpc-echo.lua"), stream(LUA_RPC)),
         "tango-swift": Server(lambda build: [str(build / "bench-tango"), "server"], stream(TANGO)),
         "tango-client-socket": Client(lua_client(callers, "socket", "0"), lua(tango), takes_port=True),
         "tango-client-copas": Client(lua_client(callers, "socket", "1"), lua(tango), takes_port=True),
         "tango-client-zmq": Client(lua_client(callers, "zmq", "0"), lua(tango, "zmq"), takes_port=True),
         "tango-client-copas-64": Client(lua_client(callers, "socket", "64"), lua(tango), takes_port=True),
-        "rpc-client-1": Client(lua_client(HERE / "rpc" / "callers.lua", "1"), lua(SERVERS / "rpc-echo.lua")),
-        "rpc-client-64": Client(lua_client(HERE / "rpc" / "callers.lua", "64"), lua(SERVERS / "rpc-echo.lua")),
+        "rpc-client-1": Client(lua_client(RPC / "callers.lua", "1"), lua(SERVERS / "rpc-echo.lua")),
+        "rpc-client-64": Client(lua_client(RPC / "callers.lua", "64"), lua(SERVERS / "rpc-echo.lua")),
         "tango-swift-client-1": Client(swift_client(1), lua(tango), takes_port=True),
         "tango-swift-client-256": Client(swift_client(256), lua(tango), takes_port=True),
     }

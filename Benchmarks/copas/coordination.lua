@@ -9,7 +9,7 @@ local THREADS = 100
 
 local contests = {}
 
--- A lock that is released is the next thread's at once, so that whoever had it waits again.
+-- A lock that is released is the next thread's at once, so the thread that had it waits again.
 function contests.lock()
   local lock = copas.lock.new()
   assert(lock:get())

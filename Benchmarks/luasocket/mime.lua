@@ -35,7 +35,8 @@ local filter = mime[name:match '^%w+']
 local input = name == 'qp-text' and text() or random_bytes()
 if name == 'unb64' then input = mime.b64(input):sub(1, SIZE) end
 
-local bytes, start, seconds = 0, os.clock(), 0
+local bytes, start = 0, os.clock()
+local seconds
 repeat
   for _ = 1, 10 do assert(filter(input)) end
   bytes = bytes + 10 * #input

@@ -1,4 +1,5 @@
--- Fibers that call `echo` over one net.box connection. Prints how many calls, and the seconds that they took.
+-- Fibers that call `echo` over one net.box connection. Prints how many calls, and the seconds that
+-- they took.
 --
 --   tarantool callers.lua FIBERS SECONDS PORT
 

@@ -1,4 +1,5 @@
--- A client that calls `echo`, one call after the other, without a scheduler. Prints how many calls, and the seconds.
+-- A client that calls `echo`, one call after the other, without a scheduler. Prints how many calls,
+-- and the seconds.
 --
 --   blocking.lua SECONDS PORT
 

@@ -1,4 +1,5 @@
--- Starts /bin/true and waits for its end, again and again, while the process holds so many descriptors.
+-- Starts /bin/true and waits for its end, again and again, while the process holds so many
+-- descriptors.
 --
 --   spawn.lua DESCRIPTORS TIMES
 --

@@ -18,8 +18,8 @@ for i = 1, count do
 end
 while #queue:wait(0) > 0 do end
 
--- The same ten are asked again and again, so that it is the queue that differs and not the kernel's cache
--- of sockets.
+-- The same ten are asked again and again, so that it is the queue that differs and not the kernel's
+-- cache of sockets.
 local start = xpio.gettime()
 for round = 1, rounds do
   local i = round % 10 + 1

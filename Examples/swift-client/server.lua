@@ -1,4 +1,5 @@
--- A Lua server, called by Swift: see Client.swift. An argument is the port, 12345 without one; 0 is any free port.
+-- A Lua server, called by Swift: see Client.swift. An argument is the port, 12345 without one; 0 is
+-- any free port.
 
 local copas = require 'copas'
 local tango = require 'tango'

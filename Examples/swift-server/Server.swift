@@ -36,7 +36,8 @@ enum Server {
     let shelf = api.variable(
       "shelf", initial: [Book(title: "Ficciones", author: "Borges", year: 1944)])
 
-    // Synchronous, with several results, async and throwing functions; names with dots are inside of tables.
+    // Synchronous, with several results, async and throwing functions; names with dots are inside
+    // of tables.
     api.register("greet") { (name: String) in "Hello, \(name)" }
     api.register("math.divide") { (a: Int, b: Int) throws -> (Int, Int) in
       guard b != 0 else { throw TangoRemoteError(path: "math.divide", value: "division by zero") }

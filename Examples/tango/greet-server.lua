@@ -2,8 +2,8 @@
 --
 --   build/milonga Examples/tango/greet-server.lua [PORT]
 --
--- Without PORT it listens where tango clients look for a server: port 12345, and the ports after it.
--- With 0 it takes any ports that are free. It tells which, and runs until it is stopped.
+-- Without PORT it listens where tango clients look for a server: port 12345, and the ports after
+-- it. With 0 it takes any ports that are free. It tells which, and runs until it is stopped.
 
 local copas = require 'copas'
 local tango = require 'tango'

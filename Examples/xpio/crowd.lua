@@ -1,4 +1,5 @@
--- A server, its clients and child processes, all at once in one process, each with threads of its own.
+-- A server, its clients and child processes, all at once in one process, each with threads of its
+-- own.
 --
 --   milonga Examples/xpio/crowd.lua [CLIENTS [CHILDREN]]
 --

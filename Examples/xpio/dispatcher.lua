@@ -11,8 +11,8 @@ local xpio = require "xpio"
 
 local dispatcher = {}
 
--- A task waits in one place at a time: for its turn, for a time, for another thread, or in XPIO's queue.
--- Wherever that is, `_dequeue` takes it out again, and is nil while it runs.
+-- A task waits in one place at a time: for its turn, for a time, for another thread, or in XPIO's
+-- queue. Wherever that is, `_dequeue` takes it out again, and is nil while it runs.
 
 local function unready(task)
   task.loop.ready[task._dequeuedata] = false
@@ -115,7 +115,7 @@ function dispatcher.join(thread)
     coroutine.yield()
   end
   if thread.failed then
-    thread.loop.failures[thread] = nil -- somebody knows
+    thread.loop.failures[thread] = nil -- another thread knows of it
     error(thread.results[1], 0)
   end
   return table.unpack(thread.results, 1, thread.results.n)
@@ -162,7 +162,8 @@ local function turn(task)
   end
 end
 
--- Everybody who is ready has one turn; who becomes ready meanwhile has it the next time.
+-- Each thread that is ready has one turn; a thread that becomes ready meanwhile has it the next
+-- time.
 local function turns(loop)
   for place = loop.first, loop.last do
     local task = loop.ready[place]

@@ -50,7 +50,8 @@ int milonga_fill_reserve(void) {
   void *memory = map(MILONGA_RESERVE_BYTES), *none = NULL;
   if (memory == NULL) return 0;
   // Another thread may have been faster.
-  if (!atomic_compare_exchange_strong(&reserve, &none, memory)) munmap(memory, MILONGA_RESERVE_BYTES);
+  if (!atomic_compare_exchange_strong(&reserve, &none, memory))
+    munmap(memory, MILONGA_RESERVE_BYTES);
   return 1;
 }
 

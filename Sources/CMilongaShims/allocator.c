@@ -1,5 +1,5 @@
-// The allocators of Lua states; see milonga_memory.h. What is usual takes a comparison; all else is looked
-// at in `examine` and `rescue`.
+// The allocators of Lua states; see milonga_memory.h. What is usual takes a comparison; all else is
+// looked at in `examine` and `rescue`.
 #include "allocator.h"
 
 #include <CMilongaMemory.h>
@@ -34,9 +34,10 @@ void milonga_reset_threshold(milonga_memory *memory) {
   memory->threshold = milonga_fails_on_purpose() ? 0 : limit;
 }
 
-// An allocation failed. NULL lets Lua collect and ask once more, and then raise its error. Under a Swift frame
-// that is possible only if the request cannot be Swift's own: Swift asks for what is large before, so that
-// it comes from a finalizer, which Lua calls protected. Swift's own are served.
+// An allocation failed. NULL lets Lua collect and ask once more, and then raise its error. Under a
+// Swift frame that is possible only if the request cannot be Swift's own: Swift asks for what is
+// large before, so that it comes from a finalizer, which Lua calls protected. Swift's own are
+// served.
 static void *rescue(milonga_memory *memory, resize resize, void *block, size_t held, size_t bytes,
                     int is_repeated) {
   if (!is_repeated && !memory->exhausted) {
@@ -45,7 +46,8 @@ static void *rescue(milonga_memory *memory, resize resize, void *block, size_t h
     memory->threshold = 0;
     return NULL;
   }
-  size_t excess = memory->limit != 0 && memory->used > memory->limit ? memory->used - memory->limit : 0;
+  size_t excess =
+      memory->limit != 0 && memory->used > memory->limit ? memory->used - memory->limit : 0;
   if (memory->swift_frames == 0 || excess > MILONGA_RESERVE_BYTES ||
       (bytes > held && bytes - held > MILONGA_RESERVE_BYTES)) {
     milonga_failure_arrived();
@@ -98,14 +100,31 @@ static inline void *grow_or_shrink(milonga_memory *memory, resize resize, void *
   return moved;
 }
 
-void *milonga_owned_allocate(void *ud, void *block, size_t old_size, size_t new_size) {
-  owned_vm *owned = ud;
+// What is not usual. Apart, so that the usual cases save no registers.
+static __attribute__((noinline)) void *allocate_owned(owned_vm *owned, void *block, size_t old_size,
+                                                      size_t new_size) {
   if (new_size != 0)
     return grow_or_shrink(&owned->vm.memory, resize_owned, block, old_size, new_size);
   if (block == NULL) return NULL;
   owned->vm.memory.used -= old_size;
   blocks_free(&owned->blocks, block, old_size);
   return NULL;
+}
+
+void *milonga_owned_allocate(void *ud, void *block, size_t old_size, size_t new_size) {
+  owned_vm *owned = ud;
+  milonga_memory *memory = &owned->vm.memory;
+  if (block == NULL && memory->used + new_size <= memory->threshold) {
+    void *taken = blocks_take(&owned->blocks, new_size);
+    if (taken != NULL) {
+      memory->used += new_size;
+      return taken;
+    }
+  } else if (block != NULL && new_size == 0 && blocks_give(block, old_size)) {
+    memory->used -= old_size;
+    return NULL;
+  }
+  return allocate_owned(owned, block, old_size, new_size);
 }
 
 static void *wrapped_allocate(void *ud, void *block, size_t old_size, size_t new_size) {
@@ -116,7 +135,10 @@ static void *wrapped_allocate(void *ud, void *block, size_t old_size, size_t new
   wrapped->memory.used -= old_size;
   int is_last = block == wrapped->main_block;
   wrapped->allocate(wrapped->ud, block, old_size, 0);
-  if (is_last) free(wrapped);
+  if (is_last) {
+    milonga_tell_closed(&wrapped->memory);
+    free(wrapped);
+  }
   return NULL;
 }
 

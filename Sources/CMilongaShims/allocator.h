@@ -17,4 +17,9 @@ void *milonga_owned_allocate(void *ud, void *block, size_t old_size, size_t new_
 // Growth is looked at beyond the limit, or always when allocations fail on purpose.
 void milonga_reset_threshold(milonga_memory *memory);
 
+// The state has closed. Owners of values in its store are told, because they must not touch it now.
+static inline void milonga_tell_closed(milonga_memory *memory) {
+  if (memory->handle != NULL) memory->closed(memory->handle);
+}
+
 #endif

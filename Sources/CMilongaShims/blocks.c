@@ -1,56 +1,19 @@
-// Lua allocates and frees small objects all the time, and says how large an object was when it frees it. So small
-// blocks need no headers: they come from slabs, each of which has blocks of one size. A slab lies at a multiple
-// of its size, which is how a block finds it; one that becomes empty goes back to malloc.
+// Blocks of one size in slabs.
 #include "blocks.h"
 
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-// AddressSanitizer has to see each block.
-#if defined(__SANITIZE_ADDRESS__)
-#define USES_SLABS 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define USES_SLABS 0
-#endif
-#endif
-#ifndef USES_SLABS
-#define USES_SLABS 1
-#endif
-
-enum {
-  FINE = 16,      // the step of sizes up to FINE_MOST
-  FINE_MOST = 256,
-  COARSE = 64,    // the step of sizes beyond
-  MOST = 1024,    // larger blocks are malloc's
-  SLAB_BYTES = 32 * 1024,
-  // What malloc itself needs between two slabs.
-  SLAB_USABLE = SLAB_BYTES - 64,
-};
-
-_Static_assert(BLOCK_SIZES == FINE_MOST / FINE + (MOST - FINE_MOST) / COARSE, "one list for each size");
-
-typedef struct slab {
-  struct slab *next, *previous; // among those with room
-  void *freed;                  // blocks that came back; each begins with the next one's address
-  char *fresh;                  // blocks that were never used
-  uint32_t used, capacity;
-  uint32_t block_size, index;
-} slab;
+// What malloc itself needs between two slabs.
+enum { SLAB_USABLE = SLAB_BYTES - 64 };
 
 static inline size_t index_of(size_t size) {
-  return size <= FINE_MOST ? (size - 1) / FINE
-                           : FINE_MOST / FINE + (size - FINE_MOST - 1) / COARSE;
+  return size <= FINE_MOST ? (size - 1) / FINE : FINE_MOST / FINE + (size - FINE_MOST - 1) / COARSE;
 }
 
 static size_t size_at(size_t index) {
   return index < FINE_MOST / FINE ? (index + 1) * FINE
                                   : FINE_MOST + (index + 1 - FINE_MOST / FINE) * COARSE;
-}
-
-static inline slab *slab_of(void *block) {
-  return (slab *)((uintptr_t)block & ~(uintptr_t)(SLAB_BYTES - 1));
 }
 
 static void open_slab(blocks *all, slab *it) {

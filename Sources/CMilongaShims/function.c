@@ -11,19 +11,20 @@ typedef struct function_box {
   const void *mark; // &box_mark; &finalised_mark once its finaliser was called
   milonga_invoke invoke;
   milonga_release release;
-  void *context;  // NULL once released
+  void *context;          // NULL once released
   milonga_memory *memory; // of the state
 } function_box;
 
 static const char box_mark = 0, finalised_mark = 0;
 
-// Boxes that were found to be such. They are told by their addresses, so that what a light userdata points
-// to is not touched. A place without one holds an address that nothing has.
+// Boxes that were found to be such. They are told by their addresses, so that what a light userdata
+// points to is not touched. A place without one holds an address that nothing has.
 enum { KNOWN_BOXES = 512 };
 static const char no_box = 0;
 static _Atomic(const void *) known_boxes[KNOWN_BOXES] = {&no_box};
 
-// Counts the boxes whose finaliser was called; while that stays the same, the one that runs is there.
+// Counts the boxes whose finaliser was called; while that stays the same, the one that runs is
+// there.
 static _Atomic(unsigned) finalised_boxes;
 
 static inline unsigned count_of_finalised(void) {
@@ -60,9 +61,9 @@ static const char metatable_key = 0;
 
 static int run(lua_State *L, milonga_resumption why);
 
-// lua_KContext carries what must survive a yield: the action that ended the last run and the state. A yield
-// of an exhausted state has another action, for the error is raised when the coroutine goes on: what
-// it waits for was arranged already, and an error before its end would leave that behind.
+// lua_KContext carries what must survive a yield: the action that ended the last run and the state.
+// A yield of an exhausted state has another action, for the error is raised when the coroutine goes
+// on: what it waits for was arranged already, and an error before its end would leave that behind.
 enum { YIELD_EXHAUSTED = 100 };
 
 static lua_KContext pack(int32_t action, int32_t state) {
@@ -81,8 +82,9 @@ static int proceed(lua_State *L, int status, lua_KContext context) {
   return run(L, why);
 }
 
-// The Swift function has left something in the state that is not what it should be: it fails, or what it
-// wants to call does, with Lua's memory error. Returns whether the Swift function is to run again.
+// The Swift function has left something in the state that is not what it should be: it fails, or
+// what it wants to call does, with Lua's memory error. Returns whether the Swift function is to run
+// again.
 static int report_exhaustion(lua_State *L, milonga_outcome outcome, milonga_resumption *why) {
   switch (outcome.action) {
   case MILONGA_YIELD:
@@ -94,9 +96,29 @@ static int report_exhaustion(lua_State *L, milonga_outcome outcome, milonga_resu
     lua_pushliteral(L, "not enough memory");
     *why = (milonga_resumption){MILONGA_FAILED, outcome.state};
     return 1;
-  default:
-    milonga_raise_memory_error(L);
-    return 0;
+  default: milonga_raise_memory_error(L); return 0;
+  }
+}
+
+// Raises the error that the outcome says.
+static __attribute__((noinline)) int raise_error(lua_State *L, milonga_outcome outcome) {
+  switch (outcome.action) {
+  case MILONGA_WHERE_ERROR:
+    luaL_where(L, 1);
+    lua_insert(L, -2);
+    lua_concat(L, 2);
+    return lua_error(L);
+  case MILONGA_ARGUMENT: return luaL_argerror(L, outcome.count, lua_tostring(L, -1));
+  case MILONGA_TYPE: {
+    // The name must leave the stack, or it would stand where a missing argument is looked for.
+    char expected[128];
+    strncpy(expected, lua_tostring(L, -1), sizeof expected - 1);
+    expected[sizeof expected - 1] = 0;
+    lua_pop(L, 1);
+    return luaL_typeerror(L, outcome.count, expected);
+  }
+  default: // MILONGA_ERROR
+    return lua_error(L);
   }
 }
 
@@ -117,27 +139,12 @@ static int run(lua_State *L, milonga_resumption why) {
       frame.release(frame.context);
       frame.release = NULL;
     }
-    if (__builtin_expect(memory->exhausted | memory->reserve_spent, 0) && memory->swift_frames == 0 &&
-        milonga_take_exhaustion(L) && report_exhaustion(L, outcome, &why))
+    if (__builtin_expect(memory->exhausted | memory->reserve_spent, 0) &&
+        memory->swift_frames == 0 && milonga_take_exhaustion(L) &&
+        report_exhaustion(L, outcome, &why))
       goto again;
     switch (outcome.action) {
-    case MILONGA_RETURN:
-      return outcome.count;
-    case MILONGA_WHERE_ERROR:
-      luaL_where(L, 1);
-      lua_insert(L, -2);
-      lua_concat(L, 2);
-      return lua_error(L);
-    case MILONGA_ARGUMENT:
-      return luaL_argerror(L, outcome.count, lua_tostring(L, -1));
-    case MILONGA_TYPE: {
-      // The name must leave the stack, or it would stand where a missing argument is looked for.
-      char expected[128];
-      strncpy(expected, lua_tostring(L, -1), sizeof expected - 1);
-      expected[sizeof expected - 1] = 0;
-      lua_pop(L, 1);
-      return luaL_typeerror(L, outcome.count, expected);
-    }
+    case MILONGA_RETURN: return outcome.count;
     case MILONGA_YIELD:
       return lua_yieldk(L, outcome.count, pack(MILONGA_YIELD, outcome.state), proceed);
     case MILONGA_CALL:
@@ -154,8 +161,7 @@ static int run(lua_State *L, milonga_resumption why) {
       why.phase = status == LUA_OK ? MILONGA_RETURNED : MILONGA_FAILED;
       break;
     }
-    default: // MILONGA_ERROR
-      return lua_error(L);
+    default: return raise_error(L, outcome);
     }
     why.state = outcome.state;
   again:
@@ -173,8 +179,8 @@ static int trampoline(lua_State *L) {
   return run(L, why);
 }
 
-// A script may call this by itself, and from within the function. Then the function is not called any
-// more, and its context lives on until the collector comes.
+// A script may call this by itself, and from within the function. Then the function is not called
+// any more, and its context lives on until the collector comes.
 static int release_box(lua_State *L) {
   function_box *box = lua_touserdata(L, 1);
   if (box == NULL || !is_box(L, 1, box)) return 0;

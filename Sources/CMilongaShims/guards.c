@@ -27,7 +27,8 @@ static int find_originals(lua_State *L) {
   return 0;
 }
 
-// A program may have put functions of its own into the libraries of its state; a new state has Lua's.
+// A program may have put functions of its own into the libraries of its state; a new state has
+// Lua's.
 static int know_originals(void) {
   static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
   static int known;
@@ -93,7 +94,8 @@ static void enqueue(lua_State *L, int tables, int known, lua_Integer *count) {
   lua_settop(L, -2);
 }
 
-// Adds the table on top of the stack, and those in it, to the keys of the table at `known`; pops it.
+// Adds the table on top of the stack, and those in it, to the keys of the table at `known`; pops
+// it.
 static void know_values(lua_State *L, int known) {
   lua_pushnil(L);
   while (lua_next(L, -2) != 0) {

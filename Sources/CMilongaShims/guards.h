@@ -1,7 +1,7 @@
 // Functions of Lua's standard library that limited code must not have as they are.
 //
-// A guarded function takes an original's place. While no limited code runs it costs one comparison and is
-// the original. Within limits it counts what it does, or refuses.
+// A guarded function takes an original's place. While no limited code runs it costs one comparison
+// and is the original. Within limits it counts what it does, or refuses.
 #ifndef GUARDS_H
 #define GUARDS_H
 

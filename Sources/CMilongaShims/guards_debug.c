@@ -1,5 +1,6 @@
-// Guarded functions of the debug library. Within limits it may look, but change nothing: with most of its
-// functions code would reach the hooks, finalizers, or what lies on the stack of other functions.
+// Guarded functions of the debug library. Within limits it may look, but change nothing: with most
+// of its functions code would reach the hooks, finalizers, or what lies on the stack of other
+// functions.
 #include "guards.h"
 
 #include <lauxlib.h>
@@ -7,11 +8,11 @@
 #define REFUSED(name)                                                                              \
   static lua_CFunction original_##name;                                                            \
   static int name(lua_State *L) {                                                                  \
-    if (current_limits != NULL)                                                                    \
-      return luaL_error(L, "debug." #name " is refused within limits");                            \
+    if (current_limits != NULL) return luaL_error(L, "debug." #name " is refused within limits");  \
     return original_##name(L);                                                                     \
   }
-#define ENTRY(name) {"debug", #name, name, &original_##name}
+#define ENTRY(name)                                                                                \
+  { "debug", #name, name, &original_##name }
 
 REFUSED(debug)
 REFUSED(getlocal)
@@ -42,8 +43,8 @@ static int traceback(lua_State *L) {
 }
 
 const guard debug_guards[] = {
-    ENTRY(debug),        ENTRY(getlocal),     ENTRY(getmetatable), ENTRY(getregistry),
-    ENTRY(getupvalue),   ENTRY(getuservalue), ENTRY(sethook),      ENTRY(setlocal),
-    ENTRY(setmetatable), ENTRY(setupvalue),   ENTRY(setuservalue), ENTRY(upvalueid),
+    ENTRY(debug),        ENTRY(getlocal),     ENTRY(getmetatable),      ENTRY(getregistry),
+    ENTRY(getupvalue),   ENTRY(getuservalue), ENTRY(sethook),           ENTRY(setlocal),
+    ENTRY(setmetatable), ENTRY(setupvalue),   ENTRY(setuservalue),      ENTRY(upvalueid),
     ENTRY(traceback),    ENTRY(upvaluejoin),  {NULL, NULL, NULL, NULL},
 };

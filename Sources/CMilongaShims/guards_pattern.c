@@ -12,8 +12,8 @@ lua_CFunction original_find, original_gmatch, original_gsub, original_match;
 static size_t start_at(lua_State *L, int index, size_t count) {
   lua_Integer start = luaL_optinteger(L, index, 1);
   if (start > 0) return (size_t)start - 1;
-  if (start == 0 || (lua_Unsigned)-(lua_Unsigned)start > count) return 0;
-  return count - (size_t)-(lua_Unsigned)start;
+  if (start == 0 || (lua_Unsigned) - (lua_Unsigned)start > count) return 0;
+  return count - (size_t) - (lua_Unsigned)start;
 }
 
 // MARK: find and match
@@ -61,9 +61,7 @@ static int search(lua_State *L, int wants_place) {
   return 1;
 }
 
-int guarded_find(lua_State *L) {
-  return current_limits == NULL ? original_find(L) : search(L, 1);
-}
+int guarded_find(lua_State *L) { return current_limits == NULL ? original_find(L) : search(L, 1); }
 
 int guarded_match(lua_State *L) {
   return current_limits == NULL ? original_match(L) : search(L, 0);
@@ -157,8 +155,7 @@ static int add_replacement(matcher *m, luaL_Buffer *result, const char *start, c
     luaL_addlstring(result, start, (size_t)(end - start));
     return 0;
   }
-  if (!lua_isstring(L, -1))
-    luaL_error(L, "invalid replacement value (a %s)", luaL_typename(L, -1));
+  if (!lua_isstring(L, -1)) luaL_error(L, "invalid replacement value (a %s)", luaL_typename(L, -1));
   size_t count;
   lua_tolstring(L, -1, &count);
   limits_spend_bytes(L, count);
@@ -173,10 +170,9 @@ int guarded_gsub(lua_State *L) {
   const char *pattern = luaL_checklstring(L, PATTERN, &pattern_count);
   int type = lua_type(L, REPLACEMENT);
   lua_Integer most = luaL_optinteger(L, MOST, (lua_Integer)count + 1), replaced = 0;
-  luaL_argexpected(L,
-                   type == LUA_TNUMBER || type == LUA_TSTRING || type == LUA_TFUNCTION ||
-                       type == LUA_TTABLE,
-                   REPLACEMENT, "string/function/table");
+  luaL_argexpected(
+      L, type == LUA_TNUMBER || type == LUA_TSTRING || type == LUA_TFUNCTION || type == LUA_TTABLE,
+      REPLACEMENT, "string/function/table");
   int is_anchored = *pattern == '^', has_changed = 0;
   matcher m;
   pattern_prepare(&m, L, at, count, pattern + is_anchored, pattern_count - is_anchored);

@@ -96,7 +96,8 @@ static int rep(lua_State *L) {
   return original_rep(L);
 }
 
-#define ENTRY(name) {"string", #name, name, &original_##name}
+#define ENTRY(name)                                                                                \
+  { "string", #name, name, &original_##name }
 
 const guard string_guards[] = {
     {"string", "find", guarded_find, &original_find},

@@ -1,5 +1,5 @@
-// Guarded functions of the table library. Each element that is read or written is a step. A length may be
-// what a metamethod says, so none of these loops ends by itself.
+// Guarded functions of the table library. Each element that is read or written is a step. A length
+// may be what a metamethod says, so none of these loops ends by itself.
 #include "guards.h"
 
 #include <lauxlib.h>
@@ -61,8 +61,7 @@ static int remove_element(lua_State *L) {
   lua_Integer size = length(L, 1, READ | WRITE);
   lua_Integer position = luaL_optinteger(L, 2, size);
   if (position != size)
-    luaL_argcheck(L, (lua_Unsigned)position - 1 <= (lua_Unsigned)size, 1,
-                  "position out of bounds");
+    luaL_argcheck(L, (lua_Unsigned)position - 1 <= (lua_Unsigned)size, 1, "position out of bounds");
   limits_spend(L, 1);
   lua_geti(L, 1, position);
   for (; position < size; position++) copy_element(L, 1, position + 1, 1, position);

@@ -1,5 +1,5 @@
-// Guarded functions of the utf8 library. Bytes that continue a character are skipped, however many they
-// are.
+// Guarded functions of the utf8 library. Bytes that continue a character are skipped, however many
+// they are.
 #include "guards.h"
 
 #include <lauxlib.h>
@@ -14,11 +14,11 @@ static int continues(char byte) { return ((unsigned char)byte & 0xC0) == 0x80; }
 // An index from the end when it is negative; 0 when it lies before the beginning.
 static lua_Integer absolute(lua_Integer index, size_t count) {
   if (index >= 0) return index;
-  return (size_t)-(lua_Unsigned)index > count ? 0 : (lua_Integer)count + index + 1;
+  return (size_t) - (lua_Unsigned)index > count ? 0 : (lua_Integer)count + index + 1;
 }
 
-// Counts the bytes between the indices at `first` and `last`. Those that are wrong are the original's
-// matter.
+// Counts the bytes between the indices at `first` and `last`. Those that are wrong are the
+// original's matter.
 static void spend_range(lua_State *L, int first, lua_Integer from, int last, lua_Integer to) {
   if (lua_type(L, 1) != LUA_TSTRING) return;
   size_t count = lua_rawlen(L, 1);

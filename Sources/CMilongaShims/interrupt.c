@@ -12,7 +12,8 @@ int milonga_take_interruption(lua_State *L) {
     limits_watch(main);
     return 1;
   }
-  // What the signal handler of the stock interpreter sets; a program's own hook hardly looks like that.
+  // What the signal handler of the stock interpreter sets; a program's own hook hardly looks like
+  // that.
   int all = LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT;
   if (lua_gethookmask(main) != all || lua_gethookcount(main) != 1) return 0;
   lua_sethook(main, NULL, 0, 0);

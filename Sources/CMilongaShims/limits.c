@@ -54,7 +54,8 @@ static milonga_stop find_stop(const milonga_limits *limits) {
   return MILONGA_GOES_ON;
 }
 
-// Raises at the function `level` levels up. Inside a hook, level 0 is the function that was interrupted.
+// Raises at the function `level` levels up. Inside a hook, level 0 is the function that was
+// interrupted.
 static void raise_at(lua_State *L, int level, const char *message) {
   luaL_where(L, level);
   lua_pushstring(L, message);
@@ -63,13 +64,13 @@ static void raise_at(lua_State *L, int level, const char *message) {
 }
 
 const char *milonga_stop_message(milonga_stop stop) {
-  static const char *const messages[] = {
-      "", "instruction limit reached", "time limit reached", "interrupted!"};
+  static const char *const messages[] = {"", "instruction limit reached", "time limit reached",
+                                         "interrupted!"};
   return messages[stop];
 }
 
-// A position takes memory. When there is none, Lua collects in vain: once, but not for each pcall that the
-// error has to get through.
+// A position takes memory. When there is none, Lua collects in vain: once, but not for each pcall
+// that the error has to get through.
 enum { NOWHERE = -1 };
 
 static void raise_stop(lua_State *L, int level, milonga_stop stop) {
@@ -103,8 +104,8 @@ void limits_look(lua_State *L) {
 
 static void limit_hook(lua_State *L, lua_Debug *ar);
 
-// The hook of a coroutine in which the error was raised: by its hook it is known. Lua allows no hooks
-// inside of a hook, and a coroutine that dies of such an error never allows them again.
+// The hook of a coroutine in which the error was raised: by its hook it is known. Lua allows no
+// hooks inside of a hook, and a coroutine that dies of such an error never allows them again.
 static void stopped_hook(lua_State *L, lua_Debug *ar) {
   if (!limits_have_stopped()) lua_sethook(L, limit_hook, LUA_MASKCOUNT, 1);
   limit_hook(L, ar);
@@ -213,9 +214,8 @@ static milonga_limits grant(int64_t instructions, int64_t duration, const milong
 }
 
 static saved begin(lua_State *L, milonga_limits *limits, size_t memory) {
-  saved before = {lua_gethook(L),   lua_gethookmask(L), lua_gethookcount(L),
-                  milonga_vm_of(L), 0,                  current_limits,
-                  limits->instructions};
+  saved before = {lua_gethook(L), lua_gethookmask(L),  lua_gethookcount(L), milonga_vm_of(L), 0,
+                  current_limits, limits->instructions};
   milonga_memory *held = milonga_memory_of(L);
   if (held != NULL) {
     before.memory_limit = held->limit;

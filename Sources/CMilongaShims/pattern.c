@@ -112,8 +112,7 @@ static const char *match_most(matcher *m, const char *at, const char *item, cons
 }
 
 // None, and then more.
-static const char *match_least(matcher *m, const char *at, const char *item,
-                               const char *item_end) {
+static const char *match_least(matcher *m, const char *at, const char *item, const char *item_end) {
   for (;; at++) {
     const char *match = match_rest(m, at, item_end + 1);
     if (match != NULL) return match;
@@ -203,8 +202,8 @@ static const char *match_item(matcher *m, const char **at, const char *item, con
   }
 }
 
-// A part that begins with `%` and is no item. Says what it is not, by 0; otherwise where to go on is in
-// `*at`, NULL when it does not match, and `*pattern`.
+// A part that begins with `%` and is no item. Says what it is not, by 0; otherwise where to go on
+// is in `*at`, NULL when it does not match, and `*pattern`.
 static int match_special(matcher *m, const char **at, const char **pattern) {
   const char *p = *pattern;
   switch (p[1]) {

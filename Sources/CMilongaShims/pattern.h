@@ -29,8 +29,8 @@ void pattern_prepare(matcher *m, lua_State *L, const char *subject, size_t subje
 // The end of the match that begins at `at`, NULL when none does.
 const char *pattern_match(matcher *m, const char *at);
 
-// What follows is about the match from `start` to `end`, whose whole stands for the first capture when the
-// pattern has none.
+// What follows is about the match from `start` to `end`, whose whole stands for the first capture
+// when the pattern has none.
 
 // Pushes a capture, the first is 0.
 void pattern_push_capture(matcher *m, int index, const char *start, const char *end);

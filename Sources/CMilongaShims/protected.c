@@ -1,5 +1,5 @@
-// Protected calls from Swift. Inside them no Swift frame is between an error and its catcher, so the
-// memory limit is enforced again.
+// Protected calls from Swift. Inside them no Swift frame is between an error and its catcher, so
+// the memory limit is enforced again.
 #include "spending.h"
 
 #include <lauxlib.h>
@@ -16,8 +16,8 @@ static void restore_swift_frames(milonga_memory *memory, int frames) {
   if (memory) memory->swift_frames = frames;
 }
 
-// What was pushed for the call may not be what it should be: the call fails. Of several Swift frames it may be
-// another one, which has yet to be told.
+// What was pushed for the call may not be what it should be: the call fails. Of several Swift
+// frames it may be another one, which has yet to be told.
 static int fail_exhausted(lua_State *L, milonga_memory *memory, int pushed) {
   if (memory->swift_frames <= 1) milonga_take_exhaustion(L);
   lua_settop(L, -pushed - 1);
@@ -42,7 +42,8 @@ int milonga_resume(lua_State *co, lua_State *from, milonga_memory *memory, int a
   return status;
 }
 
-int milonga_load(lua_State *L, const char *bytes, size_t count, const char *name, const char *mode) {
+int milonga_load(lua_State *L, const char *bytes, size_t count, const char *name,
+                 const char *mode) {
   milonga_memory *memory = milonga_memory_of(L);
   int frames = hide_swift_frames(memory);
   int status = current_limits == NULL ? luaL_loadbufferx(L, bytes, count, name, mode)
@@ -118,19 +119,15 @@ int milonga_openlibs(lua_State *L) {
   return milonga_pcall(L, 0, 0, 0);
 }
 
-void milonga_collect(lua_State *L) {
-  lua_gc(L, LUA_GCCOLLECT);
-}
+void milonga_collect(lua_State *L) { lua_gc(L, LUA_GCCOLLECT); }
 
-void milonga_generational(lua_State *L) {
-  lua_gc(L, LUA_GCGEN, 0, 0);
-}
+void milonga_generational(lua_State *L) { lua_gc(L, LUA_GCGEN, 0, 0); }
 
 int milonga_iscollecting(lua_State *L) {
   lua_Debug frame;
   if (!lua_getstack(L, 0, &frame) || !lua_getinfo(L, "n", &frame) || frame.name == NULL) return 0;
-  // A C hook that allocates sets the collector off, and Lua only says that a hook has called. A hook of a
-  // script's that is a finaliser gets no object.
+  // A C hook that allocates sets the collector off, and Lua only says that a hook has called. A
+  // hook of a script's that is a finaliser gets no object.
   return (strcmp(frame.namewhat, "metamethod") == 0 && strcmp(frame.name, "__gc") == 0) ||
          strcmp(frame.namewhat, "hook") == 0;
 }

@@ -1,5 +1,6 @@
-// Termination signals. The first one is noted, and does only what POSIX allows in a handler. A timer, which sends the
-// same signal, ends a turn that does not come back to its loop.
+// Termination signals. The first one is noted, and does only what POSIX allows in a handler. A
+// timer, which sends the same signal, ends a turn that does not come back to its loop.
+#ifdef __linux__ // Lua states are also used on other systems, but without what is here.
 #define _GNU_SOURCE
 #include "CMilongaShims.h"
 
@@ -26,7 +27,8 @@ static milonga_turn_keeper keeper;
 // The turn is over its limit, and the running Lua code was asked to tell.
 static volatile sig_atomic_t is_asked;
 
-// What Lua code has to notice that it is asked, before it counts as a C function that does not return.
+// What Lua code has to notice that it is asked, before it counts as a C function that does not
+// return.
 enum { ASKING_NANOSECONDS = 200000000, REPORTING_NANOSECONDS = 500000000 };
 
 static void set_timer(int i, int64_t nanoseconds) {
@@ -90,7 +92,7 @@ static void note(int signal_number, siginfo_t *info, void *context) {
   int saved = errno;
   if (milonga_noted_signal) {
     if (info->si_code != SI_TIMER) {
-      // Somebody is in earnest.
+      // The second signal.
       milonga_noted_signal = signal_number;
       die();
     }
@@ -150,3 +152,5 @@ void milonga_release_termination(void) {
   milonga_noted_signal = 0;
   atomic_flag_clear(&taken);
 }
+
+#endif

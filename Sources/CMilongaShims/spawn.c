@@ -1,13 +1,14 @@
 // Starting programs.
 //
-// The child is made with CLONE_VM and CLONE_VFORK, as posix_spawn(3) does it: it borrows the memory of its
-// parent, which sleeps until the program runs or the child is gone. So a large parent is not copied, and
-// the child tells what failed by writing it down.
+// The child is made with CLONE_VM and CLONE_VFORK, as posix_spawn(3) does it: it borrows the memory
+// of its parent, which sleeps until the program runs or the child is gone. So a large parent is not
+// copied, and the child tells what failed by writing it down.
 //
-// It also begins with CLONE_FILES and leaves the parent's table by close_range(2), which then copies only
-// the descriptors below the first one that nobody needs: the thousands that a server holds cost nothing.
-// Those that the child needs may lie above the thousands. They reach it as messages on a socket pair with
-// low numbers, the relay.
+// It also begins with CLONE_FILES and leaves the parent's table by close_range(2), which then
+// copies only the descriptors below the first one that is not needed: the thousands that a server
+// holds cost nothing. Those that the child needs may lie above the thousands. They reach it as
+// messages on a socket pair with low numbers, the relay.
+#ifdef __linux__ // Lua states are also used on other systems, but without what is here.
 #define _GNU_SOURCE
 #include "CMilongaShims.h"
 
@@ -34,7 +35,8 @@
 
 enum { STACK_BYTES = 64 * 1024, SIGNALS = 64 };
 
-// The kernel's own types: glibc keeps two signals to itself, which the child must not inherit either.
+// The kernel's own types: glibc keeps two signals to itself, which the child must not inherit
+// either.
 typedef uint64_t kernel_signals;
 typedef struct kernel_action {
   void (*handler)(int);
@@ -115,7 +117,8 @@ int milonga_relay(int sender, const int *descriptors, int32_t count) {
 
 void milonga_clear_relay(int receiver) {
   char byte;
-  while (recv(receiver, &byte, 1, 0) > 0) {}
+  while (recv(receiver, &byte, 1, 0) > 0) {
+  }
 }
 
 // They get the lowest free numbers, all below `relayed_place`, and move up from there.
@@ -172,8 +175,8 @@ static int close_others(const milonga_spawn_request *request) {
   return close_from_to(first, UINT_MAX, 0);
 }
 
-// Whether a descriptor blocks is known to all who share the open file, the parent among them: so this comes
-// last, and is taken back when the program does not start.
+// Whether a descriptor blocks is a property of the open file, which the parent shares: so this
+// comes last, and is taken back when the program does not start.
 static void make_blocking(const milonga_spawn_request *request) {
   for (int32_t i = 0; i < request->granted_count; i++) {
     int flags = fcntl(request->granted[i], F_GETFL);
@@ -195,7 +198,8 @@ static int run_child(void *argument) {
   reset_handlers();
 
   result->step = MILONGA_SPAWN_DESCRIPTORS;
-  if (close_from_to((unsigned)request->first_unused, UINT_MAX, CLOSE_RANGE_UNSHARE) != 0) goto failed;
+  if (close_from_to((unsigned)request->first_unused, UINT_MAX, CLOSE_RANGE_UNSHARE) != 0)
+    goto failed;
   if (take_relayed(request) != 0) goto failed;
   result->step = MILONGA_SPAWN_MOVE;
   if (move_descriptors(request, &result->place) != 0) goto failed;
@@ -242,7 +246,8 @@ milonga_spawn_result milonga_spawn(const milonga_spawn_request *request) {
   if (process < 0) {
     result.error = errno;
   } else if (result.error != 0) {
-    while (waitpid(process, NULL, __WALL) < 0 && errno == EINTR) {}
+    while (waitpid(process, NULL, __WALL) < 0 && errno == EINTR) {
+    }
     close(descriptor);
   } else {
     result.process = process;
@@ -272,3 +277,5 @@ int milonga_wait_process(int descriptor, int block, int *code, int *status) {
 int milonga_signal_process(int descriptor, int signal_number) {
   return (int)syscall(SYS_pidfd_send_signal, descriptor, signal_number, NULL, 0);
 }
+
+#endif

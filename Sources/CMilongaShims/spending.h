@@ -38,8 +38,8 @@ void limits_watch(lua_State *co);
 // Has the state keep the texts of the errors, so that they can be raised without memory.
 void limits_keep_messages(lua_State *L);
 
-// luaL_loadbufferx in small pieces: the compiler may need long for few bytes. With `counts` each byte
-// counts as an instruction.
+// luaL_loadbufferx in small pieces: the compiler may need long for few bytes. With `counts` each
+// byte counts as an instruction.
 int limits_load(lua_State *L, const char *bytes, size_t count, const char *name, const char *mode,
                 int counts);
 

@@ -1,12 +1,14 @@
-// The store: a table that Swift's references are in, on the stack of a thread, the *keeper*, that never runs.
+// The store: a table that Swift's references are in, on the stack of a thread, the *keeper*, that
+// never runs.
 //
-// No function of the debug library reaches the stack of a thread below its first function, so whoever holds
-// the keeper cannot get at the table. In a state of our own the keeper lies in the place of the function
-// in the main thread's outermost frame, from where nothing takes it. A state that another program has made has no such
-// place. There it belongs to a userdata that nobody has: each time the collector finds that out, the
-// userdata's finaliser marks it to be finalised again, and so it lives until the state closes. But the collector
-// finalises with it what only it holds, and a finaliser fails where the stack overflows. So table and
-// keeper also lie on the stack of a second thread, which the registry and the userdata of all functions have.
+// No function of the debug library reaches the stack of a thread below its first function, so a
+// script that holds the keeper cannot get at the table. In a state of our own the keeper lies in
+// the place of the function in the main thread's outermost frame, from where nothing takes it. A
+// state that another program has made has no such place. There it belongs to a userdata that
+// nothing refers to: each time the collector finds that out, the userdata's finaliser marks it to
+// be finalised again, and so it lives until the state closes. But the collector finalises with it
+// what only it holds, and a finaliser fails where the stack overflows. So table and keeper also lie
+// on the stack of a second thread, which the registry and the userdata of all functions have.
 #include "CMilongaShims.h"
 
 #include <lauxlib.h>
@@ -33,7 +35,8 @@ int milonga_makestore(lua_State *L) {
   milonga_memory_of(L)->main = L;
   lua_pushcfunction(L, make_own);
   int status = lua_pcall(L, 0, 1, 0);
-  // Below the only value on the stack is the outermost frame's function, of which there is none.
+  // The slot below the only value on the stack is for the outermost frame's function. That frame
+  // has no function, so the slot is free.
   if (status == LUA_OK) lua_copy(L, -1, -2);
   lua_settop(L, 0);
   return status;
@@ -94,8 +97,8 @@ void milonga_holdstore(lua_State *L) {
 
 lua_State *milonga_mainthread(lua_State *L) { return milonga_memory_of(L)->main; }
 
-// Puts the table below the topmost value. The keeper's own stack is used for no more than copies: what
-// allocates may run a finaliser, or raise an error, and that on the thread it is told.
+// Puts the table below the topmost value. The keeper's own stack is used for no more than copies:
+// what allocates may run a finaliser, or raise an error, and that on the thread it is told.
 static void insert_table(lua_State *L) {
   lua_State *keeper = keeper_of(L);
   lua_pushvalue(keeper, TABLE);

@@ -1,8 +1,8 @@
 // What `next` costs.
 //
-// It looks through the empty places behind a key, and a table that has lost its contents is nothing but
-// empty places. A traversal from the beginning to the end sees each place once and pays for all when
-// it begins; a call that goes on where none of the last few traversals has stopped pays again.
+// It looks through the empty places behind a key, and a table that has lost its contents is nothing
+// but empty places. A traversal from the beginning to the end sees each place once and pays for all
+// when it begins; a call that goes on where none of the last few traversals has stopped pays again.
 #ifndef TRAVERSAL_H
 #define TRAVERSAL_H
 

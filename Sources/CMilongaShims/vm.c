@@ -73,6 +73,8 @@ void milonga_close(lua_State *L) {
   milonga_vm *vm = milonga_vm_of(L);
   if (vm) milonga_set_memory_limit(&vm->memory, 0); // finalizers may allocate
   lua_close(L);
-  if (vm) blocks_release(&((owned_vm *)vm)->blocks);
+  if (vm == NULL) return;
+  milonga_tell_closed(&vm->memory);
+  blocks_release(&((owned_vm *)vm)->blocks);
   free(vm);
 }

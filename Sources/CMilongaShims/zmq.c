@@ -1,4 +1,5 @@
 // libzmq, whose functions are found by their names: programs that do not speak ZeroMQ need none.
+#ifdef __linux__ // Lua states are also used on other systems, but without what is here.
 #include "CMilongaShims.h"
 
 #include <CMilongaMemory.h>
@@ -12,7 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-// Numbers of libzmq's options, flags and events, which are part of its interface (zmq.h, version 4).
+// Numbers of libzmq's options, flags and events, which are part of its interface (zmq.h, version
+// 4).
 enum {
   ZMQ_PAIR = 0,
   ZMQ_MAX_SOCKETS = 2,
@@ -65,26 +67,16 @@ const char *milonga_zmq_load(void) {
     const char *name;
     void *place;
   } functions[] = {
-      {"zmq_ctx_new", &zmq.ctx_new},
-      {"zmq_ctx_set", &zmq.ctx_set},
-      {"zmq_ctx_term", &zmq.ctx_term},
-      {"zmq_socket", &zmq.socket},
-      {"zmq_close", &zmq.close},
-      {"zmq_setsockopt", &zmq.setsockopt},
-      {"zmq_getsockopt", &zmq.getsockopt},
-      {"zmq_bind", &zmq.bind},
-      {"zmq_connect", &zmq.connect},
-      {"zmq_send", &zmq.send},
-      {"zmq_msg_init", &zmq.msg_init},
-      {"zmq_msg_init_data", &zmq.msg_init_data},
-      {"zmq_msg_send", &zmq.msg_send},
-      {"zmq_msg_recv", &zmq.msg_recv},
-      {"zmq_msg_close", &zmq.msg_close},
-      {"zmq_msg_data", &zmq.msg_data},
-      {"zmq_msg_size", &zmq.msg_size},
-      {"zmq_msg_more", &zmq.msg_more},
-      {"zmq_msg_gets", &zmq.msg_gets},
-      {"zmq_socket_monitor", &zmq.socket_monitor},
+      {"zmq_ctx_new", &zmq.ctx_new},       {"zmq_ctx_set", &zmq.ctx_set},
+      {"zmq_ctx_term", &zmq.ctx_term},     {"zmq_socket", &zmq.socket},
+      {"zmq_close", &zmq.close},           {"zmq_setsockopt", &zmq.setsockopt},
+      {"zmq_getsockopt", &zmq.getsockopt}, {"zmq_bind", &zmq.bind},
+      {"zmq_connect", &zmq.connect},       {"zmq_send", &zmq.send},
+      {"zmq_msg_init", &zmq.msg_init},     {"zmq_msg_init_data", &zmq.msg_init_data},
+      {"zmq_msg_send", &zmq.msg_send},     {"zmq_msg_recv", &zmq.msg_recv},
+      {"zmq_msg_close", &zmq.msg_close},   {"zmq_msg_data", &zmq.msg_data},
+      {"zmq_msg_size", &zmq.msg_size},     {"zmq_msg_more", &zmq.msg_more},
+      {"zmq_msg_gets", &zmq.msg_gets},     {"zmq_socket_monitor", &zmq.socket_monitor},
       {"zmq_strerror", &zmq.strerror},
   };
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
@@ -101,7 +93,8 @@ const char *milonga_zmq_load(void) {
 
 void *milonga_zmq_context(void) {
   void *context = zmq.ctx_new();
-  // A client needs three. Each costs a few bytes, whether it is used or not; descriptors run out first.
+  // A client needs three. Each costs a few bytes, whether it is used or not; descriptors run out
+  // first.
   if (context) zmq.ctx_set(context, ZMQ_MAX_SOCKETS, 16384);
   return context;
 }
@@ -133,11 +126,10 @@ void milonga_zmq_set_linger(void *socket, int linger) {
   zmq.setsockopt(socket, ZMQ_LINGER, &linger, sizeof linger);
 }
 
-void milonga_zmq_close(void *socket) {
-  zmq.close(socket);
-}
+void milonga_zmq_close(void *socket) { zmq.close(socket); }
 
-// Only where it is asked for: with it, libzmq takes the first address that a name has, and tries no other.
+// Only where it is asked for: with it, libzmq takes the first address that a name has, and tries no
+// other.
 static void allow_ipv6(void *socket, const char *url) {
   int on = strchr(url, '[') != NULL;
   zmq.setsockopt(socket, ZMQ_IPV6, &on, sizeof on);
@@ -159,7 +151,7 @@ void *milonga_zmq_monitor(void *context, void *socket, const char *url) {
   int none = 0;
   if (monitor) {
     zmq.setsockopt(monitor, ZMQ_LINGER, &none, sizeof none);
-    // No limit: nobody may look for long.
+    // No limit: the program may not look for long.
     zmq.setsockopt(monitor, ZMQ_RCVHWM, &none, sizeof none);
     if (zmq.connect(monitor, url) == 0) return monitor;
   }
@@ -169,7 +161,8 @@ void *milonga_zmq_monitor(void *context, void *socket, const char *url) {
   return NULL;
 }
 
-// libzmq's thread waits until it can tell, for ever if there is nobody: so it has to be told first that it need not.
+// libzmq's thread waits until its message is taken, for ever when there is no receiver: so the
+// monitor is ended first.
 void milonga_zmq_end_monitor(void *socket, void *monitor) {
   zmq.socket_monitor(socket, NULL, 0);
   if (monitor) zmq.close(monitor);
@@ -245,18 +238,14 @@ void milonga_zmq_release_counter(milonga_zmq_counter *counter) {
   }
 }
 
-int milonga_zmq_waker(milonga_zmq_counter *counter) {
-  return counter->waker;
-}
+int milonga_zmq_waker(milonga_zmq_counter *counter) { return counter->waker; }
 
 void milonga_zmq_calm(milonga_zmq_counter *counter) {
   eventfd_t times;
   eventfd_read(counter->waker, &times);
 }
 
-int64_t milonga_zmq_counted(milonga_zmq_counter *counter) {
-  return atomic_load(&counter->bytes);
-}
+int64_t milonga_zmq_counted(milonga_zmq_counter *counter) { return atomic_load(&counter->bytes); }
 
 void milonga_zmq_wake_below(milonga_zmq_counter *counter, int64_t low) {
   atomic_store(&counter->low, low);
@@ -280,9 +269,8 @@ static void free_counted(void *bytes, void *hint) {
   free(message);
 }
 
-int milonga_zmq_fill_counted(
-    milonga_zmq_part *part, const void *bytes, size_t count, milonga_zmq_counter *counter,
-    int times) {
+int milonga_zmq_fill_counted(milonga_zmq_part *part, const void *bytes, size_t count,
+                             milonga_zmq_counter *counter, int times) {
   struct counted *message = milonga_allocate(sizeof *message + count);
   if (!message) return ENOMEM;
   *message = (struct counted){counter, (int64_t)(count + MILONGA_ZMQ_OVERHEAD) * times};
@@ -315,7 +303,8 @@ int milonga_zmq_descriptor_of(milonga_zmq_part *part, uint64_t *node) {
 }
 
 int milonga_zmq_shut_down(int descriptor, uint64_t node) {
-  // What is looked at, and shut down, is the same file even if libzmq closes its descriptor meanwhile.
+  // What is looked at, and shut down, is the same file even if libzmq closes its descriptor
+  // meanwhile.
   int own = dup(descriptor);
   if (own < 0) return 0;
   struct stat status;
@@ -336,26 +325,16 @@ int milonga_zmq_receive(void *socket, milonga_zmq_part *part) {
   return 0;
 }
 
-const void *milonga_zmq_bytes(milonga_zmq_part *part) {
-  return zmq.msg_data(part);
-}
+const void *milonga_zmq_bytes(milonga_zmq_part *part) { return zmq.msg_data(part); }
 
-size_t milonga_zmq_count(milonga_zmq_part *part) {
-  return zmq.msg_size(part);
-}
+size_t milonga_zmq_count(milonga_zmq_part *part) { return zmq.msg_size(part); }
 
-int milonga_zmq_more(milonga_zmq_part *part) {
-  return zmq.msg_more(part);
-}
+int milonga_zmq_more(milonga_zmq_part *part) { return zmq.msg_more(part); }
 
-const char *milonga_zmq_peer(milonga_zmq_part *part) {
-  return zmq.msg_gets(part, "Peer-Address");
-}
+const char *milonga_zmq_peer(milonga_zmq_part *part) { return zmq.msg_gets(part, "Peer-Address"); }
 
-void milonga_zmq_free(milonga_zmq_part *part) {
-  zmq.msg_close(part);
-}
+void milonga_zmq_free(milonga_zmq_part *part) { zmq.msg_close(part); }
 
-const char *milonga_zmq_text(int code) {
-  return zmq.strerror(code);
-}
+const char *milonga_zmq_text(int code) { return zmq.strerror(code); }
+
+#endif

@@ -1,5 +1,6 @@
-// The rate of the processor's counter. Nobody tells it reliably, so it is measured: from the program's start
-// to each time when a turn is over, which is rare, and the longer the more exact.
+// The rate of the processor's counter. No system call tells it reliably, so it is measured: from
+// the program's start to each time when a turn is over. That is rare, and the longer the time, the
+// more exact the rate.
 #include "CMilongaTurns.h"
 
 #include <time.h>
@@ -33,5 +34,6 @@ void milonga_measure_ticks(void) {
   // Nothing can be said yet; or the counter was set, and what it says makes no sense.
   if (elapsed < 1000000 || (int64_t)ticks <= 0) return;
   double rate = (double)ticks / (double)elapsed;
-  __atomic_store_n(&milonga_turn_ticks, (uint64_t)(rate * MILONGA_TURN_NANOSECONDS), __ATOMIC_RELAXED);
+  __atomic_store_n(&milonga_turn_ticks, (uint64_t)(rate * MILONGA_TURN_NANOSECONDS),
+                   __ATOMIC_RELAXED);
 }

@@ -18,14 +18,14 @@ final class RPCConfiguration {
     static let everything: Allowed = [.call, .eval, .newexec]
   }
 
-  /// The peers are those who connect to this side.
+  /// This side listens, and the peers connect.
   let isServer: Bool
-  /// The table whose functions and variables can be reached, in the registry.
+  /// The table whose functions and variables can be reached, in the store.
   let namespace: Int32
   /// That table is `_G`.
   let exposesGlobals: Bool
   let allowed: Allowed
-  /// The globals of code that arrives, in the registry; 0 for Lua's own.
+  /// The globals of code that arrives, in the store; 0 for Lua's own.
   let environment: Int32
   /// Bytes that a run of such code may take; 0 for any number.
   let memoryLimit: Int
@@ -37,7 +37,7 @@ final class RPCConfiguration {
   let handshakeTimeout: Double
   /// What becomes of a function that waits when the other side leaves.
   let onDisconnect: OnDisconnect
-  /// Offers all globals to whoever is there: the program insists, or everybody has a certificate.
+  /// All globals may be offered beyond this machine: the program insists, or each peer has a certificate.
   let isTrusting: Bool
   /// Seconds that connecting, and each call, may take; infinite for no limit.
   let timeout: Double
@@ -48,7 +48,7 @@ final class RPCConfiguration {
   let limits: RPCLimits
   /// Counts what peers make the process hold.
   let keeper: BufferKeeper
-  /// Asked about each connection, in the registry; 0 for nobody.
+  /// The program's function that is asked about each connection, in the store; 0 for none.
   let authorize: Int32
   let log = PeerLog(label: "rpc")
   private let main: LuaCall
@@ -113,14 +113,22 @@ final class RPCConfiguration {
       for reference in kept { main.release(reference) }
       throw error
     }
+    functions = Self.functionPolicy(
+      table, allowed, instructions: instructionLimit, seconds: timeLimit)
+  }
+
+  /// How code that arrives is compiled, and how long that, and a run of it, may take.
+  private static func functionPolicy(
+    _ table: ConfigurationTable, _ allowed: Allowed, instructions: Int, seconds: Double
+  ) -> LuaGraphSink.FunctionPolicy {
     var functions = LuaGraphSink.FunctionPolicy(
       acceptsText: allowed.contains(.newexec),
       acceptsBytecode: allowed.contains(.newexec)
         && table.boolean("accept_bytecode", default: false))
-    functions.instructions = Int64(instructionLimit)
+    functions.instructions = Int64(instructions)
     // As much as a century is no limit.
-    functions.nanoseconds = timeLimit < 3e9 ? Int64(timeLimit * 1e9) : -1
-    self.functions = functions
+    functions.nanoseconds = seconds < 3e9 ? Int64(seconds * 1e9) : -1
+    return functions
   }
 
   /// Whether code that arrives has limits.

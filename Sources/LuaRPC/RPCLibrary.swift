@@ -14,17 +14,18 @@ final class RPCLibrary {
   let sockets: SocketLibrary
   let loop: CopasLoop
   let spare = SpareBuffer()
-  /// A reader keeps memory for the next message. It is taken while it is at work, because reading
-  /// allocates in Lua, and so may run a finalizer that calls.
-  private var reader: LuatobinReader?
-  private var writer: LuatobinWriter? = LuatobinWriter()
+  /// Reader and writer keep memory for the next message.
+  private var reader = LuatobinReader(limits: CodecLimits())
+  private var isReading = false
+  private var writer = LuatobinWriter()
+  private var isWriting = false
   private(set) var peers: LuaClass<RPCPeer>!
   private(set) var objects: LuaClass<RemoteObject>!
   let signatures: RPCSignatures
-  /// The metatable of peers, in the registry.
-  private var metatable: Int32 = 0
-  /// The function that workers run, in the registry.
-  private(set) var workerFunction: Int32 = 0
+  /// The metatable of peers.
+  private var metatable = LuaStored()
+  /// The function that workers run.
+  private(set) var workerFunction = LuaStored()
   private var lastID = 0
   var configurationClass: LuaClass<RPCConfiguration>?
 
@@ -41,9 +42,9 @@ final class RPCLibrary {
     call.push { [self] (call) throws(LuaFailure) in
       try peers.check(call, at: 1).pointee.work(call, isNew: call.phase == .entered)
     }
-    workerFunction = call.retainTop()
+    workerFunction = LuaStored(popping: call)
     pushMethods(call)
-    metatable = call.retainTop()
+    metatable = LuaStored(popping: call)
   }
 
   func nextID() -> Int {
@@ -53,58 +54,76 @@ final class RPCLibrary {
 
   // MARK: Codecs
 
-  func takeReader(_ limits: CodecLimits) -> LuatobinReader {
-    if let taken = reader.take(), taken.limits == limits { return taken }
-    return LuatobinReader(limits: limits)
+  /// Lends the reader. Reading allocates in Lua, and so may run a finalizer that calls, and reads: that gets another one.
+  @inline(__always)
+  func withReader<Result>(
+    _ limits: CodecLimits,
+    _ body: (inout LuatobinReader) throws(RPCPeer.ReadFailure) -> Result
+  ) throws(RPCPeer.ReadFailure) -> Result {
+    guard !isReading else {
+      var reader = LuatobinReader(limits: limits)
+      return try body(&reader)
+    }
+    if reader.limits != limits { reader = LuatobinReader(limits: limits) }
+    isReading = true
+    defer { isReading = false }
+    return try body(&reader)
   }
 
-  func giveBack(_ reader: consuming LuatobinReader) { self.reader = consume reader }
-
-  func takeWriter() -> LuatobinWriter { writer.take() ?? LuatobinWriter() }
-
-  func giveBack(_ writer: consuming LuatobinWriter) { self.writer = consume writer }
+  /// Lends the writer, in the same way.
+  @inline(__always)
+  func withWriter(
+    _ body: (inout LuatobinWriter) throws(GraphFailure) -> Void
+  ) throws(GraphFailure) {
+    guard !isWriting else {
+      var writer = LuatobinWriter()
+      return try body(&writer)
+    }
+    isWriting = true
+    defer { isWriting = false }
+    try body(&writer)
+  }
 
   // MARK: Peers
 
-  /// Makes a peer of the connected socket at `index`, and replaces the socket by the peer's table. The peer has to
-  /// be opened (see ``RPCPeer/open(_:)``), then ``admit(_:at:startsWorker:)`` is to follow.
+  /// Makes a peer of the socket at `index`, and pushes its userdata. The peer has to be opened
+  /// (``RPCPeer/open(_:socketAt:)``), then ``admit(_:_:userdataAt:startsWorker:)`` is to follow.
   ///
-  /// - Returns: nil when TLS cannot begin; the reason is on top of the stack then.
-  func makePeer(
-    _ call: LuaCall, _ configuration: RPCConfiguration, socketAt index: Int
-  ) throws(LuaFailure) -> RPCPeer? {
+  /// - Parameter destination: where the socket is to be connected; nil when it is.
+  func pushPeer(
+    _ call: LuaCall, _ configuration: RPCConfiguration, socketAt index: Int,
+    destination: (host: String, port: Int)? = nil
+  ) throws(LuaFailure) -> RPCPeer {
     let socket = try sockets.tcp.client.check(call, at: index)
-    try? socket.pointee.socket.set(.noDelay, to: 1)
+    if destination == nil { try? socket.pointee.socket.set(.noDelay, to: 1) }
     socket.pointee.timeouts.block = -1
     call.pushValue(at: index)
-    let socketReference = call.retainTop()
+    let socketValue = LuaStored(popping: call)
     let stream = StreamConnection(
       socket, sockets: sockets, loop: loop, spare: spare, keeper: configuration.keeper)
-    let peer = RPCPeer(self, configuration, stream, socketReference: socketReference)
-    if let context = configuration.tls, !peer.stream.startTLS(call, socket: index, context) {
-      peer.close()
-      return nil
-    }
-    // The peer's table.
+    let peer = RPCPeer(
+      self, configuration, stream, socketValue: socketValue, destination: destination)
+    peers.push(peer, onto: call)
+    return peer
+  }
+
+  /// Lets the peer begin, which lives until its connection ends, and pushes its table.
+  ///
+  /// - Parameters:
+  ///   - index: the place of its userdata.
+  ///   - startsWorker: starts the thread that serves the other side.
+  func admit(_ call: LuaCall, _ peer: RPCPeer, userdataAt index: Int, startsWorker: Bool) {
     call.pushTable(fields: 4)
     peer.pushSocket(onto: call)
     call.setField("skt", of: -2)
     call.push(peer.id)
     call.setField("id", of: -2)
-    peers.push(peer, onto: call)
+    call.pushValue(at: index)
     call.setField(Self.peerKey, of: -2)
-    call.pushRetained(metatable)
+    metatable.push(onto: call)
     milonga_setmetatable(call.state, -2)
-    call.replace(at: index)
-    return peer
-  }
-
-  /// Lets the peer whose table is at `index` begin: it lives until its connection ends.
-  ///
-  /// - Parameter startsWorker: starts the thread that serves the other side.
-  func admit(_ call: LuaCall, _ peer: RPCPeer, at index: Int, startsWorker: Bool) {
-    call.pushField(Self.peerKey, of: index)
-    peer.userdataReference = call.retainTop()
+    call.pushValue(at: index)
+    peer.userdata = LuaStored(popping: call)
     if startsWorker { peer.startWorker() }
   }
 
@@ -184,6 +203,10 @@ final class RPCLibrary {
       return .results(0)
     }
     call.setField("__index", of: -2)
+    addMetamethods(call)
+  }
+
+  private func addMetamethods(_ call: LuaCall) {
     call.setFunction("__close") { [self] (call) throws(LuaFailure) in
       try check(call, at: 1).close()
       return .results(0)
@@ -222,8 +245,7 @@ final class RPCLibrary {
   /// Goes on with `__rpcbuildexec`; the result is a function that runs the script over there.
   private func finishNewexec(_ call: LuaCall, _ peer: RPCPeer) throws(LuaFailure) -> LuaOutcome {
     let outcome = try peer.run(call)
-    guard peer.hasFinished else { return outcome }
-    let count = peer.resultCount
+    guard let count = peer.finished else { return outcome }
     // nil and an error, such as "closed".
     if count >= 1, call.type(at: call.count - count + 1) == .nil { return outcome }
     guard count == 1, call.type(at: -1) == .number else {
@@ -287,10 +309,4 @@ final class RPCLibrary {
     lua_rotate(call.state, 1, 2)
     return try peer.run(call)
   }
-}
-
-/// Stands for an object of the other side.
-struct RemoteObject {
-  let peer: RPCPeer
-  let id: UInt32
 }

@@ -18,19 +18,19 @@ extension RPCPeer {
     static let status = 4
   }
 
-  /// Performs the call on the stack; runs again until it has the results. ``hasFinished`` says whether the
+  /// Performs the call on the stack; runs again until it has the results. ``finished`` says whether the
   /// outcome is that.
   func run(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
-    hasFinished = false
+    finished = nil
     try loop.requireOwnResumption(call, "rpc")
     switch call.phase {
     case .entered: return try begin(call)
     case .resumed:
-      if Step(rawValue: call.step) == .number { return try begin(call) }
+      if case .number = Step(call) { return try begin(call) }
       return try awaken(call)
     case .returned, .failed:
       // A call of the other side was served meanwhile.
-      let base = call.step >> 8
+      guard case .served(let base) = Step(call) else { throw .raised }
       returned(call, base: base)
       call.count = base
       return try goOn(call)
@@ -41,19 +41,16 @@ extension RPCPeer {
 
   private func begin(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
     guard isOpen else { return fail(call, "closed") }
-    guard !isReading else {
+    guard !reception.isReading else {
       throw call.failure("rpc: a finalizer cannot call while a message is being read")
     }
     let task = canSuspend(call) ? loop.currentTask : nil
-    if let task, let index = granted.firstIndex(of: task) {
-      granted.remove(at: index)
-    } else if !hasFreeNumber {
+    let hasKept = task.map { numbers.take($0) } ?? false
+    if !hasKept, !hasFreeNumber {
       guard let task else { return try goOn(call) }
       observe()
-      if call.phase == .entered || !waitingForNumber.contains(task) {
-        waitingForNumber.append(task)
-      }
-      return loop.sleep(until: .max, state: Step.number.rawValue)
+      numbers.wait(task)
+      return loop.sleep(until: .max, state: Step.number.state)
     }
     lastCallID += 1
     let id = lastCallID
@@ -70,7 +67,7 @@ extension RPCPeer {
   }
 
   private var hasFreeNumber: Bool {
-    waitingForNumber.isEmpty && session.calls.count + granted.count < NumberedCalls<Caller>.limit
+    numbers.hasFree(used: session.calls.count, limit: NumberedCalls<Caller>.limit)
   }
 
   private func send(_ call: LuaCall, _ caller: Caller) throws(LuaFailure) {
@@ -83,7 +80,7 @@ extension RPCPeer {
           try write(call, from: 2, to: top, failedAt: &failedAt, &writer)
         })
     } catch {
-      grantNumber()
+      grantNumbers()
       call.count = top
       let name = call.stringIfString(at: 2) ?? "?"
       if name == "\(LuaRPCFunction.build.name)" {
@@ -94,19 +91,15 @@ extension RPCPeer {
     }
   }
 
-  /// A number is free: whoever has waited longest for one gets it.
-  func grantNumber() {
-    while session.calls.count + granted.count < NumberedCalls<Caller>.limit,
-      let task = waitingForNumber.popFirst()
-    {
-      if loop.wake(task) { granted.append(task) }
-    }
+  /// Numbers may be free: the coroutines that have waited longest get them.
+  func grantNumbers() {
+    numbers.grant(used: session.calls.count, limit: NumberedCalls<Caller>.limit, loop.wake)
   }
 
   // MARK: Waiting in the dispatcher
 
   private func sleep(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
-    loop.sleep(until: Int64(try call.integer(at: Waiting.deadline)), state: Step.wait.rawValue)
+    loop.sleep(until: Int64(try call.integer(at: Waiting.deadline)), state: Step.wait.state)
   }
 
   /// The coroutine runs again: the answer is on its stack, or the time is over.
@@ -126,7 +119,7 @@ extension RPCPeer {
   func deliver(
     _ call: LuaCall, to caller: Caller, _ status: LuaRPCStatus, _ payload: UnsafeRawBufferPointer
   ) {
-    grantNumber()
+    grantNumbers()
     guard let task = caller.task else {
       arrived[caller.id] = Array(payload)
       return
@@ -209,7 +202,7 @@ extension RPCPeer {
   private func serveNext(
     _ call: LuaCall, id: Int, deadline: Int64
   ) throws(LuaFailure) -> LuaOutcome? {
-    guard !isReading else {
+    guard !reception.isReading else {
       throw call.failure("rpc: a finalizer cannot call while a message is being read")
     }
     let base = call.count
@@ -220,14 +213,14 @@ extension RPCPeer {
         if let outcome = serve(call, base: base, sequence: sequence, payload) { return outcome }
         call.count = base
       case .answer(let caller, let status, let payload):
-        // Whatever else was read comes first: perhaps nobody reads it for a long time.
+        // All else that was read comes first: it may be long until the next call reads.
         if caller.task == nil, caller.id == id, isLast(payload) {
-          grantNumber()
+          grantNumbers()
           pushAnswer(call, status, payload)
         } else {
           deliver(call, to: caller, status, payload)
         }
-      case .lateAnswer: grantNumber()
+      case .lateAnswer: grantNumbers()
       case .unknownAnswer(let sequence, _): noteUnknownAnswer(sequence)
       case .invalid(let error): disconnect(error.description)
       case .incomplete(let bytes): needed = bytes
@@ -282,7 +275,7 @@ extension RPCPeer {
 
   /// Whether nothing was received after the message with this payload.
   private func isLast(_ payload: UnsafeRawBufferPointer) -> Bool {
-    receivedEnd == payload.baseAddress.map { $0 + payload.count }
+    reception.end == payload.baseAddress.map { $0 + payload.count }
   }
 
   // MARK: Results
@@ -298,8 +291,7 @@ extension RPCPeer {
     }
     let wire = LuaRPCStatus(rawValue: UInt8(truncatingIfNeeded: status))
     if wire == .results {
-      hasFinished = true
-      resultCount = count
+      finished = count
       return .results(count)
     }
     if wire == .error {
@@ -315,16 +307,14 @@ extension RPCPeer {
     call.pushNil()
     call.push(wire.message ?? "bad status \(status)")
     if text { call.pushValue(at: Waiting.status + 1) }
-    hasFinished = true
-    resultCount = text ? 3 : 2
-    return .results(resultCount)
+    finished = text ? 3 : 2
+    return .results(text ? 3 : 2)
   }
 
   private func fail(_ call: LuaCall, _ reason: StaticString) -> LuaOutcome {
     call.pushNil()
     call.push(reason)
-    hasFinished = true
-    resultCount = 2
+    finished = 2
     return .results(2)
   }
 }

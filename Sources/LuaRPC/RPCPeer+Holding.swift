@@ -12,25 +12,13 @@ import SystemPackage
 extension RPCPeer: BufferHolding {
   /// Says what is held now. The connection may be closed afterwards.
   func tellHolding() {
-    // The bytes of a message that is being read belong to somebody else meanwhile.
-    guard !isReading else { return }
+    // While a message is read, its bytes are not in the socket's buffer.
+    guard !reception.isReading else { return }
     let bytes = isOpen ? stream.socket.pointee.buffer.memory + output.count : 0
-    let serving = largeCalls.values.reduce(0, +)
+    let serving = suspended.largeBytes
     isHolding = bytes + serving > 0
     if holder == nil { holder = BufferHolder(self) }
     configuration.keeper.set(holder!, bytes: bytes, serving: serving)
-  }
-
-  /// A large call waits for something; what follows tells of it.
-  func beginServing(_ worker: TaskID, _ bytes: Int) {
-    largeCalls[worker] = bytes
-    isHolding = true
-  }
-
-  /// The call that the worker has served, if it was a large one, is over.
-  func endServing(_ worker: TaskID) {
-    guard !largeCalls.isEmpty, largeCalls.removeValue(forKey: worker) != nil else { return }
-    tellHolding()
   }
 
   /// The rest of a large message is to be received. An outcome when that has to wait for room.
@@ -39,14 +27,14 @@ extension RPCPeer: BufferHolding {
     guard keeper.isOver, let holder, !loop.hasHungUp(stream.socket), keeper.mustWait(holder)
     else { return nil }
     guard !stream.isSecure else {
-      isReaderWithoutRoom = true
-      return loop.sleep(until: MonotonicTime.never, state: Step.wait.rawValue)
+      roles.sleepReading(.withoutRoom)
+      return loop.sleep(until: MonotonicTime.never, state: Step.wait.state)
     }
     // What comes next, or the other side's end, wakes it too; it looks again then.
     loop.markUnready(stream.socket, .read)
     do throws(Errno) {
       return try stream.wait(
-        for: .read, until: MonotonicTime.never, state: Step.wait.rawValue)
+        for: .read, until: MonotonicTime.never, state: Step.wait.state)
     } catch {
       disconnect("its socket cannot be watched: \(error)")
       return nil
@@ -54,8 +42,8 @@ extension RPCPeer: BufferHolding {
   }
 
   func mayReadAgain() {
-    if isReaderWithoutRoom, let reader {
-      isReaderWithoutRoom = false
+    if roles.reading == .withoutRoom, let reader = roles.reader {
+      roles.sleepReading(.receiving)
       loop.wake(reader)
     } else if isOpen {
       loop.notify(stream.descriptor)

@@ -7,12 +7,11 @@ import SystemPackage
 extension RPCPeer: HangupObserver {
   /// The other side has left: what becomes of its functions.
   func leaveFunctions() {
-    let waiting = suspended.keys
-    suspended = [:]
+    let waiting = suspended.leave()
     guard configuration.onDisconnect == .cancel else { return }
     for task in waiting where task != loop.currentTask {
       loop.removeInItsTurn(task)
-      largeCalls[task] = nil
+      suspended.forget(task)
     }
     if let opener, opener != loop.currentTask { loop.removeInItsTurn(opener) }
   }
@@ -32,6 +31,6 @@ extension RPCPeer: HangupObserver {
   }
 
   func hungUp() {
-    if case .question = opening { close() }
+    if opening?.isAsking == true { close() }
   }
 }

@@ -21,8 +21,8 @@ extension RPCPeer {
     }
   }
 
-  /// Gives `body` the next event. While it runs the received bytes belong to nobody else: a finalizer
-  /// that it may set off can close the socket.
+  /// Gives `body` the next event. While it runs the received bytes are not the socket's: reading may run
+  /// finalizers, and these can close the socket.
   @inline(__always)
   func takeEvent<Result>(_ body: (LuaRPCSession<Caller>.Event) -> Result) -> Result {
     let buffer = stream.socket.pointee.buffer
@@ -35,10 +35,10 @@ extension RPCPeer {
       size = LuaRPCFraming.headerBytes + payload.count
     }
     stream.socket.pointee.buffer = ReceiveBuffer()
-    isReading = true
-    receivedEnd = buffer.bytes.baseAddress.map { $0 + buffer.count }
+    reception.isReading = true
+    reception.end = buffer.bytes.baseAddress.map { $0 + buffer.count }
     let result = body(event)
-    isReading = false
+    reception.isReading = false
     if isOpen {
       stream.socket.pointee.buffer = buffer
       stream.consume(size)
@@ -57,17 +57,11 @@ extension RPCPeer {
   func readValues(
     _ call: LuaCall, _ payload: UnsafeRawBufferPointer, skipping: Int = 0
   ) throws(ReadFailure) -> Int {
-    var reader = library.takeReader(configuration.limits.codec)
-    reader.begin(UnsafeRawBufferPointer(rebasing: payload[skipping...]))
-    let count: Int
-    do throws(ReadFailure) {
-      count = try pushValues(call, from: &reader)
-    } catch {
-      library.giveBack(reader)
-      throw error
+    try library.withReader(configuration.limits.codec) {
+      (reader: inout LuatobinReader) throws(ReadFailure) in
+      reader.begin(UnsafeRawBufferPointer(rebasing: payload[skipping...]))
+      return try pushValues(call, from: &reader)
     }
-    library.giveBack(reader)
-    return count
   }
 
   /// Pushes all that is to be read; how many values it was.
@@ -100,7 +94,7 @@ extension RPCPeer {
     }
     if call.isExhausted, call.takeExhaustion() { throw .refused("\(CodecError.memory)") }
     if let refusal = sink.refusal { throw .refused(refusal) }
-    if sink.hasFunctions { hasReadFunctions = true }
+    if sink.hasFunctions { reception.hasFunctions = true }
     return count
   }
 
@@ -111,9 +105,9 @@ extension RPCPeer {
       let count = stream.received.count
       // A header that comes alone: the original sends header and payload separately, and with
       // Nagle's algorithm the payload stays there until the header is acknowledged.
-      if count > 0, count <= LuaRPCFraming.headerBytes + 1 { isSplitting = true }
+      if count > 0, count <= LuaRPCFraming.headerBytes + 1 { reception.isSplit = true }
       // What was sent has taken the acknowledgement along.
-      if count > 0 || isSplitting && !hasSent { stream.acknowledgeAtOnce() }
+      if count > 0 || reception.isSplit && !hasSent { stream.acknowledgeAtOnce() }
       hasSent = false
     }
     return progress

@@ -14,25 +14,23 @@ extension RPCPeer: RoundEndObserver, TurnEndObserver {
     _ kind: LuaRPCFraming.Kind, sequence: () -> UInt8,
     payload write: (inout LuatobinWriter) throws(GraphFailure) -> Void
   ) throws(GraphFailure) {
-    var writer = library.takeWriter()
     stream.spare.lend(to: &output)
-    swap(&writer.buffer, &output)
-    var failure: GraphFailure?
-    let message = LuaRPCFraming.open(in: &writer.buffer)
-    do throws(GraphFailure) {
-      try write(&writer)
-      if writer.buffer.lacksMemory {
-        throw GraphFailure(place: "", reason: LuatobinRefusal.memory.description)
+    try library.withWriter { (writer: inout LuatobinWriter) throws(GraphFailure) in
+      swap(&writer.buffer, &output)
+      defer { giveBack(&writer) }
+      let message = LuaRPCFraming.open(in: &writer.buffer)
+      do throws(GraphFailure) {
+        try write(&writer)
+        if writer.buffer.lacksMemory {
+          throw GraphFailure(place: "", reason: LuatobinRefusal.memory.description)
+        }
+        try checkSize(LuaRPCFraming.payloadBytes(of: message, in: writer.buffer))
+        LuaRPCFraming.close(message, kind, sequence: sequence(), in: &writer.buffer)
+      } catch {
+        LuaRPCFraming.drop(message, from: &writer.buffer)
+        throw error
       }
-      try checkSize(LuaRPCFraming.payloadBytes(of: message, in: writer.buffer))
-      LuaRPCFraming.close(message, kind, sequence: sequence(), in: &writer.buffer)
-    } catch {
-      LuaRPCFraming.drop(message, from: &writer.buffer)
-      failure = error
     }
-    giveBack(&writer)
-    library.giveBack(writer)
-    if let failure { throw failure }
   }
 
   @inline(__always)

@@ -5,7 +5,7 @@ import MilongaIO
 import MilongaLua
 import MilongaRPC
 
-// The other side's calls. Each is on the stack of whoever read it: above `base` its sequence number, the
+// The other side's calls. Each is on the stack of the coroutine that has read it: above `base` its sequence number, the
 // function's name, the declared types of the results, the function, the arguments; later the results
 // in the function's place.
 extension RPCPeer {
@@ -17,22 +17,13 @@ extension RPCPeer {
     static let function = 4
   }
 
-  /// What a function does when it runs again.
-  enum Step: Int {
-    case call = 1
-    case wait
-    case number
-    case connect
-    case open
-  }
-
   /// Serves a call whose payload is this. An outcome when a Lua function is to be called; it comes with
-  /// ``Step/call``, and ``returned(_:base:)`` is to follow.
+  /// ``Step/served(base:)``, and ``returned(_:base:)`` is to follow.
   func serve(
     _ call: LuaCall, base: Int, sequence: UInt8, _ payload: UnsafeRawBufferPointer
   ) -> LuaOutcome? {
     call.push(Int(sequence))
-    hasReadFunctions = false
+    reception.hasFunctions = false
     do throws(ReadFailure) {
       guard try readValues(call, payload) > 0 else {
         throw .malformed("a call without the name of a function")
@@ -72,7 +63,7 @@ extension RPCPeer {
       return nil
     }
     lua_rotate(call.state, Int32(base + Served.types), 2)
-    return perform(call, base, isCode: hasReadFunctions)
+    return perform(call, base, isCode: reception.hasFunctions)
   }
 
   /// Calls what is on the stack. Code that arrived, or a function that was given such code and may call it,
@@ -80,7 +71,7 @@ extension RPCPeer {
   private func perform(_ call: LuaCall, _ base: Int, isCode: Bool) -> LuaOutcome? {
     let arguments = call.count - base - Served.function
     guard isCode, configuration.limitsCode else {
-      return .protectedCall(arguments: arguments, state: Step.call.rawValue | base << 8)
+      return .protectedCall(arguments: arguments, state: Step.served(base: base).state)
     }
     // Limited code runs to its end: while it waited, its limits would be those of others.
     let status = milonga_limited_pcall(
@@ -146,7 +137,9 @@ extension RPCPeer {
     case .build:
       guard allowed.contains(.newexec) else { break }
       call.count = max(call.count, first)
-      if let failure = keepScript(call, at: first) {
+      let scripts = scripts ?? Scripts(call, configuration, functions)
+      self.scripts = scripts
+      if let failure = scripts.keep(call, at: first) {
         respond(call, sequence, error: failure)
       } else {
         respond(call, sequence, .results, from: call.count, to: call.count)
@@ -169,7 +162,7 @@ extension RPCPeer {
   /// Runs a script that was kept; its number is the first argument.
   private func run(_ call: LuaCall, _ base: Int, _ sequence: UInt8) -> LuaOutcome? {
     let first = base + Served.types
-    guard call.count >= first, pushScript(call, numberAt: first) else {
+    guard call.count >= first, let scripts, scripts.push(call, numberAt: first) else {
       respond(call, sequence, error: "Undefined exec call")
       return nil
     }
@@ -206,7 +199,7 @@ extension RPCPeer {
     // object, name, ..., types, method  becomes  types, method, object, ...
     lua_rotate(call.state, Int32(first), 2)
     call.remove(at: first + 3)
-    return perform(call, base, isCode: hasReadFunctions)
+    return perform(call, base, isCode: reception.hasFunctions)
   }
 
   /// Whether the value was sent to the other side by reference. (What it sends as a value has no

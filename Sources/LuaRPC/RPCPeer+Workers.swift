@@ -16,7 +16,7 @@ extension RPCPeer {
   /// Starts one more worker.
   func startWorker() {
     guard loop.main.reserve(4) else { return }
-    loop.main.pushRetained(library.workerFunction)
+    library.workerFunction.push(onto: loop.main)
     guard pushUserdata(loop.main) else { return loop.main.pop() }
     loop.startThread(loop.main, arguments: 1, name: nil)
     loop.main.pop()
@@ -24,7 +24,7 @@ extension RPCPeer {
 
   /// A worker has something to do.
   private func callWorker() {
-    while let task = idleWorkers.popLast() {
+    while let task = roles.takeIdle() {
       if loop.wake(task) { return }
     }
     startWorker()
@@ -39,35 +39,24 @@ extension RPCPeer {
       observe()
     } else if call.phase != .resumed {
       returned(call, base: Self.base)
-      if reader == me {
-        isReaderCalling = false
-      } else {
-        suspended[me] = nil
-        endServing(me)
+      if !roles.endCall(of: me) {
+        if suspended.remove(me).wasLarge { tellHolding() }
         // The function may have called on another connection, which observes the coroutine now.
         observe()
         flushSoon()
       }
     }
-    if isReaderPaused, reader == me { isReaderPaused = false }
+    roles.awake(me)
     while isOpen {
       clear(call)
-      if isWriterWanted, writer == nil {
-        isWriterWanted = false
-        writer = me
-      }
-      if writer == me {
+      switch roles.duty(of: me) {
+      case .write:
         if let outcome = write(me) { return outcome }
-        continue
-      }
-      if reader == nil { reader = me }
-      if reader == me {
+      case .read:
         if let outcome = read(call, me) { return outcome }
-        continue
+      case .rest: return loop.sleep(until: .max, state: Step.wait.state)
+      case .leave: return .results(0)
       }
-      guard idleWorkers.count < mostIdle || me == mainWorker else { return .results(0) }
-      idleWorkers.append(me)
-      return loop.sleep(until: .max, state: Step.wait.rawValue)
     }
     // Closed by the program, perhaps behind our back.
     close()
@@ -89,7 +78,7 @@ extension RPCPeer {
     while isOpen {
       clear(call)
       if let outcome = pause() { return outcome }
-      if !stream.received.isEmpty, let outcome = loop.turnOver(state: Step.wait.rawValue) {
+      if !stream.received.isEmpty, let outcome = loop.turnOver(state: Step.wait.state) {
         loop.turnEndObserver = loop.leavesOthersWaiting ? self : nil
         return outcome
       }
@@ -97,12 +86,12 @@ extension RPCPeer {
       let outcome = takeEvent { event -> LuaOutcome? in
         switch event {
         case .call(let sequence, let payload):
-          lastCallBytes = payload.count
+          current.bytes = payload.count
           return serve(call, base: Self.base, sequence: sequence, payload)
         case .answer(let caller, let status, let payload):
           deliver(call, to: caller, status, payload)
           return nil
-        case .lateAnswer: grantNumber()
+        case .lateAnswer: grantNumbers()
         case .unknownAnswer(let sequence, _): noteUnknownAnswer(sequence)
         case .invalid(let error): disconnect(error.description)
         case .incomplete(let bytes): needed = bytes
@@ -115,12 +104,12 @@ extension RPCPeer {
       }
       guard needed > 0, isOpen else { continue }
       flush()
-      if writer == me || isWriterWanted && writer == nil { return nil }
+      if roles.shouldWrite(me) { return nil }
       guard isOpen else { return nil }
       let mayRead = stream.mayRead
       if !mayRead, stream.received.isEmpty { return wait(for: .read) }
       // What makes up messages counts with them.
-      if hasReceived, let outcome = loop.turnOver(state: Step.wait.rawValue) { return outcome }
+      if hasReceived, let outcome = loop.turnOver(state: Step.wait.state) { return outcome }
       hasReceived = true
       if needed > BufferKeeper.largeMessage, let outcome = waitForRoom() { return outcome }
       switch receive(needed: needed, mayRead: mayRead) {
@@ -144,7 +133,7 @@ extension RPCPeer {
   }
 
   /// Whether bytes have come since the last wait.
-  private var hasMoved: Bool { stream.received.count != lastReceived }
+  private var hasMoved: Bool { stream.received.count != reception.lastCount }
 
   private func wait(for direction: Direction) -> LuaOutcome? {
     if isHolding || !stream.received.isEmpty {
@@ -153,13 +142,13 @@ extension RPCPeer {
       guard isOpen else { return nil }
     }
     var deadline = MonotonicTime.never
-    lastReceived = stream.received.count
-    if direction == .read, lastReceived > 0, configuration.stallTimeout < .infinity {
+    reception.lastCount = stream.received.count
+    if direction == .read, reception.lastCount > 0, configuration.stallTimeout < .infinity {
       deadline = MonotonicTime.deadline(
         after: configuration.stallTimeout, from: MonotonicTime.now())
     }
     do throws(Errno) {
-      return try stream.wait(for: direction, until: deadline, state: Step.wait.rawValue)
+      return try stream.wait(for: direction, until: deadline, state: Step.wait.state)
     } catch {
       disconnect("its socket cannot be watched: \(error)")
       return nil
@@ -172,18 +161,18 @@ extension RPCPeer {
     guard output.count > mostUnread, session.calls.count == 0 else { return nil }
     flush()
     guard isOpen, output.count > mostUnread else { return nil }
-    isReaderPaused = true
-    return loop.sleep(until: .max, state: Step.wait.rawValue)
+    roles.sleepReading(.paused)
+    return loop.sleep(until: .max, state: Step.wait.state)
   }
 
   /// The reader goes on although answers wait.
   func unpauseReader() {
-    if isReaderPaused, let reader { loop.wake(reader) }
+    if roles.reading == .paused, let reader = roles.reader { loop.wake(reader) }
   }
 
   func noteUnknownAnswer(_ sequence: UInt8) {
-    guard !hasToldOfUnknownAnswer else { return }
-    hasToldOfUnknownAnswer = true
+    guard !reception.hasToldOfUnknownAnswer else { return }
+    reception.hasToldOfUnknownAnswer = true
     configuration.log.warn(address, "an answer to call \(sequence), which nobody made, is dropped")
   }
 
@@ -192,47 +181,40 @@ extension RPCPeer {
   /// The reader is about to run a function. What was answered before must not wait for it: it leaves when
   /// the function waits for something, and every now and then while functions only compute.
   private func prepareToCall(_ call: LuaCall) {
-    isReaderCalling = true
-    readerSequence = UInt8(
+    roles.beginCall()
+    current.sequence = UInt8(
       truncatingIfNeeded: call.integerIfInteger(at: Self.base + Served.sequence) ?? 0)
     loop.turnEndObserver = self
     guard !output.isEmpty else { return }
-    callsSinceFlush += 1
-    guard callsSinceFlush & 15 == 0 else { return }
+    current.callsSinceFlush += 1
+    guard current.callsSinceFlush & 15 == 0 else { return }
     let now = MonotonicTime.now()
-    if now - lastFlush > longestDelay { flush() }
-    lastFlush = now
+    if now - current.lastFlush > longestDelay { flush() }
+    current.lastFlush = now
   }
 
   func turnEnded() {
-    // The function waits: somebody else has to read.
-    if isReaderCalling, let task = reader {
-      isReaderCalling = false
-      reader = nil
-      if isOpen {
-        noteSuspended(task)
-        callWorker()
-      }
+    if let task = roles.giveUpReading(), isOpen {
+      noteSuspended(task)
+      callWorker()
     }
     flush()
     if isHolding || isOpen && !stream.received.isEmpty { tellHolding() }
   }
 
   private func noteSuspended(_ task: TaskID) {
-    guard suspended.count < mostSuspended else {
-      return disconnect("more than \(mostSuspended) calls at a time")
+    let bytes = current.bytes > BufferKeeper.largeMessage ? current.bytes : 0
+    guard suspended.add(task, sequence: current.sequence, bytes: bytes) else {
+      return disconnect("more than \(SuspendedCalls.limit) calls at a time")
     }
-    suspended[task] = readerSequence
-    if lastCallBytes > BufferKeeper.largeMessage { beginServing(task, lastCallBytes) }
+    if bytes > 0 { isHolding = true }
   }
 
   // MARK: Writing
 
-  /// Somebody has to wait until the other side takes more.
+  /// A worker has to wait until the other side takes more.
   func wantWriter() {
-    guard writer == nil, !isWriterWanted else { return }
-    isWriterWanted = true
-    callWorker()
+    if roles.wantWriter() { callWorker() }
   }
 
   /// The writer's turn; nil when all is sent.
@@ -243,16 +225,12 @@ extension RPCPeer {
     case .failed: close()
     case .done: break
     }
-    writer = nil
+    roles.endWriting()
     unpauseReader()
     return nil
   }
 }
 
-/// Workers that wait for something to do.
-private let mostIdle = 4
-/// As many calls as there are sequence numbers may wait for something.
-private let mostSuspended = 256
 /// Bytes of answers that may wait while more calls are taken.
 private let mostUnread = 64 * 1024
 /// Nanoseconds that an answer may wait for those to the calls behind it.

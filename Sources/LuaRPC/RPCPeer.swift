@@ -1,7 +1,6 @@
 import CMilongaLua
 import CMilongaShims
 import Copas
-import DequeModule
 import Glibc
 import LuaCodec
 import LuaConnection
@@ -13,9 +12,9 @@ import MilongaScheduler
 
 /// One side of a connection: calls the other side, and serves its calls.
 ///
-/// In the dispatcher a few coroutines, the *workers*, serve it. One of them reads; it runs the functions
-/// that are called itself, and when one of them waits for something, another worker reads on. So a
-/// call that does not wait costs no coroutine. Whoever calls sleeps until the reader has its answer.
+/// In the dispatcher a few coroutines, the *workers*, serve it (``WorkerRoles``). One of them reads; it runs the
+/// functions that are called itself, and when one of them waits for something, another worker reads on. So a
+/// call that does not wait costs no coroutine. A coroutine that calls sleeps until the reader has its answer.
 ///
 /// Outside the dispatcher a call reads by itself until its answer is there, and serves what arrives
 /// meanwhile.
@@ -25,37 +24,53 @@ final class RPCPeer {
   let configuration: RPCConfiguration
   let stream: StreamConnection
   let id: Int
-  /// The other side's address, numbers.
-  let remoteAddress: SocketAddress?
+  /// The other side's address, numbers; nil until there is a connection.
+  private(set) var remoteAddress: SocketAddress?
   /// The same, for messages.
-  let address: String
-  private var socketReference: Int32
-  /// What has to happen before the first message.
-  var opening: Opening
+  private(set) var address = "unknown peer"
+  /// What the other side may do.
+  private(set) var allowed: RPCConfiguration.Allowed = []
+  private(set) var functions = LuaGraphSink.FunctionPolicy(acceptsText: false)
+  /// The LuaSocket object; empty once the connection has ended.
+  private var socketValue: LuaStored
+  /// What has to happen before the first message; nil when it has.
+  var opening: ConnectionOpening?
   /// The coroutine that waits for that.
   var opener: TaskID?
   /// The userdata that holds this object, from its opening until the connection ends.
-  var userdataReference: Int32 = 0
+  var userdata = LuaStored()
   /// The descriptor whose hang-up is told (RPCPeer+Leaving); -1 for none.
   var observedDescriptor: Int32 = -1
   private var observerNumber: Int32 = 0
 
   var session: LuaRPCSession<Caller>
+  var reception = Reception()
   /// What is going to be sent.
   var output = OutputBuffer()
   var isFlushDue = false
-  /// A message is being read: Lua may run a finalizer, which must not read the next one.
-  var isReading = false
-  /// There were functions among the values of the call that was read last.
-  var hasReadFunctions = false
-  /// The other side sends messages in two writes and has to be told at once what has come.
-  var isSplitting = false
-  /// Where the received bytes end, while one of their messages is being read.
-  var receivedEnd: UnsafeRawPointer?
   /// Something was sent since the last read.
   var hasSent = false
 
-  // MARK: Calls (RPCPeer+Calling)
+  var numbers = CallNumbers()
+  /// Answers to calls that read by themselves, but that another one has read; nil when the connection has ended.
+  var arrived: [Int: [UInt8]?] = [:]
+  var lastCallID = 0
+  /// How many results the call that ran last has on the stack; nil when it goes on.
+  var finished: Int?
+
+  var roles = WorkerRoles()
+  var suspended = SuspendedCalls()
+  /// The call whose function the reader runs.
+  var current = CurrentCall()
+
+  var holder: BufferHolder?
+  /// The keeper knows of something that is held, or has to be told.
+  var isHolding = false
+
+  /// nil while there are none.
+  var localObjects: LocalObjects?
+  var remoteObjects: RemoteObjects?
+  var scripts: Scripts?
 
   /// Who waits for an answer.
   struct Caller {
@@ -65,104 +80,74 @@ final class RPCPeer {
     let id: Int
   }
 
-  /// Coroutines that wait for a sequence number.
-  var waitingForNumber: Deque<TaskID> = []
-  /// Those whom a number is kept for.
-  var granted: [TaskID] = []
-  /// Answers to calls that read by themselves, but somebody else has read them.
-  var arrived: [Int: [UInt8]?] = [:]
-  var lastCallID = 0
-  /// The call that ran last has its results on the stack.
-  var hasFinished = false
-  /// How many.
-  var resultCount = 0
+  /// What is known of the bytes that come in.
+  struct Reception {
+    /// A message is being read: Lua may run a finalizer, which must not read the next one.
+    var isReading = false
+    /// Where the received bytes end, while one of their messages is being read.
+    var end: UnsafeRawPointer?
+    /// There were functions among the values of the call that was read last.
+    var hasFunctions = false
+    /// The other side sends messages in two writes and has to be told at once what has come.
+    var isSplit = false
+    /// Bytes that had been received when the reader began to wait.
+    var lastCount = 0
+    /// The log has a line about an answer that answers nothing.
+    var hasToldOfUnknownAnswer = false
+  }
 
-  // MARK: Workers (RPCPeer+Workers)
+  /// The call that the reader took last.
+  struct CurrentCall {
+    var sequence: UInt8 = 0
+    /// Its size.
+    var bytes = 0
+    /// Calls that were served while answers waited to be sent.
+    var callsSinceFlush = 0
+    /// When these left last.
+    var lastFlush: Int64 = 0
+  }
 
-  var reader: TaskID?
-  /// The reader runs a function.
-  var isReaderCalling = false
-  /// The reader sleeps until the other side has read some of what waits for it.
-  var isReaderPaused = false
-  var writer: TaskID?
-  var isWriterWanted = false
-  var idleWorkers: [TaskID] = []
-  /// The coroutine with whose end the dispatcher closes the connection.
-  var mainWorker: TaskID?
-  /// Calls whose functions wait for something, by their workers.
-  var suspended: [TaskID: UInt8] = [:]
-  /// The call whose function the reader runs.
-  var readerSequence: UInt8 = 0
-  var callsSinceFlush = 0
-  var lastFlush: Int64 = 0
-  /// Bytes that had been received when the reader began to wait.
-  var lastReceived = 0
-  var hasToldOfUnknownAnswer = false
-
-  // MARK: What is held (RPCPeer+Holding)
-
-  var holder: BufferHolder?
-  /// The keeper knows of something that is held, or has to be told.
-  var isHolding = false
-  /// Bytes of the call that the reader read last.
-  var lastCallBytes = 0
-  /// Bytes of the calls that wait for something, of large ones, by their workers.
-  var largeCalls: [TaskID: Int] = [:]
-  /// The reader sleeps until there is room.
-  var isReaderWithoutRoom = false
-
-  // MARK: Objects (RPCPeer+Objects), scripts (RPCPeer+Scripts)
-
-  /// Objects by reference: ids by objects, objects by ids; in the registry, 0 while there are none.
-  var objectTable: Int32 = 0
-  /// The types of such objects by their ids.
-  var typeTable: Int32 = 0
-  var objectCount = 0
-  /// What stands for objects of the other side, by their ids: weak.
-  var proxyTable: Int32 = 0
-  /// Scripts by their numbers.
-  var scriptTable: Int32 = 0
-  var scriptCount = 0
-
-  /// What the other side may do. Nothing, when it is not this machine and nobody said what it may use.
-  let allowed: RPCConfiguration.Allowed
-  let functions: LuaGraphSink.FunctionPolicy
-
+  /// - Parameter destination: where a client connects to; nil when the connection is there.
   init(
     _ library: RPCLibrary, _ configuration: RPCConfiguration, _ stream: StreamConnection,
-    socketReference: Int32
+    socketValue: consuming LuaStored, destination: (host: String, port: Int)? = nil
   ) {
     self.library = library
     self.configuration = configuration
     self.stream = stream
-    self.socketReference = socketReference
+    self.socketValue = socketValue
     loop = library.loop
     id = library.nextID()
-    remoteAddress = stream.remoteAddress
-    address = remoteAddress.map(\.description) ?? "unknown peer"
-    let isHere = remoteAddress.map { $0.family == AF_UNIX || isLoopback($0.numericHost) } ?? false
-    let offersNothing = configuration.exposesGlobals && !configuration.isTrusting && !isHere
-    allowed = offersNothing ? [] : configuration.allowed
-    functions = offersNothing ? .init(acceptsText: false) : configuration.functions
     session = LuaRPCSession(maxBytes: configuration.limits.frameBytes)
-    opening =
-      configuration.tls == nil
-      ? .authorization
-      : .handshake(
-        until: MonotonicTime.deadline(
-          after: configuration.handshakeTimeout, from: MonotonicTime.now()))
     observerNumber = loop.addObserver(self)
+    if destination == nil { noteAddress() }
+    let deadline =
+      destination == nil
+      ? MonotonicTime.never
+      : MonotonicTime.deadline(after: configuration.timeout, from: MonotonicTime.now())
+    opening = ConnectionOpening(openingSettings(destination), until: deadline)
   }
 
   deinit { forgetHolder() }
 
+  /// There is a connection: who the other side is decides what it may do. Nothing, if all globals are offered, it is another
+  /// machine, and the program did not say that this is meant.
+  func noteAddress() {
+    remoteAddress = stream.remoteAddress
+    if let remoteAddress { address = remoteAddress.description }
+    let isHere = remoteAddress.map { $0.family == AF_UNIX || isLoopback($0.numericHost) } ?? false
+    guard isHere || !configuration.exposesGlobals || configuration.isTrusting else { return }
+    allowed = configuration.allowed
+    functions = configuration.functions
+  }
+
   /// Afterwards the socket, which may be collected then, is not looked at any more.
-  var isOpen: Bool { socketReference != 0 && stream.isOpen }
+  var isOpen: Bool { !socketValue.isEmpty && stream.isOpen }
 
   /// Pushes the userdata; false, with nothing pushed, when the connection has ended.
   func pushUserdata(_ call: LuaCall) -> Bool {
-    guard userdataReference != 0 else { return false }
-    call.pushRetained(userdataReference)
+    guard !userdata.isEmpty else { return false }
+    userdata.push(onto: call)
     return true
   }
 
@@ -171,7 +156,7 @@ final class RPCPeer {
     if stream.isSecure {
       stream.pushSecureConnection(onto: call)
     } else {
-      call.pushRetained(socketReference)
+      socketValue.push(onto: call)
     }
   }
 
@@ -180,19 +165,16 @@ final class RPCPeer {
 
   // MARK: The end
 
-  /// Ends the connection: everybody who waits for something is told.
+  /// Ends the connection: all coroutines that wait for something are told.
   func close() {
-    guard socketReference != 0 else { return }
+    guard !socketValue.isEmpty else { return }
     flushBeforeClosing()
     stream.close()
     output.release()
     for caller in session.calls.failAll() { tellEnd(caller) }
-    for task in waitingForNumber { loop.wake(task) }
-    waitingForNumber = []
-    granted = []
-    for task in idleWorkers { loop.wake(task) }
-    idleWorkers = []
-    if isReaderPaused || isReaderWithoutRoom, let reader { loop.wake(reader) }
+    for task in numbers.end() { loop.wake(task) }
+    for task in roles.takeAllIdle() { loop.wake(task) }
+    if let reader = roles.sleepingReader { loop.wake(reader) }
     leaveFunctions()
     release()
     if isHolding { tellHolding() }
@@ -214,22 +196,18 @@ final class RPCPeer {
 
   /// Lets go of everything in Lua.
   func release() {
-    guard socketReference != 0 else { return }
+    guard !socketValue.isEmpty else { return }
     stream.close()
     loop.removeObserver(observerNumber)
     stopObservingHangup()
-    for reference in [
-      socketReference, userdataReference, objectTable, typeTable, proxyTable, scriptTable,
-    ] where reference != 0 {
-      loop.main.release(reference)
-    }
-    (socketReference, userdataReference, objectTable, typeTable, proxyTable, scriptTable) =
-      (0, 0, 0, 0, 0, 0)
+    socketValue = LuaStored()
+    userdata = LuaStored()
+    (localObjects, remoteObjects, scripts) = (nil, nil, nil)
   }
 
   /// The connection is lost, or the stream cannot be trusted any more: says why, once, and closes.
   func disconnect(_ reason: String) {
-    guard socketReference != 0 else { return }
+    guard !socketValue.isEmpty else { return }
     configuration.log.disconnected(address, reason)
     close()
   }
@@ -246,21 +224,14 @@ extension RPCPeer: ThreadObserver {
   /// A coroutine was removed while it waited.
   func ended(_ task: TaskID) {
     session.calls.abandon { $0.task == task }
-    if let index = granted.firstIndex(of: task) {
-      granted.remove(at: index)
-      grantNumber()
-    }
-    waitingForNumber.removeAll { $0 == task }
-    idleWorkers.removeAll { $0 == task }
-    endServing(task)
-    if let sequence = suspended.removeValue(forKey: task) {
+    if numbers.removed(task) { grantNumbers() }
+    let isEssential = roles.removed(task)
+    let ended = suspended.remove(task)
+    if ended.wasLarge { tellHolding() }
+    if let sequence = ended.sequence {
       respond(loop.main, sequence, error: "rpc: the thread that served the call was removed")
       flushSoon()
     }
-    if task == reader && !isReaderCalling || task == writer || task == mainWorker
-      || task == opener
-    {
-      close()
-    }
+    if isEssential || task == opener { close() }
   }
 }

@@ -3,8 +3,8 @@ import MilongaIO
 import MilongaLua
 import SystemPackage
 
-// What objects of several kinds have in common. The functions set methods in the table on top of the
-// stack; `sockets` are the classes whose objects the methods take.
+// What objects of several kinds have in common. The functions set methods in the table on top of
+// the stack; `sockets` are the classes whose objects the methods take.
 extension SocketLibrary {
   typealias SocketGroup = LuaClassGroup<SocketObject>
 
@@ -22,10 +22,7 @@ extension SocketLibrary {
     call.setFunction("setfd") { [self] (call) throws(LuaFailure) in
       let socket = try check(sockets, call)
       let descriptor = Int32(clamping: Int(try call.number(at: 2).clampedToInt))
-      if socket.pointee.isWatched {
-        socket.pointee.isWatched = false
-        willClose?(socket.pointee.descriptor)
-      }
+      if socket.pointee.descriptor >= 0 { willGiveUpDescriptor?(&socket.pointee) }
       socket.pointee.descriptor = descriptor
       socket.pointee.isDrained = false
       return .results(0)
@@ -59,8 +56,8 @@ extension SocketLibrary {
     }
   }
 
-  /// `getfamily`, `getsockname` and `getpeername` of Internet sockets; `connected` are those that have a
-  /// peer.
+  /// `getfamily`, `getsockname` and `getpeername` of Internet sockets; `connected` are those that
+  /// have a peer.
   func addInternetNames(
     _ call: LuaCall, of sockets: SocketGroup, connected: SocketGroup
   ) {

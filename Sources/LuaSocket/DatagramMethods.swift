@@ -43,8 +43,8 @@ extension SocketLibrary {
     }
   }
 
-  /// Receives one datagram of at most so many bytes as the argument at 2 says, and pushes it. An outcome
-  /// when that failed.
+  /// Receives one datagram of at most so many bytes as the argument at 2 says, and pushes it. An
+  /// outcome when that failed.
   func receiveDatagram(
     _ call: LuaCall, _ socket: UnsafeMutablePointer<SocketObject>,
     by receive: (Socket, UnsafeMutableRawBufferPointer) -> Transfer
@@ -75,8 +75,8 @@ extension SocketLibrary {
     }
   }
 
-  /// Room for a datagram of at most `wanted` bytes. Beyond a block of the pool it is as large as the
-  /// datagram, however large the number is.
+  /// Room for a datagram of at most `wanted` bytes. Beyond a block of the pool it is as large as
+  /// the datagram, however large the number is.
   private func withRoom(
     for wanted: Int, in socket: Socket, _ body: (UnsafeMutableRawBufferPointer) -> Transfer
   ) -> Transfer {

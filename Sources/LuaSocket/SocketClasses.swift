@@ -1,7 +1,7 @@
 import MilongaLua
 
-/// The classes of stream sockets of one kind, `tcp` or `unixstream`. An object begins as a master and
-/// becomes a client when it connects, a server when it listens.
+/// The classes of stream sockets of one kind, `tcp` or `unixstream`. An object begins as a master
+/// and becomes a client when it connects, a server when it listens.
 public struct StreamClasses {
   public let master: LuaClass<SocketObject>
   public let client: LuaClass<SocketObject>
@@ -18,8 +18,8 @@ public struct StreamClasses {
   }
 }
 
-/// The classes of datagram sockets of one kind, `udp` or `unixdgram`. An object changes its class with
-/// every `setpeername`.
+/// The classes of datagram sockets of one kind, `udp` or `unixdgram`. An object changes its class
+/// with every `setpeername`.
 public struct DatagramClasses {
   public let unconnected: LuaClass<SocketObject>
   public let connected: LuaClass<SocketObject>

@@ -14,10 +14,11 @@ public final class SocketLibrary {
   var serial: LuaClass<SocketObject>?
   /// All classes made so far.
   public internal(set) var any: LuaClassGroup<SocketObject>
-  /// The metatable of Copas' sockets: tables with a field `socket`.
+  /// The metatable of tables that another module has made of sockets, which are in their field
+  /// `socket`.
   public var wrapperMetatable: UnsafeRawPointer?
-  /// Told before a descriptor that is watched is closed.
-  public var willClose: ((Int32) -> Void)?
+  /// Told before an object gives up its descriptor.
+  public var willGiveUpDescriptor: ((inout SocketObject) -> Void)?
   /// `send` and `receive` return the elapsed seconds as an additional last value.
   let isDebugging = getenv("MILONGA_SOCKET_DEBUG").map { String(cString: $0) == "1" } ?? false
 
@@ -104,12 +105,9 @@ public final class SocketLibrary {
     return client.push(SocketObject(descriptor: socket.descriptor, family: family), onto: call)
   }
 
-  /// Closes, telling the scheduler first.
+  /// Closes the object's descriptor, after the scheduler was told.
   public func close(_ socket: inout SocketObject) {
-    if socket.isWatched {
-      socket.isWatched = false
-      willClose?(socket.descriptor)
-    }
+    if socket.descriptor >= 0 { willGiveUpDescriptor?(&socket) }
     socket.close(pool: pool)
   }
 

@@ -4,9 +4,9 @@ import MilongaLua
 
 extension SocketModule {
   /// Pushes what `require 'socket.buffered'` returns: a function for `socket/wire.lua`, which reads
-  /// lines of limited length. `buffered(socket, most)` takes what was received and not yet handed out,
-  /// up to the end of the line, and at most so many bytes; it never waits. Returns nil for objects that
-  /// are no TCP clients of ours, wrapped by Copas or not.
+  /// lines of limited length. `buffered(socket, most)` takes what was received and not yet handed
+  /// out, up to the end of the line, and at most so many bytes; it never waits. It returns nil for
+  /// all but TCP clients of ours, and tables made of them.
   public static func openBuffered(_ call: LuaCall) {
     let library = SocketLibrary.of(call)
     call.push { (call) throws(LuaFailure) in
@@ -31,7 +31,7 @@ extension SocketModule {
 }
 
 extension SocketLibrary {
-  /// Puts the socket in the place of a table that Copas made of it.
+  /// Puts the socket in the place of a table that another module has made of it.
   fileprivate func unwrap(_ call: LuaCall, at index: Int) {
     guard call.type(at: index) == .table, lua_getmetatable(call.state, Int32(index)) != 0 else {
       return

@@ -53,8 +53,8 @@ private func pushAddresses(
   }
 }
 
-/// `getnameinfo(host, service)`: an array of the names of the host's addresses, and the service's name.
-/// Either may be nil.
+/// `getnameinfo(host, service)`: an array of the names of the host's addresses, and the service's
+/// name. Either may be nil.
 private func pushNames(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
   let host = call.isNoneOrNil(at: 1) ? nil : try call.string(at: 1)
   let service = call.isNoneOrNil(at: 2) ? nil : try call.string(at: 2)

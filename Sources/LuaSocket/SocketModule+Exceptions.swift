@@ -35,15 +35,15 @@ extension SocketModule {
     }
   }
 
-  /// Replaces the finaliser on top of the stack, a function or nil, with a function that returns its
-  /// arguments, or, when the first is false, calls the finaliser and raises the second.
+  /// Replaces the finaliser on top of the stack, a function or nil, with a function that returns
+  /// its arguments, or, when the first is false, calls the finaliser and raises the second.
   private static func pushTry(_ call: LuaCall) {
     call.push(upvalues: 1) { (call) throws(LuaFailure) in
       if call.phase == .entered {
         if call.boolean(at: 1) { return .results(call.count) }
         call.count = 2
         call.pushUpvalue(1)
-        if call.type(at: -1) != .nil { return .call(arguments: 0, results: 0, state: 0) }
+        if call.type(at: -1) != .nil { return .call(arguments: 0, results: 0) }
       }
       throw raise(call)
     }
@@ -71,7 +71,7 @@ extension SocketModule {
       let arguments = call.count
       call.pushUpvalue(1)
       call.insert(at: 1)
-      return .protectedCall(arguments: arguments, state: 0)
+      return .protectedCall(arguments: arguments)
     default:
       return .results(call.count)
     }

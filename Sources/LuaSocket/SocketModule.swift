@@ -8,8 +8,8 @@ public enum SocketModule {
   /// The module's table: there is one, however often and under whatever name it is required.
   private static let key = LuaRegistryKey()
 
-  /// Pushes the module's table: what `require 'socket.core'` returns. `socket` is the same table, when
-  /// `socket.lua` has added to it what is made of Lua closures.
+  /// Pushes the module's table: what `require 'socket.core'` returns. `socket` is the same table,
+  /// when `socket.lua` has added to it what is made of Lua closures.
   public static func open(_ call: LuaCall) {
     call.pushRegistry(key)
     if call.type(at: -1) == .table { return }

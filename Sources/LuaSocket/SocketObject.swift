@@ -13,30 +13,27 @@ public struct SocketObject {
 
   public var descriptor: Int32 = -1
   public let kind: Kind
+  /// The last read outside a scheduler took all that the system had.
+  var isDrained = false
   /// `AF_UNSPEC` until a socket of the system is made.
   public var family: Int32
   public var timeouts = SocketTimeouts()
-  /// Seconds that Copas waits; infinite for ever.
-  public var copasTimeouts = CopasTimeouts()
   public var buffer = ReceiveBuffer()
   /// Bytes at the start of the buffer known to hold no line end.
   private var scanned = 0
-  /// The last read outside a scheduler took all that the system had.
-  var isDrained = false
-  /// Registered with a scheduler, which must be told before the descriptor is closed.
-  public var isWatched = false
-  /// Which server of a scheduler accepted it, 0 for none, and as which connection.
-  public var origin: (server: UInt32, number: UInt32) = (0, 0)
   var received = 0
   var sent = 0
   var birthday = WallClock.now()
+  /// What a scheduler knows of the socket.
+  public var schedulerData = SchedulerData()
 
-  public struct CopasTimeouts: Sendable {
-    public var connect = Double.infinity
-    public var send = Double.infinity
-    public var receive = Double.infinity
+  /// Room for a scheduler. LuaSocket does not look at it; all bits are 0 at first.
+  @frozen
+  public struct SchedulerData: BitwiseCopyable, Sendable {
+    public var words: (UInt64, UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0, 0)
 
-    public init() {}
+    @inlinable
+    init() {}
   }
 
   public init(kind: Kind = .stream, descriptor: Int32 = -1, family: Int32 = AF_UNSPEC) {
@@ -48,7 +45,7 @@ public struct SocketObject {
   public var socket: Socket { Socket(descriptor: descriptor) }
 
   /// What LuaSocket's `receive` waits for.
-  public enum Pattern: Sendable {
+  public enum Pattern: Sendable, Equatable {
     case line
     case all
     case count(Int)
@@ -66,10 +63,10 @@ public struct SocketObject {
   /// hands it out.
   ///
   /// - Parameters:
-  ///   - wasShort: told that the system had less than was asked for; says whether another read is worth a
-  ///     try all the same (the peer has hung up, and the end is to be read).
-  ///   - isOver: asked when the system has had as much as there was room for, and more is wanted; true ends it
-  ///     with `.wait` though there may be more.
+  ///   - wasShort: told that the system had less than was asked for; says whether another read is
+  ///     worth a try all the same (the peer has hung up, and the end is to be read).
+  ///   - isOver: asked when the system has had as much as there was room for, and more is wanted;
+  ///     true ends it with `.wait` though there may be more.
   @inline(__always)
   public mutating func receive(
     _ pattern: Pattern, pool: BufferPool, mayRead: Bool = true, wasShort: () -> Bool = { true },

@@ -4,8 +4,8 @@ import MilongaLua
 
 /// LuaSocket's two timeouts, in seconds; negative means none.
 public struct SocketTimeouts: Sendable {
-  /// How long one wait for the system may take; without a total time it counts from the start of the
-  /// operation.
+  /// How long one wait for the system may take; without a total time it counts from the start of
+  /// the operation.
   public var block = -1.0
   /// How long the whole operation may take.
   public var total = -1.0
@@ -20,8 +20,8 @@ public struct SocketTimeouts: Sendable {
     return min(last, MonotonicTime.deadline(after: block, from: total < 0 ? start : now))
   }
 
-  /// Until when an operation may wait now; nil when it may not wait at all. `start` is set by its first
-  /// wait.
+  /// Until when an operation may wait now; nil when it may not wait at all. `start` is set by its
+  /// first wait.
   func nextDeadline(_ start: inout Int64?) -> Int64? {
     if isZero { return nil }
     let now = MonotonicTime.now()

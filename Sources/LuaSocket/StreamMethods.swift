@@ -71,8 +71,9 @@ extension SocketLibrary {
       2, "invalid receive pattern, got '\(pattern)': '*l', '*a' or a number of bytes")
   }
 
-  /// Pushes what was received, after the prefix at 3; with a failure, as LuaSocket does:
-  /// nil, message, partial. Without memory for it nothing is taken, and the call fails: the state is exhausted.
+  /// Pushes what was received, after the prefix at 3; with a failure, as LuaSocket does: nil,
+  /// message, partial. Without memory for it nothing is taken, and the call fails: the state is
+  /// exhausted.
   public func pushReceived(
     _ call: LuaCall, _ socket: UnsafeMutablePointer<SocketObject>, _ pattern: SocketObject.Pattern,
     prefix: Int, failure: SocketFailure?
@@ -126,9 +127,9 @@ extension SocketLibrary {
     var start: Int64?
     while true {
       // A read that found less than it had room for emptied the socket: the next one begins with
-      // the wait. That saves a call of the system in each round of question and answer. Without a
-      // wait it asks again, and finds the end, if that is all there is: whoever waits by other means
-      // may not be told of it once more.
+      // the wait. That saves a call of the system in each round of question and answer. A read that
+      // must not wait asks again: the end may be all there is, and a program that waits by other
+      // means is told of the end only once.
       let waits = !socket.pointee.timeouts.isZero
       var isDrained = socket.pointee.isDrained && waits
       let progress = socket.pointee.receive(
@@ -151,7 +152,8 @@ extension SocketLibrary {
     }
   }
 
-  /// The arguments of `send`, at 2 to 4: the bytes, and the index of the first of them in the string.
+  /// The arguments of `send`, at 2 to 4: the bytes, and the index of the first of them in the
+  /// string.
   public func sendArguments(
     _ call: LuaCall
   ) throws(LuaFailure) -> (bytes: UnsafeRawBufferPointer, first: Int) {

@@ -35,8 +35,11 @@ extension SocketLibrary {
     return .results(1)
   }
 
-  /// Resolves and connects, waiting as the socket's timeouts say.
-  func connect(
+  /// Looks up the name and connects. The whole program waits meanwhile, as long as the socket's
+  /// timeouts say.
+  ///
+  /// - Throws: `interrupted!` after Ctrl-C.
+  public func connect(
     _ call: LuaCall, _ socket: UnsafeMutablePointer<SocketObject>, _ query: ResolverQuery
   ) throws(LuaFailure) -> SocketFailure? {
     let family = socket.pointee.family

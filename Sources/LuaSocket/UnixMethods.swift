@@ -102,8 +102,8 @@ extension SocketLibrary {
     return .results(1)
   }
 
-  /// Connects at once or not at all: Unix sockets do not wait for the peer. Only a server whose queue is
-  /// full makes them try again until the timeout.
+  /// Connects at once or not at all: Unix sockets do not wait for the peer. Only a server whose
+  /// queue is full makes them try again until the timeout.
   private func connect(
     _ call: LuaCall, _ socket: UnsafeMutablePointer<SocketObject>, to address: SocketAddress
   ) throws(LuaFailure) -> SocketFailure? {

@@ -5,8 +5,8 @@ import SystemPackage
 
 /// The Lua module `socket.unix`: Unix domain sockets.
 public enum UnixModule {
-  /// Pushes the module's table. Called as a function it makes a stream socket, as it did when the module
-  /// was that function.
+  /// Pushes the module's table. Called as a function it makes a stream socket, as it did when the
+  /// module was that function.
   public static func open(_ call: LuaCall) {
     let library = SocketLibrary.of(call)
     let streams = library.unixStreamClasses(call)

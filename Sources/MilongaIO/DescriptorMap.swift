@@ -1,7 +1,8 @@
-/// Which descriptors a child gets: numbers in the child, and the parent's descriptors that appear there.
+/// Which descriptors a child gets: numbers in the child, and the parent's descriptors that appear
+/// there.
 ///
-/// Duplicating them one after the other would overwrite some before they are used (`0` from `1`, `1` from
-/// `0`), so ``moves`` puts them into an order in which nothing is lost.
+/// Duplicating them one after the other would overwrite some before they are used (`0` from `1`,
+/// `1` from `0`), so ``moves`` puts them into an order in which nothing is lost.
 public struct DescriptorMap: Sendable {
   /// The numbers in the child, ascending, each with the parent's descriptor.
   public let entries: [(child: Int32, parent: Int32)]
@@ -11,14 +12,15 @@ public struct DescriptorMap: Sendable {
     self.entries = entries.sorted { $0.key < $1.key }.map { (child: $0.key, parent: $0.value) }
   }
 
-  /// Descriptor `to` becomes a duplicate of `from`; ``spare`` stands for a number that nobody uses.
+  /// Descriptor `to` becomes a duplicate of `from`; ``spare`` stands for a number that is not in
+  /// use.
   public struct Move: Equatable, Sendable {
     public let from: Int32
     public let to: Int32
   }
 
-  /// The place that the members of a cycle are moved around; at that time every number that the child
-  /// gets is taken, so that any free one will do.
+  /// The place that the members of a cycle are moved around; at that time every number that the
+  /// child gets is taken, so that any free one will do.
   public static let spare: Int32 = -1
 
   /// A number above all descriptors that the moves begin with.
@@ -45,7 +47,7 @@ public struct DescriptorMap: Sendable {
         readers[entry.parent, default: 0] += 1
       }
     }
-    // One that nobody needs any more may be overwritten, which in turn may set another free.
+    // One that is not needed any more may be overwritten, which in turn may set another free.
     var free = entries.map(\.child).filter { source[$0] != nil && readers[$0] == nil }
     func makeAllFree() {
       while let child = free.popLast() {

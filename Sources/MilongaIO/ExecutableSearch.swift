@@ -10,9 +10,9 @@ public enum ExecutableSearch {
     case notFound
   }
 
-  /// Looks for `name` in the directories of `path`, which colons separate; an empty one is the working
-  /// directory. What is found through a relative one is made absolute, so that it stays the same file for
-  /// a child with another working directory.
+  /// Looks for `name` in the directories of `path`, which colons separate; an empty one is the
+  /// working directory. What is found through a relative one is made absolute, so that it stays the
+  /// same file for a child with another working directory.
   public static func find(_ name: [UInt8], in path: [UInt8]) -> Result {
     var refused: String?
     for directory in path.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false) {

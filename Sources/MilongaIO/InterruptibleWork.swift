@@ -4,7 +4,8 @@ import Synchronization
 
 /// Work that blocks in a function that no signal ends, such as a look-up of a name.
 public enum InterruptibleWork {
-  /// What the thread that works and the one that waits share. The descriptor lives as long as one of them.
+  /// What the thread that works and the one that waits share. The descriptor lives as long as one
+  /// of them.
   private final class Shared<Answer: Sendable>: Sendable {
     let answer = Mutex<Answer?>(nil)
     /// Readable when the answer is there; -1 for none.
@@ -13,8 +14,8 @@ public enum InterruptibleWork {
     deinit { if descriptor >= 0 { close(descriptor) } }
   }
 
-  /// Does the work on a thread of its own, and waits for its end. Without a thread or a descriptor to be had, the
-  /// calling one does it.
+  /// Does the work on a thread of its own, and waits for its end. Without a thread or a descriptor
+  /// to be had, the calling one does it.
   ///
   /// - Parameters:
   ///   - name: of the thread, at most 15 bytes.

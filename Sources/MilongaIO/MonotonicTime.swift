@@ -1,7 +1,7 @@
 import Glibc
 
-/// Clocks. Deadlines everywhere are nanoseconds of the monotonic clock as `Int64`; `Int64.max` means
-/// never.
+/// Clocks. Deadlines everywhere are nanoseconds of the monotonic clock as `Int64`; `Int64.max`
+/// means never.
 public enum MonotonicTime {
   /// A deadline that never comes.
   public static let never = Int64.max
@@ -47,8 +47,9 @@ public enum WallClock {
     return Double(time.tv_sec) + Double(time.tv_nsec / 1000) / 1e6
   }
 
-  /// Suspends the thread for `seconds` (infinite: for ever), also when signals arrive meanwhile, unless
-  /// `isInterrupted`, which is asked after each of them, says that this one ends it. Negative ones and NaN are no time.
+  /// Suspends the thread for `seconds` (infinite: for ever), also when signals arrive meanwhile,
+  /// unless `isInterrupted`, which is asked after each of them, says that this one ends it.
+  /// Negative ones and NaN are no time.
   ///
   /// - Returns: false when it was ended.
   @discardableResult

@@ -3,12 +3,13 @@ import Glibc
 import SystemPackage
 
 extension Process {
-  /// Starts a program with the descriptors that the request names and no others, whatever else the parent
-  /// has open, and without the parent's signal mask and ignored signals. The descriptors block.
+  /// Starts a program with the descriptors that the request names and no others, whatever else the
+  /// parent has open, and without the parent's signal mask and ignored signals. The descriptors
+  /// block.
   ///
-  /// When it returns the program runs; when it throws there is no child, and nothing has changed. The time
-  /// that it takes does not depend on how much memory, or how many descriptors, the parent has; see
-  /// ``prepareToSpawn()``.
+  /// When it returns the program runs; when it throws there is no child, and nothing has changed.
+  /// The time that it takes does not depend on how much memory, or how many descriptors, the parent
+  /// has; see ``prepareToSpawn()``.
   public static func spawn(_ request: SpawnRequest) throws(SpawnFailure) -> Process {
     for (child, parent) in request.descriptors.entries where fcntl(parent, F_GETFD) < 0 {
       // Looked at here: the number may be that of the pidfd afterwards.
@@ -28,8 +29,8 @@ extension Process {
     }.get()
   }
 
-  /// Makes what later calls of ``spawn(_:)`` need: their time does not depend on the number of the parent's
-  /// descriptors if this was called while it had few.
+  /// Makes what later calls of ``spawn(_:)`` need: their time does not depend on the number of the
+  /// parent's descriptors if this was called while it had few.
   public static func prepareToSpawn() { SpawnRelay.prepare() }
 
   private static func start(

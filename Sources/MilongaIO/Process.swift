@@ -4,8 +4,9 @@ import SystemPackage
 
 /// A child process.
 ///
-/// Its end is seen through a pidfd, which becomes readable: no signal handler, nobody else's children.
-/// Whoever holds one asks for its end (``poll()``), or gives it away (``abandon()``), or it remains a zombie.
+/// Its end is seen through a pidfd, which becomes readable: that needs no signal handler, and other
+/// children are left alone. The owner asks for its end (``poll()``) or gives it away
+/// (``abandon()``); otherwise it remains a zombie.
 public struct Process: Sendable {
   /// The number of the process. After its end the system may give it to another one.
   public let id: Int32
@@ -26,11 +27,11 @@ public struct Process: Sendable {
     self.descriptor = descriptor
   }
 
-  /// How the process ended; nil while it runs. From then on ``descriptor`` is closed: `willClose` is told
-  /// before.
+  /// How the process ended; nil while it runs. From then on ``descriptor`` is closed: `willClose`
+  /// is told before.
   ///
-  /// - Throws: `Errno.noChildProcess` when another part of the program has waited for it, so that nobody can
-  ///   tell any more.
+  /// - Throws: `Errno.noChildProcess` when another part of the program has waited for it: its
+  ///   status is lost then.
   public mutating func poll(
     willClose: (Int32) -> Void = { _ in }
   ) throws(Errno) -> End? {

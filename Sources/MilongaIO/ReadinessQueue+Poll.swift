@@ -66,7 +66,7 @@ final class PollBackend: ReadinessBackend {
     if events & Int16(POLLHUP | POLLERR | POLLNVAL) != 0 {
       readiness.formUnion([.readable, .writable, .hangup])
       // poll(2) reports these whether asked or not, and would again at once: a negative descriptor
-      // is passed over until somebody arms it.
+      // is passed over until it is armed.
       polled[place].fd = ~polled[place].fd
       polled[place].events = 0
     }

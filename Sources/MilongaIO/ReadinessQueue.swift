@@ -10,8 +10,8 @@ public struct Readiness: OptionSet, Sendable {
 
   @inlinable public static var readable: Readiness { Readiness(rawValue: 1) }
   @inlinable public static var writable: Readiness { Readiness(rawValue: 2) }
-  /// The peer will send no more, or the descriptor failed: reads will not block any more. Told once, and
-  /// whether anything is asked for or not.
+  /// The peer will send no more, or the descriptor failed: reads will not block any more. Told
+  /// once, and whether anything is asked for or not.
   @inlinable public static var hangup: Readiness { Readiness(rawValue: 4) }
 }
 
@@ -38,7 +38,7 @@ protocol ReadinessBackend: AnyObject {
 /// Tells which descriptors became ready.
 ///
 /// A descriptor is registered once, for both directions; an event is told when it *becomes* ready
-/// (edge-triggered). Whoever uses it goes on until the system says "would block" (a read shorter than
+/// (edge-triggered). The user goes on until the system says "would block" (a read shorter than
 /// asked says the same), then calls ``arm(_:for:)`` and waits for the next event.
 public final class ReadinessQueue {
   /// The systems that can be used.
@@ -81,8 +81,8 @@ public final class ReadinessQueue {
 
   /// Watches `descriptor`. Its events carry `tag`, which must not be `UInt64.max`.
   ///
-  /// - Throws: `Errno.fileExists` when it is watched already, `Errno.badFileDescriptor` when it is not
-  ///   open; epoll also `Errno.notPermitted` for regular files, which are always ready.
+  /// - Throws: `Errno.fileExists` when it is watched already, `Errno.badFileDescriptor` when it is
+  ///   not open; epoll also `Errno.notPermitted` for regular files, which are always ready.
   public func add(_ descriptor: Int32, tag: UInt64) throws(Errno) {
     try backend.add(descriptor, tag: tag, for: [.readable, .writable])
   }

@@ -2,8 +2,8 @@ import DequeModule
 import Glibc
 import Synchronization
 
-/// Waits for the end of processes that were killed and that nobody asks for any more, so that no zombies
-/// remain. The thread that does it ends when there is nothing left to wait for.
+/// Waits for the end of processes that were killed and abandoned, so that no zombies remain. The
+/// thread that does it ends when there is nothing left to wait for.
 enum Reaper {
   private struct State {
     var descriptors = Deque<Int32>()

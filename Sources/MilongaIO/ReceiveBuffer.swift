@@ -1,8 +1,8 @@
 import CMilongaMemory
 import Glibc
 
-/// Blocks of memory for receive buffers, shared by the connections of one loop. A connection holds a
-/// block only while it has unread bytes, so a hundred thousand idle ones hold none, and busy ones
+/// Blocks of memory for receive buffers, shared by the connections of one loop. A connection holds
+/// a block only while it has unread bytes, so a hundred thousand idle ones hold none, and busy ones
 /// use the block that is still in the processor's cache.
 public final class BufferPool {
   /// Bytes of a block.
@@ -113,11 +113,12 @@ public struct ReceiveBuffer {
     self = ReceiveBuffer()
   }
 
-  /// Room for at least one more read behind the unread bytes; nil, with the bytes as they were, when
-  /// there is no memory for it.
+  /// Room for at least one more read behind the unread bytes; nil, with the bytes as they were,
+  /// when there is no memory for it.
   ///
-  /// - Parameter wanted: unread bytes that will have to be together in the end. Memory grows as they
-  ///   arrive: beyond a block it is at most eightfold what is there, however large the number is.
+  /// - Parameter wanted: unread bytes that will have to be together in the end. Memory grows as
+  ///   they arrive: beyond a block it is at most eightfold what is there, however large the number
+  ///   is.
   public mutating func room(wanted: Int, pool: BufferPool) -> UnsafeMutableRawBufferPointer? {
     guard base != nil else {
       base = pool.take()
@@ -149,8 +150,8 @@ public struct ReceiveBuffer {
     last += count
   }
 
-  /// Moves the unread bytes to the start of memory of this size; false, with all as it was, when there
-  /// is none.
+  /// Moves the unread bytes to the start of memory of this size; false, with all as it was, when
+  /// there is none.
   private mutating func resize(to size: Int, pool: BufferPool) -> Bool {
     let unread = last - first
     let isPooled = size == BufferPool.blockSize

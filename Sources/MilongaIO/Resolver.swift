@@ -72,7 +72,8 @@ public enum Resolver {
   public final class Lookup: Sendable {
     fileprivate let isAbandoned = Atomic<Bool>(false)
 
-    /// Nobody wants the answer any more: when no thread has begun, none does, and `completion` is not called.
+    /// The answer is not wanted any more. When no thread has begun, none does, and `completion` is
+    /// not called.
     public func abandon() { isAbandoned.store(true, ordering: .relaxed) }
   }
 

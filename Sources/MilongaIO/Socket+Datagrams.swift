@@ -2,10 +2,11 @@ import Glibc
 import SystemPackage
 
 extension Socket {
-  /// Receives one datagram. What does not fit into the buffer is lost; a length of 0 is a datagram, too.
+  /// Receives one datagram. What does not fit into the buffer is lost; a length of 0 is a datagram,
+  /// too.
   ///
-  /// - Parameter sender: becomes the address that the datagram was sent from. One without bytes means
-  ///   that the sender has no address (a Unix socket that is not bound).
+  /// - Parameter sender: becomes the address that the datagram was sent from. One without bytes
+  ///   means that the sender has no address (a Unix socket that is not bound).
   public func receive(
     into buffer: UnsafeMutableRawBufferPointer, from sender: inout SocketAddress
   ) -> Transfer {

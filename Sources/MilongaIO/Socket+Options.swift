@@ -55,8 +55,8 @@ extension Socket {
     return value
   }
 
-  /// SO_LINGER: whether closing waits for unsent data, and how many seconds. With 0 seconds it drops
-  /// the data and resets the connection.
+  /// SO_LINGER: whether closing waits for unsent data, and how many seconds. With 0 seconds it
+  /// drops the data and resets the connection.
   public func setLinger(on: Bool, seconds: Int32) throws(Errno) {
     var value = linger(l_onoff: on ? 1 : 0, l_linger: seconds)
     try check(
@@ -73,8 +73,8 @@ extension Socket {
 
   /// Sends the acknowledgement that is due now instead of waiting for data to carry it.
   ///
-  /// A peer that sends a message in two writes with Nagle's algorithm on holds the second back until
-  /// the first is acknowledged, which the kernel delays by some 40 ms. TCP_QUICKACK is not
+  /// A peer that sends a message in two writes with Nagle's algorithm on holds the second back
+  /// until the first is acknowledged, which the kernel delays by some 40 ms. TCP_QUICKACK is not
   /// permanent: it has to be set again after each read.
   public func acknowledgeAtOnce() { try? set(.quickAcknowledge, to: 1) }
 

@@ -62,8 +62,8 @@ public struct Socket: Sendable {
   }
 
   /// Starts to connect. ``Transfer/wouldBlock`` when it is under way: wait until the socket is
-  /// writable and ask ``pendingError()``. (`EAGAIN` is a failure: the queue of a Unix server is full,
-  /// and nothing is under way.)
+  /// writable and ask ``pendingError()``. (`EAGAIN` is a failure: the queue of a Unix server is
+  /// full, and nothing is under way.)
   public func connect(_ address: SocketAddress) -> Transfer {
     while true {
       if address.withSockaddr({ Glibc.connect(descriptor, $0, $1) }) == 0 { return .moved(0) }

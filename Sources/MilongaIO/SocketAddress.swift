@@ -29,8 +29,8 @@ public struct SocketAddress: Sendable {
     self = withUnsafeBytes(of: &v4) { SocketAddress(bytes: $0) }
   }
 
-  /// An IPv6 address written in digits, with or without a scope: `::1`, `fe80::1%eth0`, `fe80::1%2`; nil
-  /// for anything else.
+  /// An IPv6 address written in digits, with or without a scope: `::1`, `fe80::1%eth0`,
+  /// `fe80::1%2`; nil for anything else.
   public init?(v6 text: String, port: UInt16) {
     let parts = text.split(separator: "%", maxSplits: 1, omittingEmptySubsequences: false)
     self.init(numeric: String(parts[0]), port: port)
@@ -67,8 +67,8 @@ public struct SocketAddress: Sendable {
     return nil
   }
 
-  /// The address of a Unix socket: a path, or, on Linux, a name that begins with a NUL byte and lives
-  /// outside the file system. nil when it is longer than the system takes (107 bytes).
+  /// The address of a Unix socket: a path, or, on Linux, a name that begins with a NUL byte and
+  /// lives outside the file system. nil when it is longer than the system takes (107 bytes).
   public init?(unixPath path: UnsafeRawBufferPointer) {
     var unix = sockaddr_un()
     guard path.count < MemoryLayout.size(ofValue: unix.sun_path) else { return nil }
@@ -122,8 +122,8 @@ public struct SocketAddress: Sendable {
     return (String(nulTerminated: host), String(nulTerminated: service))
   }
 
-  /// Gives access to the path of a Unix socket's address: empty when it has none; a name outside the
-  /// file system begins with NUL.
+  /// Gives access to the path of a Unix socket's address: empty when it has none; a name outside
+  /// the file system begins with NUL.
   public func withUnixPath<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
     withUnsafeBytes(of: storage) { bytes in
       let end = family == AF_UNIX ? min(Int(length), bytes.count) : 0

@@ -1,6 +1,6 @@
 import SystemPackage
 
-/// Why a process could not be started. There is none then.
+/// Why a process could not be started. There is no child then.
 public struct SpawnFailure: Error, Sendable, Equatable {
   /// What could not be done.
   public enum Step: Sendable, Equatable {

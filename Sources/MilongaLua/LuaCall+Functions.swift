@@ -29,8 +29,8 @@ final class FunctionBox {
 extension LuaCall {
   /// Pushes a Lua function that runs `body`. What it captures lives until Lua collects it.
   ///
-  /// - Parameter upvalues: so many of the topmost values are popped and belong to the function, which
-  ///   finds them with ``pushUpvalue(_:)``.
+  /// - Parameter upvalues: so many of the topmost values are popped and belong to the function,
+  ///   which finds them with ``pushUpvalue(_:)``.
   public func push(upvalues: Int = 0, function body: @escaping LuaBody) {
     let box = Unmanaged.passRetained(FunctionBox(body))
     milonga_pushfunction(

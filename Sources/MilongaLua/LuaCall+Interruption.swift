@@ -8,6 +8,7 @@ extension LuaCall {
     if takeInterruption() { throw failure("interrupted!") }
   }
 
-  /// Whether the running code is to end, as ``checkInterruption()`` would say. The error is the caller's to raise.
+  /// Whether the running code is to end, as ``checkInterruption()`` would say. The error is the
+  /// caller's to raise.
   public func takeInterruption() -> Bool { milonga_take_interruption(state) != 0 }
 }

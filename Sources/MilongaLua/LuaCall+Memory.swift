@@ -11,19 +11,19 @@ extension LuaCall {
     return Int(clamping: memory.pointee.limit)
   }
 
-  /// An error with Lua's own message for want of memory.
+  /// An error with Lua's own message when there is no memory.
   public func memoryFailure() -> LuaFailure {
     push("not enough memory")
     return .raised
   }
 
-  /// Whether the state may hold `bytes` more, and the system has them; if not, the state is exhausted.
-  /// A function asks before it makes Lua copy or grow something large, and returns or fails when
-  /// the answer is no.
+  /// Whether the state may hold `bytes` more, and the system has them; if not, the state is
+  /// exhausted. A function asks before it makes Lua copy or grow something large, and returns or
+  /// fails when the answer is no.
   public func hasRoom(for bytes: Int) -> Bool { milonga_has_room(state, bytes) != 0 }
 
-  /// Whether the system has `bytes` for a copy that Swift makes; if not, the state is exhausted. Swift's own
-  /// types end the process when they cannot have their memory.
+  /// Whether the system has `bytes` for a copy that Swift makes; if not, the state is exhausted.
+  /// Swift's own types end the process when they cannot have their memory.
   public func hasSystemRoom(for bytes: Int) -> Bool {
     if bytes <= MILONGA_SMALL_BYTES || milonga_is_available(bytes) != 0 { return true }
     exhaust()
@@ -37,11 +37,11 @@ extension LuaCall {
   /// Whether memory was lacking for something that was pushed, so that an empty value stands in its
   /// place.
   ///
-  /// The function that runs may go on: when it returns, and when it calls a Lua function, that fails
-  /// with `not enough memory`. A function that pushes as much as a peer or a script wants asks now
-  /// and then, and stops.
+  /// The function that runs may go on: when it returns, and when it calls a Lua function, that
+  /// fails with `not enough memory`. A function that pushes as much as a peer or a script wants
+  /// asks now and then, and stops.
   public var isExhausted: Bool { milonga_is_exhausted(state) != 0 }
 
-  /// Takes note of the exhaustion, and ends it: the caller tells of it by other means.
+  /// Whether the state was exhausted. It is not any more: the caller tells of it in its own way.
   public func takeExhaustion() -> Bool { milonga_take_exhaustion(state) != 0 }
 }

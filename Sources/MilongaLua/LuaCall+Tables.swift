@@ -28,8 +28,8 @@ extension LuaCall {
     milonga_rawset(state, table)
   }
 
-  /// Pops the topmost value into `table[element]`, without metamethods. `index` is the table's place
-  /// before the pop.
+  /// Pops the topmost value into `table[element]`, without metamethods. `index` is the table's
+  /// place before the pop.
   @inlinable
   public func setElement(_ element: Int, of index: Int) {
     milonga_rawseti(state, Int32(index), lua_Integer(element))
@@ -44,8 +44,8 @@ extension LuaCall {
     milonga_rawset(state, table)
   }
 
-  /// Pops the value on top of the stack into a global variable; metamethods of the table of globals are
-  /// ignored.
+  /// Pops the value on top of the stack into a global variable; metamethods of the table of globals
+  /// are ignored.
   public func popGlobal(_ name: String) {
     milonga_pushglobaltable(state)
     insert(at: -2)
@@ -75,7 +75,8 @@ extension LuaCall {
   @inlinable
   public func pushRegistry(_ key: LuaRegistryKey) { milonga_pushkept(state, key.address) }
 
-  /// Pops the topmost value and keeps it under `key`: not in Lua's registry, which scripts can reach.
+  /// Pops the topmost value and keeps it under `key`: not in Lua's registry, which scripts can
+  /// reach.
   @inlinable
   public func setRegistry(_ key: LuaRegistryKey) { milonga_keep(state, key.address) }
 
@@ -111,20 +112,20 @@ extension LuaCall {
     milonga_getuservalue(state, Int32(index), Int32(number))
   }
 
-  /// Pops the topmost value, which belongs to the userdata at `index` from now on: it lives as long.
-  /// `index` is the userdata's place before the pop.
+  /// Pops the topmost value, which belongs to the userdata at `index` from now on: it lives as
+  /// long. `index` is the userdata's place before the pop.
   @inlinable
   public func setUserValue(_ number: Int, of index: Int) {
     milonga_setuservalue(state, Int32(index), Int32(number))
   }
 
-  /// Pops the table on top of the stack and makes it the metatable of the value at `index` (its place
-  /// before the pop).
+  /// Pops the table on top of the stack and makes it the metatable of the value at `index` (its
+  /// place before the pop).
   @inlinable
   public func setMetatable(of index: Int) { milonga_setmetatable(state, Int32(index)) }
 
-  /// Replaces the `count` topmost values, strings or numbers, with one string. Of other values it takes
-  /// the type's name.
+  /// Replaces the `count` topmost values, strings or numbers, with one string. Of other values it
+  /// takes the type's name.
   public func concatenate(_ count: Int) {
     var bytes = 0
     for index in -count..<0 where type(at: index) == .string {

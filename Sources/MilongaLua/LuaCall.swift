@@ -155,8 +155,8 @@ public struct LuaCall {
     return isInteger != 0 ? Int(integer) : nil
   }
 
-  /// The text of a string or number, nil for others, and when there is no memory for it (the state is
-  /// exhausted then). Bytes that are not UTF-8 are repaired.
+  /// The text of a string or number, nil for others, and when there is no memory for it (the state
+  /// is exhausted then). Bytes that are not UTF-8 are repaired.
   public func stringIfString(at index: Int) -> String? {
     guard let bytes = bytesIfString(at: index), hasSystemRoom(for: bytes.count) else { return nil }
     return String(decoding: bytes, as: UTF8.self)

@@ -4,18 +4,18 @@ import Synchronization
 
 /// A userdata type: Swift values of type `Payload` that live inside Lua's own memory.
 ///
-/// The payload is deinitialised when Lua collects the userdata or its state closes. A class belongs to
-/// one Lua state.
+/// The payload is deinitialised when Lua collects the userdata or its state closes. A class belongs
+/// to one Lua state.
 ///
-/// A block of memory begins with its class's mark, and the payload follows. So an argument is checked
-/// by its size and one comparison; to ask Lua for the metatable takes five times as long, and scripts can
-/// exchange that.
+/// A block of memory begins with its class's mark, and the payload follows. So an argument is
+/// checked by its size and one comparison; to ask Lua for the metatable takes five times as long,
+/// and scripts can exchange that.
 public final class LuaClass<Payload> {
   /// The `__name` of the metatable, used in error messages.
   public let name: String
   /// A number that no other class in the process has.
   @usableFromInline let mark = ClassMark.next()
-  private let reference: Int32
+  private let metatable: LuaStored
   /// The block that was asked for last: mostly the next one is the same, whose size is known.
   @usableFromInline var last: UnsafeMutableRawPointer?
 
@@ -28,7 +28,7 @@ public final class LuaClass<Payload> {
     call.pushTable()
     call.push(name)
     call.setField("__name", of: -2)
-    reference = call.retainTop()
+    metatable = LuaStored(popping: call)
   }
 
   /// Makes the class and its metatable.
@@ -43,14 +43,14 @@ public final class LuaClass<Payload> {
     complete(call, methods: methods, metamethods: metamethods, close: close, finalize: finalize)
   }
 
-  /// Fills the metatable. `methods` runs with the `__index` table on top of the stack, `metamethods`
-  /// with the metatable on top.
+  /// Fills the metatable. `methods` runs with the `__index` table on top of the stack,
+  /// `metamethods` with the metatable on top.
   ///
   /// - Parameters:
-  ///   - close: runs when a to-be-closed variable (`local x <close>`) that holds an object goes out of
-  ///     scope. Without it the objects cannot be held by such variables.
-  ///   - finalizesByHand: `finalize` also runs, as often as one likes, when a script calls the metamethod
-  ///     `__gc`; the payload stays what it is. Otherwise such a call does nothing.
+  ///   - close: runs when a to-be-closed variable (`local x <close>`) that holds an object goes out
+  ///     of scope. Without it the objects cannot be held by such variables.
+  ///   - finalizesByHand: `finalize` also runs, any number of times, when a script calls the
+  ///     metamethod `__gc`; the payload stays what it is. Otherwise such a call does nothing.
   ///   - finalize: runs before a payload is deinitialised.
   public func complete(
     _ call: LuaCall,
@@ -118,7 +118,7 @@ public final class LuaClass<Payload> {
   }
 
   @usableFromInline
-  func pushMetatable(onto call: LuaCall) { call.pushRetained(reference) }
+  func pushMetatable(onto call: LuaCall) { metatable.push(onto: call) }
 
   /// The payload of the userdata at `index`, nil when it is not of this class.
   @inlinable
@@ -153,14 +153,14 @@ public final class LuaClass<Payload> {
     return payload
   }
 
-  /// What may be the payload of the userdata at `index`, if it is of the class that `mark` says; nil
-  /// when it is none of this size.
+  /// What may be the payload of the userdata at `index`, if it is of the class that `mark` says;
+  /// nil when it is none of this size.
   @inlinable
   @inline(__always)
   static func marked(
     _ call: LuaCall, at index: Int
   ) -> (mark: UInt, payload: UnsafeMutablePointer<Payload>)? {
-    // Light userdata have no length, and what else has one is no userdata.
+    // Light userdata have length 0; `lua_touserdata` rejects strings and tables.
     guard lua_rawlen(call.state, Int32(index)) == blockSize,
       let block = lua_touserdata(call.state, Int32(index))
     else { return nil }

@@ -54,7 +54,7 @@ public struct LuaOutcome {
   ///
   /// - Parameter results: how many results are wanted, nil for all.
   @inlinable
-  public static func call(arguments: Int, results: Int? = nil, state: Int) -> LuaOutcome {
+  public static func call(arguments: Int, results: Int? = nil, state: Int = 0) -> LuaOutcome {
     LuaOutcome(MILONGA_CALL, count: arguments, results: results ?? -1, state: state)
   }
 
@@ -65,7 +65,7 @@ public struct LuaOutcome {
   ///   ``LuaCall/pushTracebackHandler()``.
   @inlinable
   public static func protectedCall(
-    arguments: Int, results: Int? = nil, traced: Bool = false, state: Int
+    arguments: Int, results: Int? = nil, traced: Bool = false, state: Int = 0
   ) -> LuaOutcome {
     LuaOutcome(
       traced ? MILONGA_TRACED_PCALL : MILONGA_PCALL, count: arguments, results: results ?? -1,

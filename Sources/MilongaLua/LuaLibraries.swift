@@ -2,8 +2,9 @@ import CMilongaShims
 
 /// Lua's standard libraries, for ``LuaState``.
 ///
-/// What no set leaves out are the functions of the base library: `print`, `pairs`, `pcall`, `load` and so on;
-/// but `dofile` and `loadfile`, which belong to ``io``, and `load` takes text only without ``bytecode``.
+/// What no set leaves out are the functions of the base library: `print`, `pairs`, `pcall`, `load`
+/// and so on; but `dofile` and `loadfile`, which belong to ``io``, and `load` takes text only
+/// without ``bytecode``.
 public struct LuaLibraries: OptionSet, Sendable {
   public let rawValue: UInt32
 

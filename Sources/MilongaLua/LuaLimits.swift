@@ -14,10 +14,12 @@ public final class LuaInterrupter: Sendable {
 
   deinit { milonga_flag_free(flag) }
 
-  /// Makes the Lua code that runs in the state fail with `interrupted!`, which `pcall` inside of it does
-  /// not catch, until the outermost call from Swift returns. While no code runs, that is the next call.
+  /// Makes the Lua code that runs in the state fail with `interrupted!`, which `pcall` inside of it
+  /// does not catch, until the outermost call from Swift returns. While no code runs, that is the
+  /// next call.
   ///
-  /// A Swift function that was called by the code is not interrupted; what called it is when it returns.
+  /// A Swift function that was called by the code is not interrupted; what called it is when it
+  /// returns.
   public func interrupt() { milonga_flag_raise(flag) }
 }
 

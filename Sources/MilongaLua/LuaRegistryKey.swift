@@ -1,5 +1,5 @@
-/// A key of what Swift keeps in a Lua state that nothing else in the process uses. Make one per purpose, as a static
-/// constant: it is never freed.
+/// A key of what Swift keeps in a Lua state that nothing else in the process uses. Make one per
+/// purpose, as a static constant: it is never freed.
 public struct LuaRegistryKey: @unchecked Sendable {
   /// The address of a byte that belongs to this key; it is never read or written.
   @usableFromInline let address: UnsafeRawPointer

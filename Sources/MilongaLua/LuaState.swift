@@ -12,9 +12,9 @@ import CMilongaShims
 /// A state belongs to one thread at a time. When it goes, every value, function and userdata in it
 /// is finalised and freed.
 public final class LuaState {
-  /// The raw stack, for module authors: that of the coroutine that has called the Swift function which runs,
-  /// or of the main thread. So what Swift calls in Lua belongs to the coroutine, and counts among its nested
-  /// calls.
+  /// The raw stack, for module authors: that of the coroutine that has called the Swift function
+  /// which runs, or of the main thread. So what Swift calls in Lua belongs to the coroutine, and
+  /// counts among its nested calls.
   public var call: LuaCall { LuaCall(vm.pointee.memory.frame?.pointee.L ?? main) }
   private let main: OpaquePointer
   private let vm: UnsafeMutablePointer<milonga_vm>
@@ -25,18 +25,20 @@ public final class LuaState {
 
   /// Makes a state.
   ///
-  /// Code within an instruction limit, a time limit or both cannot lift it: see ``instructionLimit(_:)``.
+  /// Code within an instruction limit, a time limit or both cannot lift it: see
+  /// ``instructionLimit(_:)``.
   ///
   /// - Parameters:
-  ///   - libraries: which of Lua's standard libraries are there; ``LuaLibraries/safe`` for code that
-  ///     is not trusted.
+  ///   - libraries: which of Lua's standard libraries are there; ``LuaLibraries/safe`` for code
+  ///     that is not trusted.
   ///   - memoryLimit: bytes that Lua may hold, nil for no limit. Reaching it is an error of kind
   ///     ``LuaError/Kind/memory`` in the code that allocates.
   ///   - instructionLimit: virtual machine instructions that all code run in the state may use,
   ///     nil for no limit. See ``instructionLimit(_:)``.
-  ///   - timeLimit: seconds that a call from Swift may take, nil for no limit. See ``timeLimit(_:)``.
-  ///   - interruptible: ``interrupt()`` works without one of these limits, too. It costs as much as they
-  ///     do: Lua code takes three to four times as long, because each instruction is counted.
+  ///   - timeLimit: seconds that a call from Swift may take, nil for no limit. See
+  ///     ``timeLimit(_:)``.
+  ///   - interruptible: ``interrupt()`` works without one of these limits, too. It costs as much as
+  ///     they do: Lua code takes three to four times as long, because each instruction is counted.
   /// - Throws: ``LuaError`` when the limit leaves no room for the libraries.
   public init(
     libraries: LuaLibraries = .all, memoryLimit: Int? = nil, instructionLimit: Int? = nil,
@@ -76,8 +78,8 @@ public final class LuaState {
   /// Bytes that Lua holds now.
   public var memoryInUse: Int { Int(vm.pointee.memory.used) }
 
-  /// Sets how many bytes Lua may hold, nil for no limit. What it holds already it keeps, also beyond the
-  /// limit.
+  /// Sets how many bytes Lua may hold, nil for no limit. What it holds already it keeps, also
+  /// beyond the limit.
   public func memoryLimit(_ bytes: Int?) {
     milonga_set_memory_limit(&vm.pointee.memory, bytes ?? 0)
   }
@@ -86,15 +88,15 @@ public final class LuaState {
   /// up, everything that runs fails with `instruction limit reached`, also inside `pcall`, until
   /// this function sets another limit. The error is of kind ``LuaError/Kind/limit``.
   ///
-  /// Every instruction counts, in all coroutines. Functions of the standard libraries count what they
-  /// do: a step of a pattern match, an element of a table, 16 bytes of a string are an instruction. An
-  /// instruction of Lua's own that concatenates, compares or converts strings is one, however
-  /// long they are; a memory limit bounds that.
+  /// Every instruction counts, in all coroutines. Functions of the standard libraries count what
+  /// they do: a step of a pattern match, an element of a table, 16 bytes of a string are an
+  /// instruction. An instruction of Lua's own that concatenates, compares or converts strings is
+  /// one, however long they are; a memory limit bounds that.
   ///
-  /// Within limits hooks cannot be changed, and metatables with `__gc` are refused, because Lua runs
-  /// finalizers without hooks; so are `collectgarbage`, bytecode, and functions of `debug` that change
-  /// something. What a function of the program does, which the code calls, is not counted. Nor is what
-  /// `io` and `os` do: give code that is not trusted ``LuaLibraries/safe``.
+  /// Within limits hooks cannot be changed, and metatables with `__gc` are refused, because Lua
+  /// runs finalizers without hooks; so are `collectgarbage`, bytecode, and functions of `debug`
+  /// that change something. What a function of the program does, which the code calls, is not
+  /// counted. Nor is what `io` and `os` do: give code that is not trusted ``LuaLibraries/safe``.
   ///
   /// Set the first limit when the state is made: functions that code has taken out of the libraries
   /// before do not count what they do.
@@ -103,13 +105,14 @@ public final class LuaState {
     guardLibraries()
   }
 
-  /// Sets how many seconds of the monotonic clock each call from Swift may take, nil for no limit. A
-  /// call inside of another one is part of that. When they have passed, everything that runs fails with
-  /// `time limit reached`, also inside `pcall`, until the outermost call returns. The error is of kind
-  /// ``LuaError/Kind/limit``.
+  /// Sets how many seconds of the monotonic clock each call from Swift may take, nil for no limit.
+  /// A call inside of another one is part of that. When they have passed, everything that runs
+  /// fails with `time limit reached`, also inside `pcall`, until the outermost call returns. The
+  /// error is of kind ``LuaError/Kind/limit``.
   ///
-  /// It comes a few milliseconds late, and later when a single instruction takes long. A function of the
-  /// program, or one that waits, is not ended; the code that called it is soon after it has returned.
+  /// It comes a few milliseconds late, and later when a single instruction takes long. A function
+  /// of the program, or one that waits, is not ended; the code that called it is soon after it has
+  /// returned.
   public func timeLimit(_ seconds: Double?) {
     limits.limitTime(seconds)
     guardLibraries()
@@ -121,8 +124,8 @@ public final class LuaState {
     if !hasGuards { call.pop() }
   }
 
-  /// Stops the code that runs, from any thread; see ``LuaInterrupter/interrupt()``. The state must have an
-  /// instruction limit or a time limit, or be `interruptible`.
+  /// Stops the code that runs, from any thread; see ``LuaInterrupter/interrupt()``. The state must
+  /// have an instruction limit or a time limit, or be `interruptible`.
   public func interrupt() { limits.interrupter.interrupt() }
 
   /// Does the same as ``interrupt()``; it can be given to other threads.
@@ -171,8 +174,8 @@ public final class LuaState {
     set { try? setGlobal(name, to: newValue) }
   }
 
-  /// The global variable `name`, nil when it has no value or one of another type. Metamethods of the
-  /// table of globals are ignored.
+  /// The global variable `name`, nil when it has no value or one of another type. Metamethods of
+  /// the table of globals are ignored.
   ///
   /// - Throws: ``LuaError/Kind/memory`` when the state has no memory for the name.
   public func global<Value: LuaConvertible>(
@@ -196,11 +199,12 @@ public final class LuaState {
     try popIntoGlobal()
   }
 
-  /// Makes the Swift function `body` a global Lua function. Arguments are converted to its parameter
-  /// types; what does not convert is an argument error in Lua. What it throws is raised in Lua.
+  /// Makes the Swift function `body` a global Lua function. Arguments are converted to its
+  /// parameter types; what does not convert is an argument error in Lua. What it throws is raised
+  /// in Lua.
   ///
-  /// When the state has no memory for the function nothing is registered; ``setGlobal(_:function:)``
-  /// throws then.
+  /// When the state has no memory for the function nothing is registered;
+  /// ``setGlobal(_:function:)`` throws then.
   public func register<each Argument: LuaConvertible, each Result: LuaConvertible>(
     _ name: String, _ body: @escaping (repeat each Argument) throws -> (repeat each Result)
   ) {
@@ -209,8 +213,8 @@ public final class LuaState {
 
   /// As ``register(_:_:)``.
   ///
-  /// - Throws: ``LuaError/Kind/memory`` when the state has no memory for the function; the variable is
-  ///   as it was.
+  /// - Throws: ``LuaError/Kind/memory`` when the state has no memory for the function; the variable
+  ///   is as it was.
   public func setGlobal<each Argument: LuaConvertible, each Result: LuaConvertible>(
     _ name: String,
     function body: @escaping (repeat each Argument) throws -> (repeat each Result)
@@ -319,7 +323,7 @@ public final class LuaState {
   private func check(_ status: Int32) throws(LuaError) {
     guard status != LUA_OK else { return }
     let kind = limits.stop?.kind ?? LuaError.Kind(status: status)
-    // If that fails, for want of memory or of C stack, the text is the reason.
+    // If that fails, because there is no memory or no C stack, the text is the reason.
     _ = milonga_tostring(call.state, -1)
     let text = call.stringIfString(at: -1)
     call.pop(2)

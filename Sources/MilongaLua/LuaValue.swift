@@ -78,21 +78,18 @@ public final class LuaReference: LuaConvertible {
   public static var luaTypeName: String { "object" }
 
   let owner: LuaState
-  private let reference: Int32
+  private let value: LuaStored
 
   /// Nil in states that no ``LuaState`` owns.
   public init?(_ call: LuaCall, at index: Int) {
     guard let owner = LuaState.owner(of: call) else { return nil }
     self.owner = owner
-    call.pushValue(at: index)
-    reference = call.retainTop()
+    value = LuaStored(call, at: index)
   }
-
-  deinit { owner.call.release(reference) }
 
   /// Pushes the object; nil in the place of an object of another state.
   public func push(onto call: LuaCall) {
-    if LuaState.owner(of: call) === owner { call.pushRetained(reference) } else { call.pushNil() }
+    if LuaState.owner(of: call) === owner { value.push(onto: call) } else { call.pushNil() }
   }
 }
 

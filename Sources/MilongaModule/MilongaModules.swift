@@ -1,4 +1,5 @@
 import Copas
+import LuaFiles
 import LuaRPC
 import LuaSocket
 import LuaTango
@@ -10,12 +11,12 @@ public enum MilongaModules {
   /// What `milonga -v` and the module's `_VERSION` say.
   public static let version = "Milonga 0.1.0"
 
-  /// Registers every module in `package.preload`, so that `require` finds it. Nothing is loaded yet.
-  /// Does nothing in a state without the package library.
+  /// Registers every module in `package.preload`, so that `require` finds it. Nothing is loaded
+  /// yet. Does nothing in a state without the package library.
   public static func preload(call: LuaCall) {
     guard call.pushPreloadTable() else { return }
     defer { call.pop() }
-    SocketModule.preloadFiles(call)
+    LuaFile.preload(call)
     add("socket.core", to: call) { SocketModule.open($0) }
     add("socket.buffered", to: call) { SocketModule.openBuffered($0) }
     add("socket.monotonic", to: call) { SocketModule.openMonotonic($0) }
@@ -48,19 +49,6 @@ public enum MilongaModules {
     }
   }
 
-  /// A command of the program `milonga` that is written in Lua.
-  public enum Command: Sendable {
-    case call, serve
-  }
-
-  /// Pushes the function that a command is; it looks into the global `arg`.
-  public static func push(_ command: Command, onto call: LuaCall) throws(LuaFailure) {
-    switch command {
-    case .call: try SocketModule.pushFile("milonga.call", onto: call)
-    case .serve: try SocketModule.pushFile("milonga.serve", onto: call)
-    }
-  }
-
   /// Registers a module in the table on top of the stack. `open` pushes what `require` returns.
   private static func add(
     _ name: String, to call: LuaCall, open: @escaping (LuaCall) throws(LuaFailure) -> Void
@@ -72,7 +60,8 @@ public enum MilongaModules {
     call.setField(name, of: -2)
   }
 
-  /// tango and rpc work with functions of the module `copas`: it is made, if nobody has yet required it.
+  /// tango and rpc work with functions of the module `copas`: it is made if it was not required
+  /// yet.
   private static func requireCopas(_ call: LuaCall) throws(LuaFailure) {
     try CopasModule.open(call)
     call.pop()

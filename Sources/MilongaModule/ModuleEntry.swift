@@ -1,8 +1,8 @@
 import CMilongaModule
 import MilongaLua
 
-/// The Swift part of `luaopen_milonga`: registers the modules and pushes a table that says which version
-/// this is.
+/// The Swift part of `luaopen_milonga`: registers the modules and pushes a table that says which
+/// version this is.
 @_cdecl("milonga_open_modules")
 func openModules(_ state: OpaquePointer) {
   let call = LuaCall(state)

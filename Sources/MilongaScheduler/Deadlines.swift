@@ -1,11 +1,11 @@
 import HeapModule
 
-/// When which task wants to be woken: a heap, re-armed lazily.
+/// The times at which tasks want to be woken: a heap, re-armed lazily.
 ///
-/// A task that waits again and again with a timeout (as a connection does for every message) has one
-/// entry in the heap, made for its first deadline. Later deadlines only overwrite a number in the
-/// task; when the entry comes up, it is put back for the deadline that holds then. Entries that
-/// belong to nobody any more are swept out when they are the majority.
+/// A task that waits again and again with a timeout (as a connection does for every message) has
+/// one entry in the heap, made for its first deadline. Later deadlines only overwrite a number in
+/// the task; when the entry comes up, it is put back for the deadline that holds then. Entries that
+/// no task has any more are removed when they are the majority.
 struct Deadlines {
   struct Entry: Comparable {
     let time: Int64
@@ -37,7 +37,7 @@ struct Deadlines {
     return heap.removeMin()
   }
 
-  /// An entry belongs to nobody from now on.
+  /// No task has a certain entry any more.
   mutating func abandon(isCurrent: (Entry) -> Bool) {
     abandoned += 1
     guard abandoned > 1024, abandoned > heap.count / 2 else { return }

@@ -1,9 +1,9 @@
 import DequeModule
 
-/// What is known of each descriptor: whether it is ready, and who waits for it.
+/// What is known of each descriptor: whether it is ready, and which tasks wait for it.
 ///
-/// Nearly always one task reads and one writes, so each has a slot; further waiters queue behind them
-/// in a list that exists only while it is needed.
+/// Nearly always one task reads and one writes, so each has a slot; further waiters queue behind
+/// them in a list that exists only while it is needed.
 @usableFromInline
 struct DescriptorTable: ~Copyable {
   @usableFromInline
@@ -51,7 +51,7 @@ struct DescriptorTable: ~Copyable {
     return entries.place(descriptor)!
   }
 
-  /// Starts a new life of a descriptor: it counts as ready until somebody finds that it is not.
+  /// Starts a new life of a descriptor: it counts as ready until a task finds that it is not.
   mutating func watch(_ descriptor: Int32) -> UInt32 {
     let entry = entry(descriptor)
     entry.pointee.generation &+= 1
@@ -152,7 +152,7 @@ struct DescriptorTable: ~Copyable {
     }
   }
 
-  /// Who has waited longest, and waits no more.
+  /// The task that has waited longest; it waits no more.
   @inline(__always)
   mutating func takeFirstWaiter(on descriptor: Int32, _ direction: Direction) -> TaskID? {
     guard let entry = entries.place(descriptor) else { return nil }
@@ -179,7 +179,7 @@ struct DescriptorTable: ~Copyable {
     return task
   }
 
-  /// Who has waited longest.
+  /// The task that has waited longest.
   func firstWaiter(on descriptor: Int32, _ direction: Direction) -> TaskID? {
     guard let entry = entries.place(descriptor)?.pointee else { return nil }
     if let waiter = direction == .read ? entry.reader : entry.writer { return waiter }
@@ -193,7 +193,8 @@ extension Scheduler {
   /// an earlier descriptor with the same number.
   public func watch(_ descriptor: Int32) -> UInt32 { descriptors.watch(descriptor) }
 
-  /// A descriptor is closed or given away: whoever waits for it gets a turn, and will find out.
+  /// A descriptor is closed or given away. The tasks that wait for it get a turn, and will find
+  /// out.
   public func unwatch(_ descriptor: Int32) {
     wakeWaiters(of: descriptor, .read)
     wakeWaiters(of: descriptor, .write)
@@ -233,7 +234,7 @@ extension Scheduler {
     descriptors.markUnready(descriptor, direction)
   }
 
-  /// Whether somebody waits for it.
+  /// Whether a task waits for it.
   public func hasWaiter(_ descriptor: Int32, _ direction: Direction) -> Bool {
     descriptors.firstWaiter(on: descriptor, direction) != nil
   }

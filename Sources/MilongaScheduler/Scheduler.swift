@@ -1,9 +1,9 @@
-/// Decides who runs next. It knows tasks as numbers: what a task is, how it is resumed and how a
-/// descriptor is watched are its user's.
+/// Decides which task runs next. It knows tasks as numbers: what a task is, how it is resumed and
+/// how a descriptor is watched is up to its user.
 ///
 /// A task is *running*, *ready* (in the queue of those whose turn comes), *waiting* (for a
-/// descriptor, a deadline, both, or to be woken) or gone. Times are nanoseconds of any clock that does
-/// not go backwards; the scheduler reads no clock.
+/// descriptor, a deadline, both, or to be woken) or gone. Times are nanoseconds of any clock that
+/// does not go backwards; the scheduler reads no clock.
 ///
 /// ```
 /// while scheduler.readyCount + scheduler.waitingForDescriptor + scheduler.sleeping > 0 {
@@ -15,7 +15,7 @@
 public final class Scheduler {
   @usableFromInline
   struct Task: BitwiseCopyable {
-    /// That of the task's ``TaskID``; another one from its end on.
+    /// Equals `TaskID.generation` until the task ends.
     @usableFromInline var generation: UInt32 = 0
     @usableFromInline var state = State.free
     var direction = Direction.read
@@ -23,22 +23,22 @@ public final class Scheduler {
     var reason = WakeReason.woken
     /// The descriptor it waits for, or -1; below that a wait queue: see ``WaitQueueID``.
     var descriptor: Int32 = -1
-    /// While ready or in a wait queue: who comes next, or -1.
+    /// While ready or in a wait queue: the next task's index, or -1.
     var next: Int32 = -1
-    /// While in a wait queue: who is before it, or -1.
+    /// While in a wait queue: the index of the task before it, or -1.
     var previous: Int32 = -1
     /// Wakes it when passed.
     var deadline = Int64.max
     /// The time of its entry among the deadlines; never later than `deadline` while it waits.
     var armed = Int64.max
-    /// The number of its last entry; what earlier ones there are belong to nobody.
+    /// The number of its last entry among the deadlines; earlier ones do not count.
     var entry: UInt64 = 0
   }
 
   @usableFromInline
   enum State: UInt8, BitwiseCopyable {
     case free, running, ready, waiting
-    /// Gone before its turn came: its place is free when it leaves the list of those who are ready.
+    /// Gone before its turn came: its place is free when it leaves the list of the ready tasks.
     case gone
   }
 
@@ -49,7 +49,7 @@ public final class Scheduler {
 
   @usableFromInline var tasks = RawArray<Task>()
   private var free: [Int32] = []
-  /// Those who are ready are a list through their places, so that a turn takes no memory of its own.
+  /// The ready tasks are a list through their places, so that a turn takes no memory of its own.
   @usableFromInline private(set) var firstReady: Int32 = -1
   private var lastReady: Int32 = -1
   private(set) var deadlines = Deadlines()
@@ -58,7 +58,8 @@ public final class Scheduler {
   var freeWaitQueues: [Int32] = []
   /// Told about tasks that leave their wait queue by themselves.
   ///
-  /// Not weak: retaining and releasing an object is slower as soon as a weak reference to it exists.
+  /// Not weak: retaining and releasing an object is slower as soon as a weak reference to it
+  /// exists.
   public unowned var waitQueueObserver: (any WaitQueueObserver)?
   @usableFromInline var operationsLeft = operationsPerTurn
 
@@ -148,7 +149,7 @@ public final class Scheduler {
     case descriptor(Int32, Direction)
   }
 
-  /// What the task waits for, for people who look for faults.
+  /// What the task waits for, for people that look for faults.
   public func wait(of id: TaskID) -> Wait {
     guard let task = place(of: id) else { return .nothing }
     switch task.pointee.state {
@@ -203,8 +204,8 @@ public final class Scheduler {
     setDeadline(task, id, deadline)
   }
 
-  /// Ends the sleep of a task. False when it is not asleep (it waits for a descriptor or in a wait queue, is
-  /// ready, runs, or is gone).
+  /// Ends the sleep of a task. False when it is not asleep (it waits for a descriptor or in a wait
+  /// queue, is ready, runs, or is gone).
   @discardableResult
   public func wake(_ id: TaskID) -> Bool {
     guard let task = place(of: id), task.pointee.state == .waiting, task.pointee.descriptor == -1
@@ -241,7 +242,7 @@ public final class Scheduler {
     if writable { wakeWaiters(of: descriptor, .write) }
   }
 
-  /// The same for those who wait to read, whatever the system says.
+  /// The same for the tasks that wait to read, without an event.
   public func notify(_ descriptor: Int32) {
     if descriptors.markReadable(descriptor) { wakeWaiters(of: descriptor, .read) }
   }
@@ -268,14 +269,14 @@ public final class Scheduler {
     }
   }
 
-  /// When ``expire(_:)`` has to be called next; nil when no task has a deadline. May be earlier than
-  /// any deadline that still holds.
+  /// When ``expire(_:)`` has to be called next; nil when no task has a deadline. May be earlier
+  /// than any deadline that still holds.
   public var nextDeadline: Int64? { deadlines.earliest }
 
   // MARK: Turns
 
-  /// Gives each task that is ready now one turn. Tasks that become ready meanwhile wait for the next
-  /// call, so that descriptors and deadlines are looked at in between.
+  /// Gives each task that is ready now one turn. Tasks that become ready meanwhile wait for the
+  /// next call, so that descriptors and deadlines are looked at in between.
   @inlinable
   public func runTurns(_ body: (Turn) -> Void) {
     turnsLeft = readyCount
@@ -285,8 +286,8 @@ public final class Scheduler {
     }
   }
 
-  /// Within a turn of ``runTurns(_:)``: ends it, and begins the next task's, if `accepts` says so of its place; nil when
-  /// it does not, or no turn is left.
+  /// Within a turn of ``runTurns(_:)``: ends it, and begins the next task's, if `accepts` says so
+  /// of its place; nil when it does not, or no turn is left.
   @inlinable
   public func takeNextTurn(if accepts: (_ index: Int32) -> Bool) -> Turn? {
     guard turnsLeft > 0, readyCount > 0, accepts(firstReady) else { return nil }
@@ -394,7 +395,7 @@ public final class Scheduler {
     return waitQueue
   }
 
-  /// Gives those who wait for the descriptor a turn.
+  /// Gives the tasks that wait for the descriptor a turn.
   @inline(__always)
   func wakeWaiters(of descriptor: Int32, _ direction: Direction) {
     while let id = descriptors.takeFirstWaiter(on: descriptor, direction) {

@@ -1,8 +1,9 @@
-/// Names one task of a ``Scheduler``. Never used again for another task, so a stale one is harmless.
+/// Names one task of a ``Scheduler``. Never used again for another task, so a stale one is
+/// harmless.
 @frozen
 public struct TaskID: Hashable, Sendable, BitwiseCopyable {
-  /// The place of the task; given to another task when this one has finished, and the turn that it was
-  /// ready for has passed. For tables beside the scheduler's.
+  /// The place of the task; given to another task when this one has finished, and the turn that it
+  /// was ready for has passed. For tables beside the scheduler's.
   public let index: Int32
   @usableFromInline let generation: UInt32
 
@@ -26,7 +27,7 @@ public struct TaskID: Hashable, Sendable, BitwiseCopyable {
 public enum WakeReason: UInt8, Sendable, BitwiseCopyable {
   /// It was made ready: spawned, yielded its turn, or woken.
   case woken
-  /// The descriptor it waited for became ready, or nobody watches it any more; or it was admitted.
+  /// The descriptor it waited for became ready, or is not watched any more; or it was admitted.
   case ready
   /// Its deadline passed.
   case timeout

@@ -1,7 +1,7 @@
 /// Names a wait queue of a ``Scheduler``: tasks that wait, one behind the other, to be admitted.
 public struct WaitQueueID: Hashable, Sendable, BitwiseCopyable {
-  /// The place of the wait queue; given to another wait queue when this one was removed. For tables beside the
-  /// scheduler's.
+  /// The place of the wait queue; given to another wait queue when this one was removed. For tables
+  /// beside the scheduler's.
   public let index: Int32
 
   @inline(__always)
@@ -20,15 +20,15 @@ public struct WaitQueueID: Hashable, Sendable, BitwiseCopyable {
 
 /// Told about the tasks of wait queues that ``Scheduler/admitFirst(of:)`` knows nothing of.
 public protocol WaitQueueObserver: AnyObject {
-  /// A task left the wait queue without having been admitted: its deadline passed, it was cancelled, or it
-  /// is gone.
+  /// A task left the wait queue without having been admitted: its deadline passed, it was
+  /// cancelled, or it is gone.
   func left(_ waitQueue: WaitQueueID)
   /// A task was admitted, but is gone before its turn came.
   func wasAdmittedInVain(_ task: TaskID, to waitQueue: WaitQueueID)
 }
 
-/// The two ends of a wait queue. Its tasks are linked through their places, so that waiting takes no memory
-/// and leaving takes the same time everywhere in the wait queue.
+/// The two ends of a wait queue. Its tasks are linked through their places, so that waiting takes
+/// no memory and leaving takes the same time everywhere in the wait queue.
 struct WaitQueue: BitwiseCopyable {
   var first: Int32 = -1
   var last: Int32 = -1
@@ -45,14 +45,14 @@ extension Scheduler {
     return WaitQueueID(index: Int32(waitQueues.count - 1))
   }
 
-  /// The wait queue is given up: whoever waits in it gets a turn.
+  /// The wait queue is given up. The tasks that wait in it get a turn.
   public func removeWaitQueue(_ waitQueue: WaitQueueID) {
     while admitFirst(of: waitQueue) != nil {}
     freeWaitQueues.append(waitQueue.index)
   }
 
-  /// The running task waits at the end of the wait queue until it is admitted or `deadline` has passed
-  /// (`Int64.max`: for ever).
+  /// The running task waits at the end of the wait queue until it is admitted or `deadline` has
+  /// passed (`Int64.max`: for ever).
   public func wait(_ id: TaskID, in waitQueue: WaitQueueID, deadline: Int64 = .max) {
     guard let task = place(of: id), task.pointee.state == .running else { return }
     let ends = waitQueues.place(waitQueue.index)!
@@ -70,7 +70,7 @@ extension Scheduler {
     setDeadline(task, id, deadline)
   }
 
-  /// The task that has waited longest gets a turn, with the reason `ready`; nil when nobody waits.
+  /// The task that has waited longest gets a turn, with the reason `ready`; nil when no task waits.
   @discardableResult
   public func admitFirst(of waitQueue: WaitQueueID) -> TaskID? {
     guard let id = first(in: waitQueue) else { return nil }
@@ -82,12 +82,12 @@ extension Scheduler {
     return id
   }
 
-  /// Who has waited longest in the wait queue.
+  /// The task that has waited longest in the wait queue.
   public func first(in waitQueue: WaitQueueID) -> TaskID? {
     id(at: waitQueues.place(waitQueue.index)!.pointee.first)
   }
 
-  /// Who waits behind a task that waits in a wait queue.
+  /// The task behind one that waits in a wait queue.
   public func next(after id: TaskID) -> TaskID? {
     place(of: id).flatMap { self.id(at: $0.pointee.next) }
   }

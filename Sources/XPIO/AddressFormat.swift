@@ -2,9 +2,9 @@ import Glibc
 import MilongaIO
 import MilongaLua
 
-/// XPIO's address format, `192.168.1.1:80`, with its variations: one to four numbers, which inet_aton(3)
-/// would read in the same way, an empty address, no port. Ours are `[::1]:80` and `unix:/path`; with
-/// `unix:@name` the name lives outside the file system.
+/// XPIO's address format, `192.168.1.1:80`, with its variations: one to four numbers, which
+/// inet_aton(3) would read in the same way, an empty address, no port. Ours are `[::1]:80` and
+/// `unix:/path`; with `unix:@name` the name lives outside the file system.
 enum AddressFormat {
   /// nil for what is no address.
   static func parse(_ text: UnsafeRawBufferPointer) -> SocketAddress? {

@@ -44,8 +44,8 @@ final class EventClock {
   }
 }
 
-/// What an object that has a handle holds. The handle comes first, so that a pointer to one is a pointer
-/// to the other.
+/// What an object that has a handle holds. The handle comes first, so that a pointer to one is a
+/// pointer to the other.
 protocol HandleHolder {
   var handle: Handle { get set }
 }

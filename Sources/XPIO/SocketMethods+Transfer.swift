@@ -139,7 +139,7 @@ extension XPIOLibrary {
       return .results(1)
     case .moved(let count):
       call.push(UnsafeRawBufferPointer(rebasing: room[..<count]))
-      // Who sends on a connection, or from a Unix socket without a name, has no address.
+      // On a connection, and from a Unix socket without a name, the sender has no address.
       if sender.family == AF_UNSPEC { call.pushNil() } else { call.push(sender) }
       return .results(2)
     case .failed(let error): return call.pushFailure(error)

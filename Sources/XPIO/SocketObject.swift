@@ -15,10 +15,10 @@ struct SocketObject: HandleHolder {
 
   var handle: Handle
   let kind: Kind
-  /// That of the socket; `AF_UNSPEC` for what is none, or came from elsewhere.
+  /// The socket's family; `AF_UNSPEC` for descriptors that are no sockets, or came from elsewhere.
   var family: Int32
-  /// Nothing was done with the socket yet that another one could not do in its place: what it was told
-  /// is kept for that one.
+  /// Nothing was done with the socket yet that another one could not do in its place: what it was
+  /// told is kept for that one.
   private(set) var options: [(option: SocketOption, value: Int32)]? = []
 
   init(_ handle: Handle, _ kind: Kind, family: Int32 = AF_UNSPEC) {
@@ -39,7 +39,8 @@ struct SocketObject: HandleHolder {
   @inline(__always)
   func write(_ bytes: UnsafeRawBufferPointer) -> Attempt {
     let descriptor = handle.descriptor
-    // Without a signal, even if the program has taken SIGPIPE back; pipes and files have no such flag.
+    // Without a signal, even if the program has taken SIGPIPE back; pipes and files have no such
+    // flag.
     if family != AF_UNSPEC {
       return Attempt {
         Glibc.send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
@@ -56,8 +57,8 @@ struct SocketObject: HandleHolder {
   /// From now on it is this socket or none.
   mutating func settle() { options = nil }
 
-  /// Puts a socket of another family into the place of one that was not used yet; the descriptor's number
-  /// stays the same.
+  /// Puts a socket of another family into the place of one that was not used yet; the descriptor's
+  /// number stays the same.
   ///
   /// - Parameter willReplace: told before.
   mutating func become(

@@ -214,7 +214,7 @@ extension XPIOLibrary {
     if let leader = processes.payload(call, at: -1) {
       request.group = .led(by: leader.pointee.process)
     } else if call.type(at: -1) == .boolean || call.isNoneOrNil(at: -1) {
-      // Who leads a session leads its first group.
+      // The leader of a session leads its first group already.
       if call.boolean(at: -1), !request.startsSession { request.group = .new }
     } else {
       throw call.argumentFailure(

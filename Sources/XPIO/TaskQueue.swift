@@ -3,16 +3,17 @@ import MilongaIO
 import MilongaScheduler
 import SystemPackage
 
-/// Who waits for which descriptor, and who is ready. A task is known by the number of its *slot*; what the
-/// task is, a table of Lua, is the user's.
+/// Which tasks wait for which descriptor, and which are ready. A task is known by the number of its
+/// *slot*; the task itself, a table of Lua, belongs to the queue's user.
 ///
-/// A descriptor is registered once and its events come edge by edge, but tasks ask whether it *is* ready. The
-/// descriptor's handle knows when it was last found empty or full, the queue when it last saw an event: if
-/// that came later, the descriptor is *suspect*, and the next wait asks the system with poll(2). One that was
-/// read until it was empty is not, so that a message costs no system call besides the wait.
+/// A descriptor is registered once and its events come edge by edge, but tasks ask whether it *is*
+/// ready. The descriptor's handle knows when it was last found empty or full, the queue when it
+/// last saw an event: if that came later, the descriptor is *suspect*, and the next wait asks the
+/// system with poll(2). One that was read until it was empty is not, so that a message costs no
+/// system call besides the wait.
 ///
-/// An event makes one task ready, the one that has waited longest. If more wait for the same, the descriptor
-/// is suspect: the next one is ready when the first has left something.
+/// An event makes one task ready, the one that has waited longest. If more wait for the same, the
+/// descriptor is suspect: the next one is ready when the first has left something.
 final class TaskQueue {
   /// A list of slots through their own places, so that leaving it takes the same time everywhere.
   private struct List {
@@ -20,7 +21,8 @@ final class TaskQueue {
     var last: Int32 = -1
   }
 
-  /// One direction of a descriptor: those of descriptor `d` are at `2 * d` (to read) and `2 * d + 1`.
+  /// One direction of a descriptor: those of descriptor `d` are at `2 * d` (to read) and `2 * d +
+  /// 1`.
   private struct Side {
     var waiting = List()
     /// When an event was last seen, by the clock.
@@ -74,8 +76,8 @@ final class TaskQueue {
 
   // MARK: Tasks
 
-  /// A task waits until the descriptor is ready in `direction`. One that is closed, or cannot be waited for
-  /// because it never blocks (a regular file), is ready at once.
+  /// A task waits until the descriptor is ready in `direction`. One that is closed, or cannot be
+  /// waited for because it never blocks (a regular file), is ready at once.
   ///
   /// - Returns: the slot's number for ``remove(_:)``; never used again for another task.
   func add(_ handle: inout Handle, _ direction: Direction) throws(Errno) -> Int {
@@ -227,7 +229,7 @@ final class TaskQueue {
     }
     let owner = watches[Int(descriptor)].owner
     if owner == handle.serial { return }
-    // Somebody else has closed the descriptor that had this number.
+    // The descriptor that had this number was closed by other code.
     if owner != 0 { forget(descriptor, owner: owner) }
     let generation = watches[Int(descriptor)].generation &+ 1
     try readiness.add(
@@ -239,7 +241,7 @@ final class TaskQueue {
     handle.isRegistered(with: number)
   }
 
-  /// A descriptor is going to be closed: whoever waits for it is ready, and will find out.
+  /// A descriptor is going to be closed. The tasks that wait for it are ready, and will find out.
   ///
   /// - Parameter owner: the serial number of its handle.
   func forget(_ descriptor: Int32, owner: UInt64) {

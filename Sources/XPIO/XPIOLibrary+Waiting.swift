@@ -47,8 +47,8 @@ extension XPIOLibrary {
     guard milonga_gettable(call.state, Int32(index)) == LUA_OK else { throw .raised }
   }
 
-  /// In a thread of Copas that never has to wait: when it has had its share, the outcome to return. The
-  /// function runs again after the others, with its `arguments`.
+  /// In a thread of Copas that never has to wait: when it has had its share, the outcome to return.
+  /// The function runs again after the others, with its `arguments`.
   @inline(__always)
   func giveWay(_ call: LuaCall, arguments: Int) -> LuaOutcome? {
     guard call.phase == .entered, let dispatcher = dispatcher(call),
@@ -58,8 +58,8 @@ extension XPIOLibrary {
     return outcome
   }
 
-  /// Suspends the running coroutine until the descriptor is ready; the function is to return the outcome, and
-  /// runs again then.
+  /// Suspends the running coroutine until the descriptor is ready; the function is to return the
+  /// outcome, and runs again then.
   func suspend(
     _ call: LuaCall, _ handle: UnsafeMutablePointer<Handle>, _ direction: Direction,
     in function: StaticString

@@ -27,7 +27,7 @@ final class XPIOLibrary {
   static let currentTask = LuaRegistryKey()
 
   init(_ call: LuaCall) {
-    // As the contract says: a write to a closed connection is an error and not the program's end.
+    // As XPIO has it: a write to a closed connection is an error, and does not end the program.
     signal(SIGPIPE, SIG_IGN)
     Process.prepareToSpawn()
     sockets = LuaClass(call, incomplete: "xpio socket")
@@ -49,7 +49,8 @@ final class XPIOLibrary {
     return Handle(descriptor: descriptor, serial: lastSerial)
   }
 
-  /// The descriptor is going to be closed, or to mean something else: whoever waits for it gets a turn.
+  /// The descriptor is going to be closed, or to mean something else. The tasks that wait for it
+  /// get a turn.
   func forget(_ handle: inout Handle) {
     if handle.isInSeveralQueues {
       for queue in queuesByNumber { queue?.forget(handle.descriptor, owner: handle.serial) }

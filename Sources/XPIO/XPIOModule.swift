@@ -3,11 +3,11 @@ import MilongaIO
 import MilongaLua
 
 /// The Lua module `xpio`.
-public enum XPIOModule {
+package enum XPIOModule {
   private static let key = LuaRegistryKey()
 
   /// Pushes the module's table: what `require 'xpio'` returns.
-  public static func open(_ call: LuaCall) throws(LuaFailure) {
+  package static func open(_ call: LuaCall) throws(LuaFailure) {
     call.pushRegistry(key)
     if call.type(at: -1) == .table { return }
     call.pop()

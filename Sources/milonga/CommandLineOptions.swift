@@ -1,5 +1,4 @@
 import Glibc
-import MilongaModule
 
 /// What a command line asks for.
 enum CommandLineRequest {
@@ -26,12 +25,17 @@ struct CommandLineOptions {
     case warningsOn
   }
 
+  /// A command that is written in Lua.
+  enum Command {
+    case call, serve
+  }
+
   /// What is run after the actions.
   enum Script {
     case file(CString)
     case standardInput
     /// `call` or `serve`; a file of that name is `./call`.
-    case command(MilongaModules.Command)
+    case command(Command)
   }
 
   private(set) var actions: [Action] = []
@@ -44,7 +48,8 @@ struct CommandLineOptions {
   private(set) var showsVersion = false
   /// `-E`: environment variables are ignored.
   private(set) var ignoresEnvironment = false
-  /// `--copas`, or the program was started under the name `copas`: everything runs in a Copas thread.
+  /// `--copas`, or the program was started under the name `copas`: everything runs in a Copas
+  /// thread.
   fileprivate(set) var isCopasRuntime = false
   /// With `-e` or `-v` there is something to do without a script.
   private(set) var needsNoScript = false

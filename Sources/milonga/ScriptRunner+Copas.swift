@@ -4,8 +4,9 @@ import Glibc
 import MilongaLua
 
 extension ScriptRunner {
-  /// Runs what the command line asks for in a Copas thread, and the scheduler until nothing is left to do.
-  /// The global `copas` is the module. An error in any thread is reported and ends the process.
+  /// Runs what the command line asks for in a Copas thread, and the scheduler until nothing is left
+  /// to do. The global `copas` is the module. An error in any thread is reported and ends the
+  /// process.
   func runUnderCopas(_ call: LuaCall) throws(LuaFailure) -> Bool {
     call.push(runtime, name: "=copas runtime")
     call.push(arguments.programName)

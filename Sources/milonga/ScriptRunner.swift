@@ -1,6 +1,7 @@
 import CMilongaLua
 import CMilongaShims
 import Glibc
+import LuaFiles
 import MilongaLua
 import MilongaModule
 
@@ -144,8 +145,16 @@ struct ScriptRunner {
     case .file(let path): return report(call.load(file: path), call)
     case .standardInput: return report(call.load(file: nil), call)
     case .command(let command):
-      try MilongaModules.push(command, onto: call)
+      try file(of: command).push(onto: call)
       return true
+    }
+  }
+
+  /// Its function looks into the global `arg`.
+  private func file(of command: CommandLineOptions.Command) -> LuaFile {
+    switch command {
+    case .call: LuaFile("milonga.call")
+    case .serve: LuaFile("milonga.serve")
     }
   }
 

@@ -38,15 +38,15 @@ struct Comparison: CustomTestStringConvertible, Sendable {
     let place = try Workplace()
     for (name, text) in files { try place.write(text, to: name) }
     var outcome = try place.run(program, arguments, input: input, environment: environment)
-    outcome.output = withoutBanner(outcome.output)
+    outcome.output = try withoutBanner(outcome.output)
     return outcome
   }
 }
 
 /// Replaces the version line, which differs.
-func withoutBanner(_ text: String) -> String {
+func withoutBanner(_ text: String) throws -> String {
   let original = "Lua 5.4.4  Copyright (C) 1994-2022 Lua.org, PUC-Rio"
-  let ours = "Milonga 0.1.0 (\(original))"
+  let ours = "Milonga \(try Changelog.version()) (\(original))"
   if let range = text.range(of: ours) ?? text.range(of: original) {
     return text.replacingCharacters(in: range, with: "<version>")
   }

@@ -33,8 +33,8 @@ struct CopasRuntimeTests {
     try FileManager.default.createSymbolicLink(
       atPath: place.path + "/copas", withDestinationPath: Program.milonga.path)
     try place.write("#!/usr/bin/env copas\nprint(copas.running, ...)\n", to: "text")
-    // Another process writes what is executed: programs that other tests start at this moment inherit what is
-    // open here, and a file that somebody may write is "busy".
+    // Another process writes what is executed: programs that other tests start at this moment
+    // inherit what is open here, and a file that is open for writing is "busy".
     let outcome = try place.run(
       .shell, ["-c", "cp text hello && chmod +x hello && PATH=$PWD:$PATH ./hello there"])
     #expect(outcome.output == "true\tthere\n")

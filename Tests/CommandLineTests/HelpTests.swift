@@ -30,7 +30,7 @@ struct HelpTests {
 
   @Test func version() throws {
     let outcome = try Workplace().run(.milonga, ["--version"])
-    #expect(outcome.output.hasPrefix("Milonga 0.1.0 (Lua 5.4."))
+    #expect(outcome.output.hasPrefix("Milonga \(try Changelog.version()) (Lua 5.4."))
     #expect(outcome.output.hasSuffix("Lua.org, PUC-Rio)\n"))
     #expect(outcome.status == 0)
   }

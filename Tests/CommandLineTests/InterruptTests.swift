@@ -3,8 +3,8 @@ import Glibc
 import MilongaTestSupport
 import Testing
 
-/// Ctrl-C while the program waits outside of the dispatcher. Each script makes what it waits for such that nothing but the
-/// signal ends the wait.
+/// Ctrl-C while the program waits outside of the dispatcher. Each script makes what it waits for
+/// such that nothing but the signal ends the wait.
 @Suite("Ctrl-C during a wait")
 struct InterruptTests {
   /// Something that waits for ever.

@@ -70,7 +70,7 @@ struct PromptTests {
     try terminal.type(line: "a line for the program", expect: "22\nready: ")
     terminal.type("\u{4}")
     let status = try terminal.end()
-    return "\(withoutBanner(terminal.transcript))\nstatus \(status)"
+    return "\(try withoutBanner(terminal.transcript))\nstatus \(status)"
   }
 
   @Test(
@@ -107,7 +107,7 @@ struct PromptTests {
       .milonga, ["-i"], input: input, environment: ["LD_LIBRARY_PATH": place.path])
     let repeated = String(repeating: "y", count: 2000)
     #expect(
-      withoutBanner(outcome.output)
+      try withoutBanner(outcome.output)
         == "<version>\n> > 2\n> >> >> 1\n2\n> 3\n> \(repeated)\n> 7\n> \n")
     #expect(outcome.errors == "")
     #expect(outcome.status == 0)

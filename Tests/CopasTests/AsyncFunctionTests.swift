@@ -7,7 +7,7 @@ import Testing
 
 /// Async Swift functions called by Lua.
 @Suite struct AsyncFunctionTests {
-  /// A place where a Swift task waits until somebody lets it go on.
+  /// A place where a Swift task waits until the test lets it go on.
   private final class Gate: Sendable {
     let events = AsyncStream<Void>.makeStream()
     let cancelled = Atomic(0)

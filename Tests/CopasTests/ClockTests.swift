@@ -2,8 +2,8 @@ import Foundation
 import MilongaTestSupport
 import Testing
 
-/// The time of day goes back by an hour whenever somebody asks for it. Nobody notices: all waiting is
-/// reckoned with the monotonic clock.
+/// The time of day goes back by an hour each time that a program asks for it. It changes nothing:
+/// all waiting uses the monotonic clock.
 @Suite("The time of day goes backwards")
 struct ClockTests {
   /// Stands before the C library's functions, and changes nothing but the time of day.

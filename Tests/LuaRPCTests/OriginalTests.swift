@@ -4,8 +4,8 @@ import Testing
 
 /// The original Lua RPC of Eclipse Mihini, on Lua 5.1, on one side of the connection.
 ///
-/// It is no package of Debian's: `MILONGA_RPC_ORIGINAL` names a folder with a file `env.sh` that sets
-/// `LUA_PATH` and `LUA_CPATH` so that `lua5.1` finds the original's modules `sched` and `rpc`.
+/// It is no package of Debian's: `MILONGA_RPC_ORIGINAL` names a folder with a file `env.sh` that
+/// sets `LUA_PATH` and `LUA_CPATH` so that `lua5.1` finds the original's modules `sched` and `rpc`.
 @Suite("The original rpc")
 struct OriginalTests {
   /// The original's folder, when there is one.

@@ -34,7 +34,7 @@ struct ScriptRun: Sendable, CustomTestStringConvertible {
     var outcome = try host.run(
       [script.path], in: Workplace(), environment: environment)
     if ["bad_input", "tls"].contains(script.name) {
-      // Its own peers tell of those that break the rules.
+      // The script's own peers log those peers that break the rules, on purpose.
       outcome.errors = outcome.errors.split(separator: "\n")
         .filter { !$0.contains(" warning rpc: ") }.joined(separator: "\n")
     }

@@ -2,8 +2,8 @@ import MilongaTestSupport
 import Testing
 
 /// Each script prints what LuaSocket's functions return. The original is the judge; what is
-/// different on purpose is listed in `Docs/differences.md`, and not printed. Scripts named `random_...`
-/// are given a seed.
+/// different on purpose is listed in `Docs/differences.md`, and not printed. Scripts named
+/// `random_...` are given a seed.
 @Suite("LuaSocket does what the original does")
 struct ComparisonTests {
   @Test(arguments: Script.all())

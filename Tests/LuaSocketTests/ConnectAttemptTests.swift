@@ -15,7 +15,7 @@ struct ConnectAttemptTests {
     return (socket, try socket.localAddress())
   }
 
-  /// An address where nobody listens: a socket that does not listen holds the port.
+  /// An address where no program listens: a socket that does not listen holds the port.
   private func deserted() throws -> SocketAddress {
     let holder = try Socket.open(family: AF_INET, stream: true)
     try holder.bind(SocketAddress(numeric: "127.0.0.1", port: 0)!)

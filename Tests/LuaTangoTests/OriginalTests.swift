@@ -2,16 +2,16 @@ import Foundation
 import MilongaTestSupport
 import Testing
 
-/// The original's own test, unmodified, with ours as one of the two sides. The original is no package
-/// of Debian's: `MILONGA_TANGO_ORIGINAL` names the folder that holds it.
+/// The original's own test, unmodified, with ours as one of the two sides. The original is no
+/// package of Debian's: `MILONGA_TANGO_ORIGINAL` names the folder that holds it.
 @Suite("The original tango")
 struct OriginalTests {
   /// The original's folder, when there is one.
   static let folders = [ProcessInfo.processInfo.environment["MILONGA_TANGO_ORIGINAL"]]
     .compactMap { $0 }
 
-  /// Who plays the client and who the server, and what they talk over. What the original needs for its event server and
-  /// for ZeroMQ is no package of Debian's.
+  /// The Lua of the client, the Lua of the server, and what connects them. Debian has no packages
+  /// of what the original needs for its event server and for ZeroMQ.
   struct Pairing: Sendable, CustomTestStringConvertible {
     let client: LuaHost
     let server: LuaHost
@@ -64,19 +64,6 @@ struct OriginalTests {
       """
     let outcome = try place.run(.shell, ["-c", command])
     #expect(outcome.status == 0, "\(outcome)")
-  }
-
-  /// Our copies of the documentation's examples are what it has.
-  @Test(arguments: folders)
-  func `the examples are verbatim`(_ folder: String) throws {
-    let document = try String(contentsOfFile: folder + "/README.md", encoding: .utf8)
-    let examples = LuaHost.package + "/Tests/LuaTangoTests/Scripts/support/examples/"
-    let names = try FileManager.default.contentsOfDirectory(atPath: examples)
-    #expect(names.count == 12)
-    for name in names {
-      let text = try String(contentsOfFile: examples + name, encoding: .utf8)
-      #expect(document.contains("```lua\n\(text)```"), "\(name)")
-    }
   }
 
   private func freePort() throws -> Int {

@@ -2,11 +2,13 @@ import Foundation
 import MilongaTestSupport
 import Testing
 
-/// Allocations that fail: the n-th one of a script, of Lua's allocator or of our own buffers, and all
-/// later ones until the program knows. The script may fail; the process must not end by a signal.
+/// Allocations that fail: the n-th one of a script, of Lua's allocator or of our own buffers, and
+/// all later ones until the program knows. The script may fail; the process must not end by a
+/// signal.
 ///
-/// All of the first thousand and every 97th beyond. MILONGA_CHECK_MEMORY=all, which `make check-memory` sets, is
-/// for every one, MILONGA_CHECK_MEMORY=some for every 97th, with AddressSanitizer.
+/// All of the first thousand and every 97th beyond. MILONGA_CHECK_MEMORY=all, which
+/// `make check-memory` sets, is for every one, MILONGA_CHECK_MEMORY=some for every 97th, with
+/// AddressSanitizer.
 @Suite("Failing allocations")
 struct FailureTests {
   private static let choice = ProcessInfo.processInfo.environment["MILONGA_CHECK_MEMORY"]

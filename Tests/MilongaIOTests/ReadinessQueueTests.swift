@@ -30,7 +30,7 @@ struct ReadinessQueueTests {
     try withWatched(kind) { queue, peers in
       #expect(peers.far.send([1]) == .moved(1))
       #expect(queue.next(1).contains(.readable))
-      // Nobody has read: it is ready still, but did not become so.
+      // Nothing was read: it is ready still, but did not become so.
       #expect(queue.events() == [:])
     }
   }

@@ -175,7 +175,7 @@ struct ResolverTests {
   }
 }
 
-/// The threads of this process that look names up; -1 when nobody can tell.
+/// The threads of this process that look names up; -1 when the system does not tell.
 private func resolverThreads() -> Int {
   guard let threads = entries(of: "task") else { return -1 }
   return threads.filter { text(of: "task/\($0)/comm") == "resolver\n" }.count

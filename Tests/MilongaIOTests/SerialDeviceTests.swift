@@ -4,7 +4,8 @@ import SystemPackage
 import Testing
 
 @Suite struct SerialDeviceTests {
-  /// A pseudo terminal that passes bytes as they are: what stands in for a line, and the device's path.
+  /// A pseudo terminal that passes bytes as they are: what stands in for a line, and the device's
+  /// path.
   private func withLine(_ body: (SerialDevice, String) throws -> Void) throws {
     var line: Int32 = -1
     var terminal: Int32 = -1

@@ -34,7 +34,8 @@ struct AdversarialTests {
     #expect(ends[0] == ends[1])
   }
 
-  /// The time that the thread has had is looked at: a machine that is busy with other things may let it wait.
+  /// The time that the thread has had is looked at: a machine that is busy with other things may
+  /// let it wait.
   @Test(arguments: scripts)
   func `time limits hold`(_ script: Script) throws {
     let code = try String(contentsOfFile: script.path, encoding: .utf8)

@@ -3,7 +3,7 @@ import MilongaLua
 import MilongaTestSupport
 import Testing
 
-/// Within limits functions of Lua's libraries are others, which count; nobody notices.
+/// Within limits other functions, which count, stand in the place of Lua's; they return the same.
 @Suite("Functions that count")
 struct DifferentialTests {
   private static func run(

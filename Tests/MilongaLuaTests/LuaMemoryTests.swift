@@ -5,7 +5,8 @@ import Testing
 /// Where Lua's objects lie: small ones in slabs of their size, large ones in malloc's memory.
 @Suite("Lua memory")
 struct LuaMemoryTests {
-  /// Strings, tables and userdata of all sizes, made and dropped in any order, keep what is in them.
+  /// Strings, tables and userdata of all sizes, made and dropped in any order, keep what is in
+  /// them.
   @Test func objectsKeepTheirContents() throws {
     let lua = try LuaState()
     var generator = SeededGenerator(for: "objectsKeepTheirContents")

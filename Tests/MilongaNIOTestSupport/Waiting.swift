@@ -28,7 +28,7 @@ public final class Gate: Sendable {
   }
 }
 
-/// Counts, and lets somebody wait for a number.
+/// A counter; tasks can wait until it has reached a number.
 public final class Tally: Sendable {
   private let state = NIOLockedValueBox(
     (count: 0, waiting: [(Int, CheckedContinuation<Void, Never>)]()))

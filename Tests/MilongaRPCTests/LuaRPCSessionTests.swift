@@ -232,7 +232,7 @@ private struct Link {
     if isBad, generator.below(300) == 0 { generator.mutateBinary(&wires[side]) }
   }
 
-  /// One message of those that wait.
+  /// One of the messages that wait.
   private mutating func receive(_ side: Int) {
     let bytes = wires[side]
     var consumed = 0

@@ -153,7 +153,7 @@ private struct ModelRun {
     model.queue = []
     var expectedTurns = expected[...]
     scheduler.runTurns { turn in
-      // Those who were finished by earlier turns have none.
+      // Tasks that earlier turns have finished have no turn.
       while let next = expectedTurns.first, model.tasks[next] == nil { expectedTurns.removeFirst() }
       #expect(turn.task == expectedTurns.popFirst())
       #expect(model.tasks[turn.task] == .ready(turn.reason))
@@ -267,8 +267,8 @@ private struct ModelRun {
 
   private mutating func anyDirection() -> Direction { generator.below(2) == 0 ? .read : .write }
 
-  /// For ever, in the past, soon or later; none twice, for the order among equal ones depends on when
-  /// their entries were made.
+  /// For ever, in the past, soon or later; none twice, for the order among equal ones depends on
+  /// when their entries were made.
   private mutating func anyDeadline() -> Int64 {
     if generator.below(4) == 0 { return .max }
     lastDeadline += 1

@@ -44,7 +44,7 @@ extension Scheduler {
       writable: directions.contains(.write), hangup: false)
   }
 
-  /// Nobody exists, and nothing is counted.
+  /// No task exists, and nothing is counted.
   var isEmpty: Bool {
     taskCount == 0 && waitingForDescriptor == 0 && sleeping == 0 && readyCount == 0
   }

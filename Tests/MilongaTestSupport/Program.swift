@@ -141,7 +141,7 @@ public final class Workplace {
     try Data(text.utf8).write(to: URL(fileURLWithPath: path + "/" + name))
   }
 
-  /// The bytes of a file, those that are not UTF-8 repaired.
+  /// The text of a file. Bytes that are not UTF-8 are repaired.
   public func read(_ name: String) throws -> String {
     String(decoding: try Data(contentsOf: URL(fileURLWithPath: path + "/" + name)), as: UTF8.self)
   }

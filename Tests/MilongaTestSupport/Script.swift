@@ -9,10 +9,11 @@ public struct Script: Sendable, CustomStringConvertible {
 
   public var description: String { name }
 
-  /// What the program needs to find the modules in `Scripts/support`, and those that all scripts share.
+  /// The variable that lets the program find the modules in `Scripts/support`, and the modules of
+  /// all tests.
   public var environment: [String: String] {
     let target = URL(fileURLWithPath: path).deletingLastPathComponent().deletingLastPathComponent()
-    let shared = target.deletingLastPathComponent().path + "/TestSupport/Lua/?.lua"
+    let shared = target.deletingLastPathComponent().path + "/MilongaTestSupport/Lua/?.lua"
     return ["LUA_PATH": "\(target.path)/Scripts/support/?.lua;\(shared);;"]
   }
 

@@ -1,8 +1,9 @@
 // swift-tools-version: 6.1
 import PackageDescription
 
-// A program that uses Milonga and has targets with names that Milonga's own targets once had. It resolves and
-// builds only as long as these names are nobody's here. By hand: swift run --package-path Tests/NameCollisions
+// A program that uses Milonga, and has targets with names that Milonga's own targets once had. It
+// resolves and builds only while Milonga has no target of these names. Run it by hand: swift run
+// --package-path Tests/NameCollisions
 let package = Package(
   name: "name-collisions",
   platforms: [.macOS(.v15)],

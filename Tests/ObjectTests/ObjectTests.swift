@@ -2,7 +2,8 @@ import Foundation
 import MilongaTestSupport
 import Testing
 
-/// What scripts, peers and debuggers can take apart: that is an error, and never the end of the process.
+/// What scripts, peers and debuggers can take apart: that is an error, and never the end of the
+/// process.
 @Suite("Objects")
 struct ObjectTests {
   static let hosts: [LuaHost] = [.milonga, .module]
@@ -32,7 +33,8 @@ struct ObjectTests {
     #expect(outcome.output.contains("\n10000 calls") || outcome.output.hasPrefix("10000 calls"))
   }
 
-  /// The test above would see a fault: a child that ends by a signal is one, unless the stock Lua does, too.
+  /// The test above would see a fault: a child that ends by a signal is one, unless the stock Lua
+  /// does, too.
   @Test func `an end by a signal is a fault`() throws {
     let scripts = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/Scripts"
     let place = try Workplace()

@@ -1,5 +1,5 @@
--- The bystander of the soak test: calls the server while others keep it busy, and tells how many calls there
--- were, and how many milliseconds the worst one took.
+-- The bystander of the soak test: calls the server while others keep it busy, and tells how many
+-- calls there were, and how many milliseconds the worst one took.
 --
 --   milonga bystander.lua port seconds
 local socket, tango = require 'socket', require 'tango'

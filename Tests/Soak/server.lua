@@ -28,7 +28,7 @@ function services.echo(c)
   end
 end
 
---- The same for those who take their time.
+--- The same for clients that take their time.
 function services.patience(c)
   c:settimeout(30)
   services.echo(c)
@@ -156,8 +156,8 @@ function services.server(c)
   c:send(line .. '\n')
 end
 
--- Servers of tango: for clients that leave while a function waits, that have many calls of some milliseconds
--- under way, that never read.
+-- Servers of tango: for clients that leave while a function waits, that have many calls of some
+-- milliseconds under way, that never read.
 local function burn()
   local start = os.clock()
   while os.clock() - start < 0.002 do end
@@ -210,7 +210,7 @@ copas.addserver(datagrams, function(skt)
   end
 end)
 
--- Whatever becomes of the clients, nothing of this process stays behind.
+-- In each case nothing of this process stays behind.
 local lonely = copas.timer.new {delay = 30, callback = function() os.exit(1) end}
 
 local control, controlPort

@@ -1,13 +1,13 @@
--- The soak test: clients of every kind come, go, stop reading, are reset and say nothing, for a long
--- time. In the end the server, and the clients' process, hold what they held at the beginning.
+-- The soak test: clients of every kind come, go, stop reading, are reset and say nothing, for a
+-- long time. In the end the server, and the clients' process, hold what they held at the beginning.
 --
 --   milonga Tests/Soak/soak.lua [--seconds 600] [--warmup 30] [--clients 100] [--seed N]
 --
--- What is compared is what there is after a warm-up and after the end, when all clients are gone. The
--- exit status is 0 when nothing has grown, and every answer was right.
+-- It compares both processes after a warm-up with both processes after the end, when all clients are
+-- gone. The exit status is 0 when nothing has grown, and every answer was right.
 
--- What is free goes back to the system at once; otherwise one could not tell a leak from memory that
--- malloc keeps for later.
+-- Free memory goes back to the system at once. Otherwise a leak looks like memory that malloc keeps
+-- for later.
 if not os.getenv 'MALLOC_TRIM_THRESHOLD_' then
   local words = {'MALLOC_MMAP_THRESHOLD_=65536', 'MALLOC_TRIM_THRESHOLD_=65536', 'exec'}
   for i = -1, #arg do words[#words + 1] = "'" .. arg[i]:gsub("'", "'\\''") .. "'" end
@@ -163,7 +163,7 @@ function clients.neverRead()
   if random(2) == 1 then reset(c) else c:close() end
 end
 
---- Sends and never reads what comes back, until neither side gets rid of more.
+--- Sends, and never reads the answers, until neither side can send more.
 function clients.neverReadEchoes()
   local c = connect()
   c:settimeouts(nil, 0.2)
@@ -395,7 +395,7 @@ local function compare(before, after)
   return hasGrown
 end
 
---- Starts the bystander, whose calls nobody may hold up; it ends after so many seconds.
+--- Starts the bystander, whose calls no other client may hold up; it ends after so many seconds.
 local function startBystander(seconds)
   local port = portsOfTango()[1]
   return assert(io.popen(

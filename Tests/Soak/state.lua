@@ -26,8 +26,8 @@ M.names = {
   'descriptors', 'threads', 'timeouts', 'references', 'lua', 'resident',
 }
 
---- How much more than before there may be in the end. Tables and the heap do not always keep their size
---- to the byte; a leak would have grown with each of the connections.
+--- How much more than before there may be in the end. Tables and the heap do not always keep their
+--- size to the byte; a leak would have grown with each of the connections.
 local tolerances = {
   -- Up to 64 coroutines are kept for the connections of ev_socket.
   references = function() return 64 end,
@@ -50,7 +50,7 @@ function M.now()
   }
 end
 
---- The names of what there is more of than before.
+--- The names of the figures that have grown.
 function M.grown(before, after)
   local names = {}
   for _, name in ipairs(M.names) do

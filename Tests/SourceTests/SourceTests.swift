@@ -4,9 +4,10 @@ import Testing
 /// Rules about the sources that no compiler checks.
 @Suite("Sources")
 struct SourceTests {
-  /// Calls of Lua's functions that may leave by longjmp, which must not cross a Swift frame; `CShims`
-  /// has protected ones instead. Functions that can only run out of memory, and `lua_concat` of
-  /// strings, are allowed: under a Swift frame allocations that fail are served, and reported later.
+  /// Calls of Lua's functions that may leave by longjmp, which must not cross a Swift frame;
+  /// `CShims` has protected ones instead. Functions that can only run out of memory, and
+  /// `lua_concat` of strings, are allowed: under a Swift frame allocations that fail are served,
+  /// and reported later.
   private static func jumps() throws -> Regex<AnyRegexOutput> {
     let names = [
       "lua_error", "luaL_error", "luaL_argerror", "luaL_typeerror", "luaL_argcheck",
@@ -19,8 +20,8 @@ struct SourceTests {
     return try Regex("\\b(?:\(names.joined(separator: "|")))\\b").wordBoundaryKind(.simple)
   }
 
-  /// Calls of Lua's functions that follow whatever pointer they find: `CShims/milonga_tables.h` has such that
-  /// look first. Who uses these has looked, in the same function.
+  /// Calls of Lua's functions that follow whatever pointer they find: `CShims/milonga_tables.h` has
+  /// such that look first. Who uses these has looked, in the same function.
   private static func unchecked() throws -> Regex<AnyRegexOutput> {
     let names = [
       "lua_raw[gs]et[ip]?", "lua_next", "lua_setmetatable", "lua_[gs]etiuservalue", "lua_concat",

@@ -27,7 +27,7 @@ struct XPIORun: Sendable, CustomTestStringConvertible {
   private var wrapper: String? {
     switch script.name {
     case "limits": "ulimit -n 32; exec \"$@\""
-    // Root may have any number: it takes a user whom nobody else is.
+    // Root may have any number of processes, so the script runs as a user that has no others.
     case "processes":
       "exec setpriv --reuid=\(400_000 + getpid()) --clear-groups prlimit --nproc=4 \"$@\""
     default: nil
@@ -63,7 +63,7 @@ struct XPIOScriptTests {
   @Test(arguments: XPIORun.all.filter { $0.script.name != "processes" })
   func script(_ run: XPIORun) throws { try run.check() }
 
-  /// One after the other: the processes of a user are counted, whoever has made them.
+  /// One after the other, because the limit counts all processes of a user.
   @Test(
     .serialized,
     .enabled(if: XPIORun.canChangeUser, "it takes root, and a place that others can read"),

@@ -100,7 +100,7 @@ function peer:newexec(script) end
 ---@param ... any
 ---@return any ...
 function peer:invoke(object, name, ...) end
----Fails: nobody implements it.
+---Fails: it is not implemented.
 ---@param name string
 ---@param ... any
 function peer:call0(name, ...) end

@@ -19,7 +19,7 @@ function tango.ref(proxy, ...) end
 ---@param reference tango.Reference
 function tango.unref(reference) end
 
----Ends a connection; whoever waits for an answer is told.
+---Ends a connection; calls that wait for an answer fail.
 ---@param con tango.Connection
 function tango.close(con) end
 

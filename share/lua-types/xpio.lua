@@ -79,7 +79,7 @@ function xpio.getCurrentTask() end
 ---@class xpio.tqueue
 local tqueue = {}
 
----Waits until tasks are ready, or for so many seconds. Those that are ready have left the queue. In a thread of
+---Waits until tasks are ready, or for so many seconds. Ready tasks have left the queue. In a thread of
 ---Copas it stops the others, too: there blocking functions need no queue.
 ---@param timeout? number|false for ever, if it is not given
 ---@return xpio.task[]? tasks nil if there is nothing to wait for

@@ -4,8 +4,8 @@
 
 #include <lua.h>
 
-// What Lua calls. It stands in C, because it may raise Lua's memory error, which must not cross a Swift
-// frame.
+// What Lua calls. It stands in C, because it may raise Lua's memory error, which must not cross a
+// Swift frame.
 int luaopen_milonga(lua_State *L);
 
 #endif

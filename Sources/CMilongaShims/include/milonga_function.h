@@ -10,14 +10,15 @@
 
 // What a Swift function asks the trampoline to do.
 typedef enum milonga_action {
-  MILONGA_RETURN = 0,      // return the `count` topmost values
-  MILONGA_ERROR = 1,       // raise the topmost value
-  MILONGA_WHERE_ERROR = 2, // raise the topmost value, a string, with the caller's position before it
-  MILONGA_ARGUMENT = 3,    // raise "bad argument #count": the topmost value says what is wrong
-  MILONGA_TYPE = 4,        // raise "bad argument #count": the topmost value names the type expected
-  MILONGA_YIELD = 5,       // yield the `count` topmost values, run again when resumed
-  MILONGA_CALL = 6,        // call a function with `count` arguments, run again when it returned
-  MILONGA_PCALL = 7,       // the same, run again also when it failed
+  MILONGA_RETURN = 0, // return the `count` topmost values
+  MILONGA_ERROR = 1,  // raise the topmost value
+  MILONGA_WHERE_ERROR =
+      2,                // raise the topmost value, a string, with the caller's position before it
+  MILONGA_ARGUMENT = 3, // raise "bad argument #count": the topmost value says what is wrong
+  MILONGA_TYPE = 4,     // raise "bad argument #count": the topmost value names the type expected
+  MILONGA_YIELD = 5,    // yield the `count` topmost values, run again when resumed
+  MILONGA_CALL = 6,     // call a function with `count` arguments, run again when it returned
+  MILONGA_PCALL = 7,    // the same, run again also when it failed
   MILONGA_TRACED_PCALL = 8 // the same; a failure's message has its traceback (handler below it)
 } milonga_action;
 

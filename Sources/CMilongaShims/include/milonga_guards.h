@@ -5,12 +5,12 @@
 #include <lua.h>
 #include <stdint.h>
 
-// Puts them into the libraries of the state, and into the table on top of the stack and all that can be
-// reached from it when `tree` is 1. A status; on failure the error is pushed.
+// Puts them into the libraries of the state, and into the table on top of the stack and all that
+// can be reached from it when `tree` is 1. A status; on failure the error is pushed.
 int milonga_guard(lua_State *L, int tree);
 
-// Lua's libraries, for milonga_openselected. What is always there: the functions of the base library
-// that take no files and no bytecode.
+// Lua's libraries, for milonga_openselected. What is always there: the functions of the base
+// library that take no files and no bytecode.
 enum {
   MILONGA_COROUTINE = 1 << 0,
   MILONGA_TABLE = 1 << 1,
@@ -25,8 +25,8 @@ enum {
   MILONGA_BYTECODE = 1 << 10 // load takes it
 };
 
-// Opens them in a fresh state; guarded from the start with `guards`. A status; on failure the error is
-// pushed.
+// Opens them in a fresh state; guarded from the start with `guards`. A status; on failure the error
+// is pushed.
 int milonga_openselected(lua_State *L, uint32_t libraries, int guards);
 
 #endif

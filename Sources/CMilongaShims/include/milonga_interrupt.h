@@ -4,9 +4,9 @@
 
 #include <lua.h>
 
-// After a system call was interrupted by a signal: whether that signal wants the running code to end, as
-// milonga_interrupt says, or the hook that `lua5.4` sets. The wish is fulfilled with that: the caller is to raise
-// "interrupted!".
+// After a system call was interrupted by a signal: whether that signal wants the running code to
+// end, as milonga_interrupt says, or the hook that `lua5.4` sets. The wish is fulfilled with that:
+// the caller is to raise "interrupted!".
 int milonga_take_interruption(lua_State *L);
 
 #endif

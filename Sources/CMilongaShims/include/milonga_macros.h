@@ -21,7 +21,8 @@ static inline void milonga_replace(lua_State *L, int i) {
 static inline void *milonga_newuserdata(lua_State *L, size_t bytes, int values) {
   return lua_newuserdatauv(L, bytes, values);
 }
-// Fetches the start of a coroutine's state into the processor's cache, for its turn that comes soon.
+// Fetches the start of a coroutine's state into the processor's cache, for its turn that comes
+// soon.
 static inline void milonga_prefetch_state(const lua_State *L) {
   const char *start = (const char *)L;
   for (int line = 0; line < 4; line++) __builtin_prefetch(start + 64 * line);
@@ -32,7 +33,9 @@ static inline void milonga_pushglobaltable(lua_State *L) {
 
 // Eight bytes that belong to the coroutine, of which Lua makes no use. In a state made by
 // milonga_newstate they are 0 at first.
-static inline uint64_t *milonga_extraspace(lua_State *L) { return (uint64_t *)lua_getextraspace(L); }
+static inline uint64_t *milonga_extraspace(lua_State *L) {
+  return (uint64_t *)lua_getextraspace(L);
+}
 
 // Release and copyright, as `lua5.4 -v` prints them.
 static inline const char *milonga_lua_copyright(void) { return LUA_COPYRIGHT; }

@@ -1,11 +1,12 @@
 // The memory of a Lua state: its limit, and what happens when there is none.
 //
-// Lua answers a failed allocation with a longjmp, which must not cross a Swift frame. The trampoline
-// counts Swift frames; calls made through milonga_protected.h hide those below them. While one is
-// counted, an allocation that fails is served all the same, beyond the limit or from the process's
-// reserve, and the state is *exhausted* from then on. The trampoline raises Lua's memory error when
-// the Swift frame has returned, milonga_pcall gives it without a call, and LuaState throws it. What
-// may be large is asked for first (milonga_has_room, milonga_pushlstring), for that is not served.
+// Lua answers a failed allocation with a longjmp, which must not cross a Swift frame. The
+// trampoline counts Swift frames; calls made through milonga_protected.h hide those below them.
+// While one is counted, an allocation that fails is served all the same, beyond the limit or from
+// the process's reserve, and the state is *exhausted* from then on. The trampoline raises Lua's
+// memory error when the Swift frame has returned, milonga_pcall gives it without a call, and
+// LuaState throws it. What may be large is asked for first (milonga_has_room, milonga_pushlstring),
+// for that is not served.
 //
 // A state of our own has our allocator; in another one the allocator is wrapped.
 #ifndef MILONGA_STATE_MEMORY_H
@@ -38,19 +39,22 @@ typedef struct milonga_memory {
   uint8_t refusals;     // so many of the next allocations fail, whatever there is
   const void *refused;  // the block that was refused last, for Lua collects and asks once more
   size_t refused_bytes; // as many as were asked for; 0 when the last request was not refused
+  void *handle;         // stands for the store in Swift, NULL for nothing; it may outlive the state
+  void (*closed)(void *handle); // told when the state has closed
 } milonga_memory;
 
 // The memory of a state with an allocator of ours, NULL for any other state.
 milonga_memory *milonga_memory_of(lua_State *L);
 
-// Puts an allocator of ours around the state's, unless it has one; 0 when there is no memory for that.
+// Puts an allocator of ours around the state's, unless it has one; 0 when there is no memory for
+// that.
 int milonga_wrap_memory(lua_State *L);
 
 // Sets the limit in bytes, 0 for none.
 void milonga_set_memory_limit(milonga_memory *memory, size_t limit);
 
-// Whether the state may have, and the system has, so many bytes more. If not, even after a collection,
-// the state is exhausted.
+// Whether the state may have, and the system has, so many bytes more. If not, even after a
+// collection, the state is exhausted.
 int milonga_has_room(lua_State *L, size_t bytes);
 
 // Whether something that a Swift frame pushed is not what it should be. The frame has to end.

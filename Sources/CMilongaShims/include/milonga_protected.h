@@ -38,7 +38,8 @@ void milonga_collect(lua_State *L);
 // lua_gc(L, LUA_GCGEN): the generational mode that `lua5.4` runs scripts in.
 void milonga_generational(lua_State *L);
 
-// Whether the collector has called the running function, as a finaliser, and not a script by itself.
+// Whether the collector has called the running function, as a finaliser, and not a script by
+// itself.
 int milonga_iscollecting(lua_State *L);
 
 // Pending to-be-closed variables of a coroutine that ended with an error or will not go on.

@@ -22,14 +22,15 @@ typedef struct milonga_turn_keeper {
   void *loop;
   // The coroutine whose turn it is, NULL for none.
   lua_State *(*running)(void *loop);
-  // Writes a line to stderr that says who it is. `computing` is the coroutine that Lua is running, NULL when the
-  // turn is in a C function. Then it runs in a signal handler, which nothing may happen in; as the process is about
-  // to end, the worst is that the line is missing.
+  // Writes a line to stderr that names it. `computing` is the coroutine that Lua is running, NULL
+  // when the turn is in a C function. Then it runs in a signal handler, which nothing may happen
+  // in; as the process is about to end, the worst is that the line is missing.
   void (*report)(void *loop, int signal_number, lua_State *computing);
 } milonga_turn_keeper;
 
 // The turn that runs when the signal comes, and each later one between milonga_limit_turn(1) and
-// milonga_limit_turn(0), may last so many nanoseconds; then the process ends by the signal. 0 for no limit.
+// milonga_limit_turn(0), may last so many nanoseconds; then the process ends by the signal. 0 for
+// no limit.
 void milonga_keep_turns(int64_t nanoseconds, milonga_turn_keeper keeper);
 
 // After a signal: a turn begins, or the loop is back.

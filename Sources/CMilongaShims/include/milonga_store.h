@@ -8,11 +8,12 @@
 // Makes the store of a state that milonga_newstate has just made: a status.
 int milonga_makestore(lua_State *L);
 
-// Makes the store of a state that another program has made, unless it has one: a status, with an error on top.
-// Its memory was wrapped before.
+// Makes the store of a state that another program has made, unless it has one: a status, with an
+// error on top. Its memory was wrapped before.
 int milonga_openstore(lua_State *L);
 
-// Lets the userdata on top, which has a user value, hold the store, if nothing else does for certain.
+// Lets the userdata on top, which has a user value, hold the store, if nothing else does for
+// certain.
 void milonga_holdstore(lua_State *L);
 
 // The state's main thread.

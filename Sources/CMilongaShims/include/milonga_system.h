@@ -1,5 +1,5 @@
-// System interfaces that Swift's Glibc module leaves out, and variadic functions, which Swift cannot
-// call.
+// System interfaces that Swift's Glibc module leaves out, and variadic functions, which Swift
+// cannot call.
 #ifndef MILONGA_SYSTEM_H
 #define MILONGA_SYSTEM_H
 

@@ -1,5 +1,6 @@
-// Raw access to tables, and to other values, that are what they should be, or are nothing: a slot of the
-// stack, an upvalue or a field may have been changed by the debug library, and Lua's own API does not look.
+// Raw access to tables, and to other values, that are what they should be, or are nothing: a slot
+// of the stack, an upvalue or a field may have been changed by the debug library, and Lua's own API
+// does not look.
 #ifndef MILONGA_TABLES_H
 #define MILONGA_TABLES_H
 
@@ -24,7 +25,8 @@ static inline int milonga_rawgetp(lua_State *L, int table, const void *key) {
   return LUA_TNIL;
 }
 
-// lua_rawset, lua_rawseti, lua_rawsetp: what is no table takes nothing, and nil and NaN are no keys.
+// lua_rawset, lua_rawseti, lua_rawsetp: what is no table takes nothing, and nil and NaN are no
+// keys.
 static inline void milonga_rawset(lua_State *L, int table) {
   if (lua_type(L, table) == LUA_TTABLE && lua_type(L, -2) > LUA_TNIL && lua_rawequal(L, -2, -2))
     lua_rawset(L, table);

@@ -13,8 +13,8 @@ typedef struct milonga_vm {
   volatile int32_t interrupted; // set from a signal handler or another thread
 } milonga_vm;
 
-// A new state, or NULL when there is no memory for it. `memory_limit` in bytes, 0 for none. Its caller is
-// a Swift frame, until a call of milonga_protected.h hides it.
+// A new state, or NULL when there is no memory for it. `memory_limit` in bytes, 0 for none. Its
+// caller is a Swift frame, until a call of milonga_protected.h hides it.
 lua_State *milonga_newstate(size_t memory_limit);
 
 // Closes a state made by milonga_newstate.

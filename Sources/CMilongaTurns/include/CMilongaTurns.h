@@ -1,5 +1,6 @@
-// How long a turn may last. A server asks after each call that it has carried out, so asking must cost next to
-// nothing: it reads the processor's own counter, which is one instruction, and compares.
+// How long a turn may last. A server asks after each call that it has carried out, so asking must
+// cost next to nothing: it reads the processor's own counter, which is one instruction, and
+// compares.
 #ifndef MILONGA_TURNS_H
 #define MILONGA_TURNS_H
 
@@ -30,7 +31,8 @@ static inline uint64_t milonga_ticks(void) {
 // Ticks of a turn, as far as is known: read and written by all threads.
 extern uint64_t milonga_turn_ticks;
 
-// The tick at which a turn that begins now has lasted long enough, so that others are to have theirs.
+// The tick at which a turn that begins now has lasted long enough, so that others are to have
+// theirs.
 static inline uint64_t milonga_turn_end(void) {
   return milonga_ticks() + __atomic_load_n(&milonga_turn_ticks, __ATOMIC_RELAXED);
 }

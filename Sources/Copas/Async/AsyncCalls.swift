@@ -4,15 +4,15 @@ import MilongaScheduler
 /// What became of an async function: pushes its results, or throws its error.
 typealias AsyncAnswer = @Sendable (LuaCall) throws(LuaFailure) -> Int
 
-/// Calls of async Swift functions, for which coroutines wait. Each is a Swift task; when the coroutine ends
-/// before it, the task is cancelled.
+/// Calls of async Swift functions, for which coroutines wait. Each is a Swift task; when the
+/// coroutine ends before it, the task is cancelled.
 final class AsyncCalls: ThreadObserver {
   private let work: OffThreadWork<AsyncAnswer>
   private var calls: [TaskID: (ticket: Int, task: Task<Void, Never>)] = [:]
   private var number: Int32 = 0
 
-  init(_ loop: CopasLoop) {
-    work = OffThreadWork(waker: loop.readiness.waker)
+  init(_ loop: CopasLoop, _ work: OffThreadWork<AsyncAnswer>) {
+    self.work = work
     number = loop.addObserver(self)
   }
 
@@ -44,7 +44,7 @@ final class AsyncCalls: ThreadObserver {
 
   func deliver(_ wake: (TaskID) -> Bool) { work.deliver(wake) }
 
-  /// The coroutine is gone, and nobody wants its answer.
+  /// The coroutine is gone, and its answer is not wanted any more.
   func ended(_ task: TaskID) {
     guard let call = calls.removeValue(forKey: task) else { return }
     work.abandon(call.ticket)

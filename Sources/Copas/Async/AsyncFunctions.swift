@@ -3,9 +3,9 @@ import MilongaLua
 import Synchronization
 
 extension LuaState {
-  /// Makes the async Swift function `body` a global Lua function. Arguments and results are converted as
-  /// those of a function that is not async; what it throws is raised in Lua, with `cancelled` as the
-  /// message of a `CancellationError`.
+  /// Makes the async Swift function `body` a global Lua function. Arguments and results are
+  /// converted as those of a function that is not async; what it throws is raised in Lua, with
+  /// `cancelled` as the message of a `CancellationError`.
   ///
   /// ```swift
   /// lua.register(async: "fetch") { (id: Int) async throws -> String in
@@ -13,10 +13,11 @@ extension LuaState {
   /// }
   /// ```
   ///
-  /// Called in a Copas thread, it lets that thread wait and all others run; the thread goes on in the
-  /// dispatcher's own (system) thread. `body` runs as a Swift task, which is cancelled when the Copas
-  /// thread is removed, the loop gives up its threads, or the state goes. Called outside the dispatcher,
-  /// it blocks the system thread until it has finished; don't do that in one of Swift's own.
+  /// Called in a Copas thread, it lets that thread wait and all others run; the thread goes on in
+  /// the dispatcher's own (system) thread. `body` runs as a Swift task, which is cancelled when the
+  /// Copas thread is removed, the loop gives up its threads, or the state goes. Called outside the
+  /// dispatcher, it blocks the system thread until it has finished; don't do that in one of Swift's
+  /// own.
   public func register<
     each Argument: LuaConvertible & Sendable, each Result: LuaConvertible & Sendable
   >(
@@ -30,7 +31,7 @@ extension LuaState {
 
 extension LuaCall {
   /// Pushes a Lua function that runs the async Swift function `body`: see
-  /// ``Lua/LuaState/register(async:_:)``.
+  /// ``MilongaLua/LuaState/register(async:_:)``.
   public func push<
     each Argument: LuaConvertible & Sendable, each Result: LuaConvertible & Sendable
   >(
@@ -61,22 +62,25 @@ private func start(
         "an async function was called in a coroutine that Copas does not run; call it from the Copas "
           + "thread itself, or make the coroutine with copas.addthread")
     }
-    return loop.asyncCalls.start(loop, function)
+    return loop.offThread.asyncCalls(of: loop).start(loop, function)
   }
   return .results(try block(call, function)(call))
 }
 
-/// The Copas thread was woken; if that was by somebody else, it sleeps on.
+/// The Copas thread was woken; if its answer is not there, it sleeps on.
 private func finish(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
   let loop = try CopasLoop.of(call)
   try loop.requireOwnResumption(call, "async")
-  guard let current = loop.current, let answer = loop.asyncCalls.takeAnswer(of: current) else {
+  guard let current = loop.current,
+    let answer = loop.offThread.asyncCalls(of: loop).takeAnswer(of: current)
+  else {
     return loop.sleep(until: .max)
   }
   return .results(try answer(call))
 }
 
-/// Runs the function while the system thread waits for it. Ctrl-C ends the wait, and cancels the function.
+/// Runs the function while the system thread waits for it. Ctrl-C ends the wait, and cancels the
+/// function.
 private func block(
   _ call: LuaCall, _ function: @escaping @Sendable () async -> AsyncAnswer
 ) throws(LuaFailure) -> AsyncAnswer {

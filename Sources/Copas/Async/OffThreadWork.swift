@@ -1,7 +1,12 @@
 import MilongaIO
 import MilongaScheduler
 
-/// Work that other threads do for coroutines that wait: names being looked up, Swift functions.
+/// How many coroutines wait for other threads: one look in each turn.
+final class OffThreadCount {
+  fileprivate(set) var count = 0
+}
+
+/// Work of one kind that other threads do for coroutines that wait.
 final class OffThreadWork<Answer: Sendable> {
   private let mailbox: Mailbox<(ticket: Int, answer: Answer)>
   private var waiting: [Int: TaskID] = [:]
@@ -9,21 +14,27 @@ final class OffThreadWork<Answer: Sendable> {
   /// What is to be done when the work is abandoned.
   private var cancellations: [Int: () -> Void] = [:]
   private var lastTicket = 0
+  private let pending: OffThreadCount
 
-  init(waker: ReadinessQueue.Waker) { mailbox = Mailbox(waker: waker) }
+  /// - Parameter pending: where what is under way is counted.
+  init(waker: ReadinessQueue.Waker, _ pending: OffThreadCount) {
+    mailbox = Mailbox(waker: waker)
+    self.pending = pending
+  }
 
   var isEmpty: Bool { waiting.isEmpty }
 
   /// Begins work on another thread; `task` is woken when the answer is there.
   ///
-  /// - Parameter work: calls the function that it is given once, on any thread. What it returns is called when nobody
-  ///   wants the answer any more.
+  /// - Parameter work: calls the function that it is given once, on any thread. What it returns is
+  ///   called when the answer is not wanted any more.
   func start(
     for task: TaskID, _ work: (_ answer: @escaping @Sendable (Answer) -> Void) -> (() -> Void)?
   ) -> Int {
     lastTicket += 1
     let ticket = lastTicket
     waiting[ticket] = task
+    pending.count += 1
     let mailbox = mailbox
     cancellations[ticket] = work { mailbox.send((ticket, $0)) }
     return ticket
@@ -32,25 +43,26 @@ final class OffThreadWork<Answer: Sendable> {
   /// The answer, nil while there is none.
   func takeAnswer(_ ticket: Int) -> Answer? { answers.removeValue(forKey: ticket) }
 
-  /// Nobody wants the answer any more.
+  /// The answer is not wanted any more.
   func abandon(_ ticket: Int) {
-    waiting[ticket] = nil
+    if waiting.removeValue(forKey: ticket) != nil { pending.count -= 1 }
     answers[ticket] = nil
     cancellations.removeValue(forKey: ticket)?()
   }
 
-  /// Nobody wants the answers any more that are for tasks which are gone.
+  /// The answers for tasks that are gone are not wanted any more.
   func abandonUnwanted(exists: (TaskID) -> Bool) {
     for (ticket, task) in waiting where !exists(task) { abandon(ticket) }
   }
 
-  /// Wakes those whose answers have come.
+  /// Wakes the tasks whose answers have come.
   ///
   /// - Parameter wake: false when the task is gone.
   func deliver(_ wake: (TaskID) -> Bool) {
     guard !waiting.isEmpty else { return }
     for (ticket, answer) in mailbox.collect() {
       guard let task = waiting.removeValue(forKey: ticket) else { continue }
+      pending.count -= 1
       cancellations[ticket] = nil
       if wake(task) { answers[ticket] = answer }
     }

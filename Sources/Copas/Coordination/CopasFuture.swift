@@ -3,7 +3,8 @@ import CMilongaShims
 import MilongaLua
 import MilongaScheduler
 
-/// The object of `copas.future`: the results that a thread will have, and those who wait for them.
+/// The object of `copas.future`: the results that a thread will have, for the threads that wait for
+/// them.
 final class CopasFuture: WaitQueueOwner {
   private enum State {
     case pending, failed, succeeded
@@ -12,7 +13,7 @@ final class CopasFuture: WaitQueueOwner {
   private let loop: CopasLoop
   private var state = State.pending
   private var task: TaskID?
-  /// Made when somebody has to wait.
+  /// Made when a thread has to wait.
   private var waitQueue: WaitQueueID?
   /// How many there are in the table of results.
   private var resultCount = 0
@@ -39,11 +40,12 @@ final class CopasFuture: WaitQueueOwner {
     }
     call.pop()
     call.push { (call) throws(LuaFailure) in try futures.check(call, at: 1).run(call) }
-    pushModule(call, loop, futures, body: call.retainTop())
+    pushModule(call, loop, futures, body: LuaStored(popping: call))
   }
 
   private static func pushModule(
-    _ call: LuaCall, _ loop: CopasLoop, _ futures: TableClass<CopasFuture>, body: Int32
+    _ call: LuaCall, _ loop: CopasLoop, _ futures: TableClass<CopasFuture>,
+    body: consuming LuaStored
   ) {
     call.pushTable(fields: 5)
     call.push(true)
@@ -62,15 +64,16 @@ final class CopasFuture: WaitQueueOwner {
     }
     call.pushTable(fields: 1)
     call.setFunction("__index") { (call) throws(LuaFailure) in
-      throw call.failure("unknown field 'future.\(loop.describe(call, at: 2))'")
+      throw call.failure("unknown field 'future.\(call.describe(at: 2))'")
     }
     call.setMetatable(of: -2)
   }
 
-  /// A name or nil is at 1, then the function and its arguments: they become a thread, and the results
-  /// are what the future will have.
+  /// A name or nil is at 1, then the function and its arguments: they become a thread, and the
+  /// results are what the future will have.
   private static func start(
-    _ call: LuaCall, _ loop: CopasLoop, _ futures: TableClass<CopasFuture>, _ body: Int32
+    _ call: LuaCall, _ loop: CopasLoop, _ futures: TableClass<CopasFuture>,
+    _ body: borrowing LuaStored
   ) throws(LuaFailure) -> LuaOutcome {
     var name: String?
     if !call.isNoneOrNil(at: 1) { name = try call.string(at: 1) }
@@ -86,7 +89,7 @@ final class CopasFuture: WaitQueueOwner {
     // The future, and below what the thread gets: its body, the future again, the function, ...
     call.pushValue(at: 2)
     call.insert(at: 1)
-    call.pushRetained(body)
+    body.push(onto: call)
     call.replace(at: 2)
     future.task = loop.startThread(call, arguments: call.count - 2, name: name)
     call.pop()
@@ -99,7 +102,7 @@ final class CopasFuture: WaitQueueOwner {
   private func run(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
     switch call.phase {
     case .entered:
-      return .protectedCall(arguments: call.count - 2, state: 1)
+      return .protectedCall(arguments: call.count - 2)
     case .failed: complete(call, .failed)
     default: complete(call, .succeeded)
     }

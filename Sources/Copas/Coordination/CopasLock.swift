@@ -3,7 +3,7 @@ import MilongaIO
 import MilongaLua
 import MilongaScheduler
 
-/// The object of `copas.lock`: one thread has it, others wait in the order of their coming.
+/// The object of `copas.lock`: one thread has it, others wait in the order in which they came.
 final class CopasLock: WaitQueueOwner {
   private enum Owner: Equatable {
     case nobody
@@ -15,14 +15,14 @@ final class CopasLock: WaitQueueOwner {
   private let loop: CopasLoop
   private let timeout: Double
   private let isReentrant: Bool
-  /// Made when somebody has to wait.
+  /// Made when a thread has to wait.
   private var waitQueue: WaitQueueID?
   private var owner = Owner.nobody
   /// How many times the owner has to release it.
   private var depth = 0
   private var isDestroyed = false
-  /// The stranger in the registry, so that no other coroutine takes its address; 0 for none.
-  private var strangerReference: Int32 = 0
+  /// The stranger, so that no other coroutine takes its address; empty for none.
+  private var stranger = LuaStored()
 
   private init(_ loop: CopasLoop, timeout: Double, isReentrant: Bool) {
     self.loop = loop
@@ -114,7 +114,7 @@ final class CopasLock: WaitQueueOwner {
     if isDestroyed { return call.refuse("destroyed") }
     isDestroyed = true
     if let waitQueue { loop.admitAll(of: waitQueue) }
-    forgetStranger()
+    stranger = LuaStored()
     call.push(true)
     return .results(1)
   }
@@ -130,24 +130,18 @@ final class CopasLock: WaitQueueOwner {
     depth = 1
     if case .stranger = owner {
       lua_pushthread(call.state)
-      strangerReference = call.retainTop()
+      stranger = LuaStored(popping: call)
     }
   }
 
-  /// The lock is for whoever has waited longest.
+  /// The lock is for the thread that has waited longest.
   private func handOver() {
-    forgetStranger()
+    stranger = LuaStored()
     owner = .nobody
     if let waitQueue, let next = loop.scheduler.admitFirst(of: waitQueue) {
       owner = .thread(next)
       depth = 1
     }
-  }
-
-  private func forgetStranger() {
-    guard strangerReference != 0 else { return }
-    loop.main.release(strangerReference)
-    strangerReference = 0
   }
 
   func left(_ waitQueue: WaitQueueID) {}
@@ -157,7 +151,7 @@ final class CopasLock: WaitQueueOwner {
   }
 
   private func discard() {
-    forgetStranger()
+    stranger = LuaStored()
     if let waitQueue { loop.removeWaitQueue(waitQueue) }
   }
 }

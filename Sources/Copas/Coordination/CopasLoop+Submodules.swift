@@ -28,20 +28,28 @@ extension CopasModule {
 }
 
 extension CopasLoop {
-  /// Pushes a module, which is made when it is first asked for; false, with nothing pushed, when there
-  /// is none of this name.
+  /// Pushes a module, which is made when it is first asked for; false, with nothing pushed, when
+  /// there is none of this name.
   func pushSubmodule(_ call: LuaCall, _ name: String) -> Bool {
-    if let reference = submoduleReferences[name] {
-      call.pushRetained(reference)
-      return true
+    if module.submodules.isEmpty {
+      call.pushTable(fields: submodules.count)
+      module.submodules = LuaStored(popping: call)
     }
-    guard let module = submodules.first(where: { "\($0.name)" == name }) else { return false }
+    module.submodules.push(onto: call)
+    call.push(name)
+    milonga_rawget(call.state, -2)
+    call.remove(at: -2)
+    if call.type(at: -1) == .table { return true }
+    call.pop()
+    guard let submodule = submodules.first(where: { "\($0.name)" == name }) else { return false }
     let count = call.count
-    module.open(call, self)
+    submodule.open(call, self)
     call.insert(at: count + 1)
     call.count = count + 1
-    call.pushValue(at: -1)
-    submoduleReferences[name] = call.retainTop()
+    module.submodules.push(onto: call)
+    call.pushValue(at: -2)
+    call.setField(name, of: -2)
+    call.pop()
     return true
   }
 
@@ -56,7 +64,7 @@ extension CopasLoop {
         milonga_pushglobaltable(call.state)
         call.pushField("require", of: -1)
         call.push("copas." + name)
-        return .call(arguments: 1, results: 1, state: 1)
+        return .call(arguments: 1, results: 1)
       }
       guard pushSubmodule(call, name) else {
         call.pushNil()
@@ -69,21 +77,11 @@ extension CopasLoop {
     return .results(1)
   }
 
-  /// A thread of the function that lies below its `arguments` on top of the stack (both are popped); it
-  /// runs in the next step. Leaves the coroutine on the stack.
-  @discardableResult
-  public func startThread(_ call: LuaCall, arguments: Int, name: String?) -> TaskID {
-    let task = spawnCoroutine(call, arguments: arguments)
-    if let name { setName(call, of: -1, name) }
-    scheduler.yield(task)
-    return task
-  }
-
   /// Reports the error value at 1 of the running thread, whose stack is as the error left it.
   func reportError(_ call: LuaCall) {
     guard let current, main.reserve(1) else { return }
     call.pushValue(at: 1)
     lua_xmove(call.state, main.state, 1)
-    reportError(of: tasks[Int(current.index)])
+    reportError(of: tasks[current])
   }
 }

@@ -39,39 +39,40 @@ extension CopasLoop: WaitQueueObserver {
     waitQueueOwners[Int(waitQueue.index)]?.wasAdmittedInVain(task, to: waitQueue)
   }
 
-  /// Lets everybody in the wait queue go on.
+  /// Lets every thread in the wait queue go on.
   func admitAll(of waitQueue: WaitQueueID) {
     while scheduler.admitFirst(of: waitQueue) != nil {}
   }
 
-  /// Lets the running coroutine wait in a wait queue; the function is to return the outcome, and runs again
-  /// when the coroutine is admitted or `deadline` has passed (see ``hasTimedOut``). Nothing else, not
-  /// even `copas.wakeup`, ends the wait.
-  func wait(in waitQueue: WaitQueueID, until deadline: Int64, state: Int = 1) -> LuaOutcome {
+  /// Lets the running coroutine wait in a wait queue; the function is to return the outcome, and
+  /// runs again when the coroutine is admitted or `deadline` has passed (see ``hasTimedOut``).
+  /// Nothing else, not even `copas.wakeup`, ends the wait.
+  func wait(in waitQueue: WaitQueueID, until deadline: Int64) -> LuaOutcome {
     if mayWait { scheduler.wait(current!, in: waitQueue, deadline: deadline) }
-    return .yield(0, state: state)
+    return .yield(0, state: WaitStep.waiting.rawValue)
   }
 
-  /// For a function that may wait in a wait queue, and need not: when the running coroutine has had its share, the
-  /// outcome to return, and the function runs again from its beginning (see ``LuaCall/beginsAnew``). One that was told not
-  /// to wait, by a timeout of 0 at `index`, goes on at once.
+  /// For a function that may wait in a wait queue, and need not: when the running coroutine has had
+  /// its share, the outcome to return, and the function runs again from its beginning (see
+  /// ``LuaCall/beginsAnew``). A function that was told not to wait, by a timeout of 0 at `index`,
+  /// goes on at once.
   func giveWay(_ call: LuaCall, timeoutAt index: Int) -> LuaOutcome? {
     guard call.phase != .resumed, isInside(call), !mayGoOn else { return nil }
     if index > 0, call.numberIfNumber(at: index) == 0 { return nil }
-    return giveUpTurn(stateOfGivingWay)
+    return giveUpTurn(WaitStep.givingWay.rawValue)
   }
 
   private var mayGoOn: Bool { scheduler.mayOperate() && !hasRunLong }
 
-  /// For a function that runs again after a wait in a wait queue. A coroutine that somebody else has resumed
-  /// leaves the wait queue.
+  /// For a function that runs again after a wait in a wait queue. A coroutine that was not resumed
+  /// by the dispatcher leaves the wait queue.
   func requireStillInside(_ call: LuaCall, _ function: StaticString) throws(LuaFailure) {
     if !isInside(call), let task = task(of: call.state) { scheduler.cancel(task) }
     try requireInside(call, function)
   }
 
-  /// The deadline for a timeout given as the argument at `index`, or for `fallback`; nil for 0, which
-  /// is not to wait.
+  /// The deadline for a timeout given as the argument at `index`, or for `fallback`; nil for 0,
+  /// which is not to wait.
   func deadline(
     _ call: LuaCall, timeoutAt index: Int, default fallback: Double,
     now: @autoclosure () -> Int64 = MonotonicTime.now()
@@ -80,19 +81,25 @@ extension CopasLoop: WaitQueueObserver {
     if seconds == 0 { return nil }
     guard seconds > 0 else {
       throw call.failure(
-        "timeout value must be greater than or equal to 0, got: \(describe(call, at: index))")
+        "timeout value must be greater than or equal to 0, got: \(call.describe(at: index))")
     }
-    // Nobody needs the time to wait for ever.
+    // A wait for ever needs no clock.
     return MonotonicTime.deadline(after: seconds, from: seconds == .infinity ? 0 : now())
   }
 }
 
-/// What the trampoline keeps while a function gives way before it has begun.
-private let stateOfGivingWay = -1
+/// Where a function that may wait in a wait queue goes on. The trampoline keeps the number.
+private enum WaitStep: Int {
+  /// It gives way to others before it has begun.
+  case givingWay = -1
+  case waiting = 1
+}
 
 extension LuaCall {
   /// The function runs from its beginning, for the first time or after it gave way.
-  var beginsAnew: Bool { phase == .entered || phase == .resumed && step == stateOfGivingWay }
+  var beginsAnew: Bool {
+    phase == .entered || phase == .resumed && step == WaitStep.givingWay.rawValue
+  }
 
   /// The results of an operation that failed.
   func refuse(_ reason: StaticString) -> LuaOutcome {

@@ -2,8 +2,8 @@ import CMilongaLua
 import MilongaLua
 import MilongaScheduler
 
-/// The object of `copas.queue`: items that some threads push and others pop, both in order. Whoever
-/// finds it empty waits in the order of coming.
+/// The object of `copas.queue`: items that some threads push and others pop, both in order. Threads
+/// that find it empty wait in the order in which they came.
 final class CopasQueue: WaitQueueOwner, ThreadObserver {
   private let loop: CopasLoop
   private var items = QueuedItems()
@@ -81,7 +81,7 @@ final class CopasQueue: WaitQueueOwner, ThreadObserver {
     call.push { (call) throws(LuaFailure) in
       try queues.check(call, at: 1).work(call)
     }
-    let body = call.retainTop()
+    let body = LuaStored(popping: call)
     call.setFunction("add_worker") { (call) throws(LuaFailure) in
       try queues.check(call, at: 1).addWorker(call, body)
     }
@@ -126,9 +126,9 @@ final class CopasQueue: WaitQueueOwner, ThreadObserver {
     return waitForItem(until: deadline)
   }
 
-  private func waitForItem(until deadline: Int64, state: Int = 1) -> LuaOutcome {
+  private func waitForItem(until deadline: Int64) -> LuaOutcome {
     if poppers == nil { poppers = loop.makeWaitQueue(for: self) }
-    return loop.wait(in: poppers!, until: deadline, state: state)
+    return loop.wait(in: poppers!, until: deadline)
   }
 
   /// Pushes the first item, to which the running thread was admitted. The last item of a queue that
@@ -207,7 +207,9 @@ final class CopasQueue: WaitQueueOwner, ThreadObserver {
 
   // MARK: Workers
 
-  private func addWorker(_ call: LuaCall, _ body: Int32) throws(LuaFailure) -> LuaOutcome {
+  private func addWorker(_ call: LuaCall, _ body: borrowing LuaStored) throws(LuaFailure)
+    -> LuaOutcome
+  {
     if isDestroyed { return call.refuse("destroyed") }
     guard call.type(at: 2) == .function else {
       throw call.failure("expected worker to be a function")
@@ -215,21 +217,16 @@ final class CopasQueue: WaitQueueOwner, ThreadObserver {
     workerCount += 1
     call.count = 2
     call.pushField("name", of: 1)
-    let name = "\(loop.describe(call, at: 3)):worker_\(workerCount)"
+    let name = "\(call.describe(at: 3)):worker_\(workerCount)"
     call.count = 2
-    call.pushRetained(body)
+    body.push(onto: call)
     call.pushValue(at: 1)
     call.pushValue(at: 2)
     let task = loop.startThread(call, arguments: 2, name: name)
     if observerNumber == 0 { observerNumber = loop.addObserver(self) }
-    loop.tasks[Int(task.index)].endObserver = observerNumber
+    loop.tasks[task].endObserver = observerNumber
     workers[task] = workerCount
     return .results(1)
-  }
-
-  private enum Step: Int {
-    case wait = 1
-    case handle
   }
 
   /// A worker's thread: this queue and the function are at 1 and 2.
@@ -241,7 +238,7 @@ final class CopasQueue: WaitQueueOwner, ThreadObserver {
     }
     if call.phase != .resumed || call.beginsAnew, !isDestroyed {
       if available == 0 {
-        return waitForItem(until: .max, state: Step.wait.rawValue)
+        return waitForItem(until: .max)
       }
       available -= 1
     }
@@ -249,7 +246,7 @@ final class CopasQueue: WaitQueueOwner, ThreadObserver {
     call.count = 2
     call.pushValue(at: 2)
     try takeFirst(call)
-    return .call(arguments: 1, results: 0, state: Step.handle.rawValue)
+    return .call(arguments: 1, results: 0)
   }
 
   /// A worker has ended, in whatever way.
@@ -262,7 +259,7 @@ final class CopasQueue: WaitQueueOwner, ThreadObserver {
     if isDestroyed { return call.refuse("destroyed") }
     call.pushTable(elements: workers.count)
     for (index, worker) in workers.sorted(by: { $0.value < $1.value }).enumerated() {
-      call.pushRetained(loop.tasks[Int(worker.key.index)].reference)
+      call.pushRetained(loop.tasks[worker.key].reference)
       call.setElement(index + 1, of: -2)
     }
     return .results(1)

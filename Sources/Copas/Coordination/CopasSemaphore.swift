@@ -3,14 +3,15 @@ import CMilongaShims
 import MilongaLua
 import MilongaScheduler
 
-/// The object of `copas.semaphore`: resources that threads take and give back. Those for whom there are
-/// not enough wait in the order of their coming, also behind somebody who wants more than they do.
+/// The object of `copas.semaphore`: resources that threads take and give back. Threads for which
+/// there are not enough wait in the order in which they came, also behind one that wants more than
+/// they do.
 final class CopasSemaphore: WaitQueueOwner {
   private let loop: CopasLoop
   private let most: Double
   private let timeout: Double
   private var count: Double
-  /// Made when somebody has to wait.
+  /// Made when a thread has to wait.
   private var waitQueue: WaitQueueID?
   private var isDestroyed = false
 
@@ -132,16 +133,16 @@ final class CopasSemaphore: WaitQueueOwner {
     return .results(1)
   }
 
-  // MARK: Those who wait
+  // MARK: The threads that wait
 
   private var first: TaskID? { waitQueue.flatMap { loop.scheduler.first(in: $0) } }
 
   /// What a thread that waits here, or was just admitted, wants.
   private func amount(of task: TaskID) -> Double {
-    lua_tonumberx(loop.tasks[Int(task.index)].coroutine, Self.amountSlot, nil)
+    lua_tonumberx(loop.tasks[task].coroutine, Self.amountSlot, nil)
   }
 
-  /// Serves those who wait, as far as the resources go.
+  /// Serves the threads that wait, as far as the resources go.
   private func admit() {
     guard let waitQueue else { return }
     while let task = loop.scheduler.first(in: waitQueue) {
@@ -152,7 +153,7 @@ final class CopasSemaphore: WaitQueueOwner {
     }
   }
 
-  /// There may be enough for those behind it.
+  /// There may be enough for the threads behind it.
   func left(_ waitQueue: WaitQueueID) {
     if !isDestroyed { admit() }
   }

@@ -3,8 +3,8 @@ import MilongaIO
 import MilongaLua
 import MilongaScheduler
 
-/// The module `copas.timer`. A timer is a table with the options it was made with, `co`, its thread while
-/// it is armed, and `cancelled`; nothing else has to be remembered.
+/// The module `copas.timer`. A timer is a table with the options it was made with, `co`, its thread
+/// while it is armed, and `cancelled`; nothing else has to be remembered.
 enum CopasTimer {
   /// Pushes the module.
   static func open(_ call: LuaCall, _ loop: CopasLoop) {
@@ -13,15 +13,15 @@ enum CopasTimer {
       loop.reportError(call)
       return .results(0)
     }
-    let reporter = call.retainTop()
+    let reporter = LuaStored(popping: call)
     call.push { (call) throws(LuaFailure) in try run(call, loop, reporter) }
-    let body = call.retainTop()
+    let body = LuaStored(popping: call)
 
     call.pushTable(fields: 4)
     call.pushValue(at: -1)
     call.setField("__index", of: -2)
     call.pushValue(at: -1)
-    let metatable = call.retainTop()
+    let metatable = LuaStored(popping: call)
     call.setFunction("new") { (call) throws(LuaFailure) in
       try check(call)
       if !call.boolean(at: Option.name.index) {
@@ -84,7 +84,7 @@ enum CopasTimer {
   }
 
   /// Pushes a timer made of the options on the stack.
-  private static func make(_ call: LuaCall, _ metatable: Int32) {
+  private static func make(_ call: LuaCall, _ metatable: borrowing LuaStored) {
     call.push(call.boolean(at: Option.recurring.index))
     call.replace(at: Option.recurring.index)
     call.pushTable(fields: 8)
@@ -92,7 +92,7 @@ enum CopasTimer {
       call.pushValue(at: option.index)
       call.setField(option.key, of: -2)
     }
-    call.pushRetained(metatable)
+    metatable.push(onto: call)
     call.setMetatable(of: -2)
   }
 
@@ -100,7 +100,7 @@ enum CopasTimer {
 
   /// The timer is at `timer`, a first delay, or nil, on top of the stack.
   private static func arm(
-    _ call: LuaCall, at timer: Int, _ loop: CopasLoop, _ body: Int32
+    _ call: LuaCall, at timer: Int, _ loop: CopasLoop, _ body: borrowing LuaStored
   ) throws(LuaFailure) -> LuaOutcome {
     let delay = call.count
     if !call.isNoneOrNil(at: delay) { try checkDelay(call, at: delay) }
@@ -108,8 +108,8 @@ enum CopasTimer {
     if call.boolean(at: -1) { return call.refuse("already armed") }
     setCancelled(call, of: timer, false)
     call.pushField("name", of: timer)
-    let name = call.isNoneOrNil(at: -1) ? nil : loop.describe(call, at: call.count)
-    call.pushRetained(body)
+    let name = call.isNoneOrNil(at: -1) ? nil : call.describe(at: call.count)
+    body.push(onto: call)
     call.pushValue(at: timer)
     if call.isNoneOrNil(at: delay) {
       call.pushField("delay", of: timer)
@@ -162,7 +162,7 @@ enum CopasTimer {
 
   /// The timer is at 1, at first with the delay at 2.
   private static func run(
-    _ call: LuaCall, _ loop: CopasLoop, _ reporter: Int32
+    _ call: LuaCall, _ loop: CopasLoop, _ reporter: borrowing LuaStored
   ) throws(LuaFailure) -> LuaOutcome {
     if call.phase == .entered {
       setErrorHandler(call, loop)
@@ -180,7 +180,7 @@ enum CopasTimer {
         setCancelled(call, of: 1, true)
         forgetThread(call)
       }
-      call.pushRetained(reporter)
+      reporter.push(onto: call)
       call.pushField("callback", of: 1)
       call.pushValue(at: 1)
       call.pushField("params", of: 1)
@@ -205,7 +205,7 @@ enum CopasTimer {
   private static func setErrorHandler(_ call: LuaCall, _ loop: CopasLoop) {
     call.pushField("errorhandler", of: 1)
     if call.type(at: -1) == .function {
-      loop.setErrorHandler(call.retainTop(), isDefault: false)
+      loop.setErrorHandler(popping: call)
     } else {
       call.pop()
     }

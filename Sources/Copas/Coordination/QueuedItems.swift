@@ -2,8 +2,8 @@ import CMilongaLua
 import CMilongaShims
 import MilongaLua
 
-/// The items of a queue: the elements of a Lua table that belongs to the queue's object, used as a ring,
-/// so that a queue that is never empty does not grow.
+/// The items of a queue: the elements of a Lua table that belongs to the queue's object, used as a
+/// ring, so that a queue that is never empty does not grow.
 struct QueuedItems {
   private(set) var count = 0
   private var first = 0

@@ -1,14 +1,14 @@
 import CMilongaLua
 import MilongaLua
 
-/// Objects of a module written in Swift that are tables for Lua, because programs give them fields of
-/// their own. Each holds its Swift part in a userdata, under a key that Lua cannot name.
+/// Objects of a module written in Swift that are tables for Lua, because programs give them fields
+/// of their own. Each holds its Swift part in a userdata, under a key that Lua cannot name.
 final class TableClass<Object: AnyObject> {
   private let name: String
   private let key: LuaRegistryKey
   private let parts: LuaClass<Object>
   /// The metatable, which holds the methods as well.
-  private let reference: Int32
+  private let metatable: LuaStored
 
   /// - Parameters:
   ///   - key: one of its own for each class.
@@ -22,18 +22,18 @@ final class TableClass<Object: AnyObject> {
     call.pushTable(fields: 12)
     call.pushValue(at: -1)
     call.setField("__index", of: -2)
-    reference = call.retainTop()
+    metatable = LuaStored(popping: call)
   }
 
   /// Pushes the table of methods.
-  func pushMethods(onto call: LuaCall) { call.pushRetained(reference) }
+  func pushMethods(onto call: LuaCall) { metatable.push(onto: call) }
 
   /// Pushes a new object, with room for so many other fields.
   func push(_ object: Object, onto call: LuaCall, fields: Int = 0) {
     call.pushTable(fields: fields + 1)
     parts.push(object, onto: call)
     call.setField(key, of: -2)
-    call.pushRetained(reference)
+    metatable.push(onto: call)
     call.setMetatable(of: -2)
   }
 

@@ -5,17 +5,16 @@ import MilongaIO
 import MilongaLua
 import MilongaScheduler
 
-/// `copas.debug.start`: tells a Lua function whenever a coroutine is resumed, waits, or ends. The words are those
-/// of Copas 4.11, and so are the pieces in which the function gets them.
+/// `copas.debug.start`: tells a Lua function whenever a coroutine is resumed, waits, or ends. The
+/// words are those of Copas 4.11, and so are the pieces in which the function gets them.
 final class TurnLog {
-  /// In the registry.
-  let logger: Int32
+  private let logger: LuaStored
   /// Tells of the coroutines that run the callbacks of `copas.timeout`, too.
   private let logsCore: Bool
   /// What coroutines wait for, by name.
   private var sockets: [TaskID: String] = [:]
 
-  init(logger: Int32, logsCore: Bool) {
+  init(logger: consuming LuaStored, logsCore: Bool) {
     self.logger = logger
     self.logsCore = logsCore
   }
@@ -23,7 +22,7 @@ final class TurnLog {
   func turnBegins(_ loop: CopasLoop, _ task: TaskID, _ reason: WakeReason) {
     let socket = sockets.removeValue(forKey: task)
     guard reason != .cancelled else { return }
-    let name = loop.threadName(of: task)
+    let name = loop.names.ofThread(task)
     if let socket = reason == .ready ? socket : nil {
       tell(loop, "resuming '", name, "' for socket '", socket, "'")
     } else if isWanted(name) {
@@ -32,7 +31,7 @@ final class TurnLog {
   }
 
   func turnEnded(_ loop: CopasLoop, _ task: TaskID, status: Int32) {
-    let name = loop.threadName(of: task)
+    let name = loop.names.ofThread(task)
     guard isWanted(name) else { return }
     guard status == LUA_YIELD else {
       if status == LUA_OK { tell(loop, "exiting '", name, "'") }
@@ -64,7 +63,7 @@ final class TurnLog {
 
   /// The socket is somewhere on the stack of the function that waits.
   private func socketName(_ loop: CopasLoop, _ task: TaskID, _ descriptor: Int32) -> String {
-    let coroutine = LuaCall(loop.tasks[Int(task.index)].coroutine!)
+    let coroutine = LuaCall(loop.tasks[task].coroutine!)
     var frame = lua_Debug()
     guard lua_getstack(coroutine.state, 0, &frame) != 0, coroutine.reserve(8) else {
       return "descriptor \(descriptor)"
@@ -76,9 +75,11 @@ final class TurnLog {
       let place = coroutine.count
       loop.unwrap(coroutine, at: place)
       if let socket = loop.sockets.any.payload(coroutine, at: place) {
-        if socket.pointee.descriptor == descriptor { return loop.socketName(coroutine, at: place) }
+        if socket.pointee.descriptor == descriptor {
+          return loop.names.ofSocket(coroutine, at: place)
+        }
       } else if foreign == nil, [.userdata, .table].contains(coroutine.type(at: place)) {
-        foreign = loop.socketName(coroutine, at: place)
+        foreign = loop.names.ofSocket(coroutine, at: place)
       }
     }
     return foreign ?? "descriptor \(descriptor)"
@@ -88,12 +89,12 @@ final class TurnLog {
   private func tell(_ loop: CopasLoop, _ pieces: any LuaConvertible...) {
     let main = loop.main
     guard main.reserve(pieces.count + 2) else { return }
-    main.pushRetained(logger)
+    logger.push(onto: main)
     for piece in pieces { piece.push(onto: main) }
     guard milonga_pcall(main.state, Int32(pieces.count), 0, 0) != LUA_OK else { return }
     writeLine(
       "copas.debug: the logger failed, and is not called any more: "
-        + loop.describe(main, at: main.count))
+        + main.describe(at: main.count))
     main.pop()
     loop.stopLog()
   }

@@ -1,11 +1,12 @@
 import CMilongaLua
 import CMilongaShims
+import LuaFiles
 import LuaSocket
 import MilongaIO
 import MilongaLua
 import MilongaScheduler
 
-/// Somebody looks at the coroutines' turns: `copas.debug`. There is none in a program that has not asked for it.
+/// Looks at the coroutines' turns for `copas.debug`. A program that has not asked for it has none.
 final class TurnMonitor {
   var log: TurnLog?
   var watchdog: Watchdog?
@@ -39,27 +40,25 @@ extension CopasLoop {
       try setWatchdog(call)
       return .results(0)
     }
-    var reference: Int32 = 0
     call.setFunction("socket") { [self] (call) throws(LuaFailure) in
       guard call.phase == .entered else { return .results(call.count) }
-      if reference == 0 { reference = try loadSocketDebugging(call) }
+      if module.socketDebugging.isEmpty { try loadSocketDebugging(call) }
       call.count = 1
-      call.pushRetained(reference)
+      module.socketDebugging.push(onto: call)
       call.insert(at: 1)
-      return .call(arguments: 1, results: 1, state: 1)
+      return .call(arguments: 1, results: 1)
     }
     call.setField("debug", of: -2)
   }
 
-  /// The function that is `copas/debug.lua`'s result, in the registry.
-  private func loadSocketDebugging(_ call: LuaCall) throws(LuaFailure) -> Int32 {
-    try SocketModule.pushFile("copas.debug", onto: call)
+  private func loadSocketDebugging(_ call: LuaCall) throws(LuaFailure) {
+    try LuaFile("copas.debug").push(onto: call)
     call.push { [self] (call) throws(LuaFailure) in
       call.push(isWrapped(call, at: 1))
       return .results(1)
     }
     guard milonga_pcall(call.state, 1, 1, 0) == LUA_OK else { throw .raised }
-    return call.retainTop()
+    module.socketDebugging = LuaStored(popping: call)
   }
 
   private func startLog(_ call: LuaCall) throws(LuaFailure) {
@@ -72,11 +71,11 @@ extension CopasLoop {
       call.pushValue(at: 1)
     }
     stopLog()
-    monitored { $0.log = TurnLog(logger: call.retainTop(), logsCore: logsCore) }
+    let log = TurnLog(logger: LuaStored(popping: call), logsCore: logsCore)
+    monitored { $0.log = log }
   }
 
   func stopLog() {
-    if let log = monitor?.log { main.release(log.logger) }
     monitored { $0.log = nil }
   }
 
@@ -86,20 +85,15 @@ extension CopasLoop {
       throw call.argumentFailure(1, "seconds expected, or nil to stop, got \(seconds)")
     }
     if !call.isNoneOrNil(at: 2) { try call.check(2, is: .function) }
-    if let old = monitor?.watchdog, old.report != 0 { call.release(old.report) }
     guard seconds > 0 else {
       milonga_set_watchdog(call.state, nil, nil)
       monitored { $0.watchdog = nil }
       return
     }
-    var report: Int32 = 0
-    if !call.isNoneOrNil(at: 2) {
-      call.pushValue(at: 2)
-      report = call.retainTop()
-    }
-    monitored {
-      $0.watchdog = Watchdog(limit: MonotonicTime.deadline(after: seconds, from: 0), report: report)
-    }
+    let watchdog = Watchdog(
+      limit: MonotonicTime.deadline(after: seconds, from: 0),
+      report: call.isNoneOrNil(at: 2) ? LuaStored() : LuaStored(call, at: 2))
+    monitored { $0.watchdog = watchdog }
     milonga_set_watchdog(
       call.state,
       { state, context in
@@ -113,22 +107,5 @@ extension CopasLoop {
     let monitor = monitor ?? TurnMonitor()
     change(monitor)
     self.monitor = monitor.isIdle ? nil : monitor
-  }
-
-  /// Pushes the coroutine of a task onto the main stack; false without one, or without room.
-  func pushCoroutine(_ task: TaskID) -> Bool {
-    guard let coroutine = tasks[Int(task.index)].coroutine, main.reserve(8),
-      lua_checkstack(coroutine, 1) != 0
-    else { return false }
-    lua_pushthread(coroutine)
-    lua_xmove(coroutine, main.state, 1)
-    return true
-  }
-
-  /// The name of a task's coroutine.
-  func threadName(of task: TaskID) -> String {
-    guard pushCoroutine(task) else { return "?" }
-    defer { main.pop() }
-    return threadName(main, at: main.count)
   }
 }

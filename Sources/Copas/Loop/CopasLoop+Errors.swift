@@ -12,20 +12,23 @@ extension CopasLoop {
   }
 
   /// Hands the error value on top of the main stack, which is popped, to the coroutine's error
-  /// handler, or to the default one, or prints it. Whatever goes wrong there is printed, and harms
-  /// nobody else.
+  /// handler, or to the default one, or prints it. An error in the handler is printed, and has no
+  /// other effect.
   func reportError(of record: CopasTask) {
     let error = main.count
     defer { main.count = error - 1 }
     guard main.reserve(8) else { return }
 
-    let handler = record.handler != 0 ? record.handler : defaultErrorHandler
-    if let handler {
-      main.pushRetained(handler)
+    if record.handler != 0 || !module.errorHandler.isEmpty {
+      if record.handler != 0 {
+        main.pushRetained(record.handler)
+      } else {
+        module.errorHandler.push(onto: main)
+      }
       main.pushValue(at: error)
       pushCoroutineAndSocket(record)
       guard milonga_pcall(main.state, 3, 0, 0) != LUA_OK else { return }
-      main.push("Failed executing error handler: " + describe(main, at: main.count))
+      main.push("Failed executing error handler: " + main.describe(at: main.count))
     } else {
       pushCoroutineAndSocket(record)
       pushTraceback(main, message: error)
@@ -38,12 +41,12 @@ extension CopasLoop {
     if record.connection != 0 { main.pushRetained(record.connection) } else { main.pushNil() }
   }
 
-  /// Pushes the report of an error: `message (coroutine: name, socket: name)` and the traceback. The
-  /// message is at `message`, coroutine and socket behind it.
+  /// Pushes the report of an error: `message (coroutine: name, socket: name)` and the traceback.
+  /// The message is at `message`, coroutine and socket behind it.
   func pushTraceback(_ call: LuaCall, message: Int) {
-    let text = call.isNoneOrNil(at: message) ? "" : describe(call, at: message)
-    let coroutine = threadName(call, at: message + 1)
-    let socket = socketName(call, at: message + 2)
+    let text = call.isNoneOrNil(at: message) ? "" : call.describe(at: message)
+    let coroutine = names.ofThread(call, at: message + 1)
+    let socket = names.ofSocket(call, at: message + 2)
     let report =
       (text.isEmpty ? "" : text + " ") + "(coroutine: \(coroutine), socket: \(socket))"
     if let thread = lua_tothread(call.state, Int32(message + 1)) {
@@ -51,12 +54,6 @@ extension CopasLoop {
     } else {
       luaL_traceback(call.state, call.state, report, 1)
     }
-  }
-
-  func describe(_ call: LuaCall, at index: Int) -> String {
-    _ = milonga_tostring(call.state, Int32(index))
-    defer { call.pop() }
-    return call.stringIfString(at: -1) ?? ""
   }
 
   /// Prints the text on top of the main stack with the program's own `print`.

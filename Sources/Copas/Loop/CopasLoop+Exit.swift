@@ -2,12 +2,12 @@ import CMilongaShims
 import MilongaLua
 import MilongaScheduler
 
-/// The way to the end of the dispatcher: it is announced, those who wait for the announcement clean up,
-/// and the loop ends when nothing is left to do.
+/// The way to the end of the dispatcher: it is announced, the threads that wait for the
+/// announcement clean up, and the loop ends when nothing is left to do.
 struct ExitState {
-  var isExiting = false
+  private(set) var isExiting = false
   /// Threads in `copas.waitforexit`; after the announcement those that were.
-  private(set) var waiting: [TaskID] = []
+  private var waiting: [TaskID] = []
   /// When `waiting` is so long, those that are gone are taken out.
   private var limit = 64
 
@@ -18,12 +18,22 @@ struct ExitState {
     }
     waiting.append(task)
   }
+
+  /// Wakes the threads that wait for it.
+  mutating func announce(_ scheduler: Scheduler) {
+    guard !isExiting else { return }
+    isExiting = true
+    for task in waiting { scheduler.wake(task) }
+  }
+
+  /// Whether threads that waited for the announcement have not ended yet.
+  func isAwaited(exists: (TaskID) -> Bool) -> Bool { waiting.contains(where: exists) }
 }
 
 extension CopasLoop {
   func addExit(_ call: LuaCall) {
     call.setFunction("exit") { [self] (_) throws(LuaFailure) in
-      announceExit()
+      exit.announce(scheduler)
       return .results(0)
     }
     call.setFunction("exiting") { [self] (call) throws(LuaFailure) in
@@ -44,38 +54,32 @@ extension CopasLoop {
     }
   }
 
-  /// Tells everybody who waits for it that the program is about to end.
-  func announceExit() {
-    guard !exit.isExiting else { return }
-    exit.isExiting = true
-    for task in exit.waiting { scheduler.wake(task) }
-  }
-
-  /// After SIGINT or SIGTERM the loop ends when those who waited for the exit have cleaned up, whatever
-  /// else there is to do.
+  /// After SIGINT or SIGTERM the loop ends when the threads that waited for the exit have cleaned
+  /// up, whatever else there is to do.
   var mustEnd: Bool {
-    guard catchesSignals, readiness.waker.terminationSignal != 0 else { return false }
+    guard termination.hasCome else { return false }
     milonga_limit_turn(0)
-    announceExit()
-    return !exit.waiting.contains(where: scheduler.exists)
+    exit.announce(scheduler)
+    return !exit.isAwaited(exists: scheduler.exists)
   }
 
-  /// Gives up all that waits or is ready, and every server, without letting anybody clean up.
+  /// Gives up all that waits or is ready, and every server, without letting threads clean up.
   private func cancelAll() {
     // A coroutine that sleeps may have been collected, of which its task is only told later.
     if asleepForEver > 0 { milonga_collect(main.state) }
-    for (index, record) in tasks.enumerated() where record.kind != .none {
-      guard let task = scheduler.task(at: Int32(index)), task != current else { continue }
-      if record.kind == .server {
-        main.pushRetained(record.reference)
+    let all = (0..<tasks.count).filter { tasks[$0].kind != .none }
+      .compactMap { scheduler.task(at: $0) }
+    for task in all where task != current && scheduler.exists(task) {
+      if tasks[task].kind == .server {
+        main.pushRetained(tasks[task].reference)
         closeSocket(main)
       } else {
         holdAgain(task)
       }
       end(task)
     }
-    servers = [:]
-    timeouts = [:]
-    announceExit()
+    servers.forgetAll()
+    timeouts.forgetAll()
+    exit.announce(scheduler)
   }
 }

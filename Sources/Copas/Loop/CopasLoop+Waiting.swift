@@ -11,14 +11,15 @@ extension CopasLoop {
   /// Whether the running code is a coroutine of this dispatcher, which may wait.
   @inlinable
   @inline(__always)
-  public func isInside(_ call: LuaCall) -> Bool { call.state == currentCoroutine }
+  public func isInside(_ call: LuaCall) -> Bool { call.state == turn.coroutine }
 
   /// Why the coroutine runs again after it waited.
   @inline(__always)
-  public var hasTimedOut: Bool { currentReason == .timeout }
+  public var hasTimedOut: Bool { turn.reason == .timeout }
 
-  /// Lets the running coroutine wait for its socket; the function is to return the outcome, and runs
-  /// again when the socket is ready, is closed, or `deadline` has passed (see ``hasTimedOut``).
+  /// Lets the running coroutine wait for its socket; the function is to return the outcome, and
+  /// runs again when the socket is ready, is closed, or `deadline` has passed (see
+  /// ``hasTimedOut``).
   public func wait(
     _ socket: UnsafeMutablePointer<SocketObject>, for direction: Direction, until deadline: Int64,
     state: Int = 0
@@ -31,11 +32,12 @@ extension CopasLoop {
     return park(on: socket.pointee.descriptor, direction, until: deadline, state: state)
   }
 
-  /// Lets the running coroutine wait for a descriptor of another module, which was found not ready just
-  /// before; the function is to return the outcome, and runs again when the descriptor is ready.
+  /// Lets the running coroutine wait for a descriptor of another module, which was found not ready
+  /// just before; the function is to return the outcome, and runs again when the descriptor is
+  /// ready.
   ///
-  /// - Parameter isWatched: kept by the caller for the descriptor, false at first. Once it is true, the
-  ///   caller has to ``forget(_:)`` the descriptor before it closes it.
+  /// - Parameter isWatched: kept by the caller for the descriptor, false at first. Once it is true,
+  ///   the caller has to ``forget(_:)`` the descriptor before it closes it.
   public func wait(
     on descriptor: Int32, isWatched: inout Bool, for direction: Direction,
     until deadline: Int64 = MonotonicTime.never, state: Int = 0
@@ -48,10 +50,11 @@ extension CopasLoop {
     return park(on: descriptor, direction, until: deadline, state: state)
   }
 
-  /// Those who wait to read from the descriptor go on: something has come of which it does not tell.
+  /// The tasks that wait to read from the descriptor go on: something has come that the system does
+  /// not report.
   public func notify(_ descriptor: Int32) { scheduler.notify(descriptor) }
 
-  /// The same for a descriptor that is registered.
+  /// Lets the running coroutine wait for a descriptor that is registered.
   @inline(__always)
   func park(
     on descriptor: Int32, _ direction: Direction, until deadline: Int64, state: Int
@@ -65,9 +68,10 @@ extension CopasLoop {
 
   /// False under a C function that cannot be suspended, such as `table.sort`: yielding there is an
   /// error, which Lua raises, and the coroutine goes on.
-  public var mayWait: Bool { currentCoroutine.map { lua_isyieldable($0) != 0 } ?? false }
+  public var mayWait: Bool { turn.coroutine.map { lua_isyieldable($0) != 0 } ?? false }
 
-  /// Whether it is worth asking the system.
+  /// Whether it is worth asking the system: false only while it is known that a read or a write
+  /// would block.
   @inlinable
   @inline(__always)
   public func isReady(
@@ -81,7 +85,8 @@ extension CopasLoop {
     scheduler.hasHungUp(socket.pointee.descriptor)
   }
 
-  /// A read got less than it asked for, so that the next one would block; unless the peer has hung up.
+  /// A read got less than it asked for, so that the next one would block; unless the peer has hung
+  /// up.
   ///
   /// - Returns: whether to read on.
   @inlinable
@@ -99,8 +104,10 @@ extension CopasLoop {
     scheduler.markUnready(socket.pointee.descriptor, direction)
   }
 
-  /// Counts an operation of the running coroutine. When it has had its share, of operations or of time,
-  /// the outcome to return: it runs again after the others.
+  /// Counts an operation of the running coroutine.
+  ///
+  /// - Returns: nil while the coroutine may go on. When it has had its share, of operations or of
+  ///   time, the outcome to return: the function runs again after the others.
   @inlinable
   @inline(__always)
   public func turnOver(state: Int = 0) -> LuaOutcome? {
@@ -110,10 +117,10 @@ extension CopasLoop {
   /// Whether the turn has lasted as long as it should.
   @inlinable
   @inline(__always)
-  public var hasRunLong: Bool { milonga_turn_is_over(turnEnd) != 0 }
+  public var hasRunLong: Bool { milonga_turn_is_over(turn.end) != 0 }
 
-  /// After ``turnOver(state:)`` has ended the turn: whether what it leaves behind is not to wait for its next
-  /// one, because others come first, or it has waited already.
+  /// After ``turnOver(state:)`` has ended the turn: whether what the turn leaves behind is to be
+  /// sent now. Its next turn is not near, because others come first, or this turn was long.
   public var leavesOthersWaiting: Bool { scheduler.readyCount > 1 || hasRunLong || !isLooping }
 
   /// A turn of another coroutine begins within the running one.
@@ -125,20 +132,20 @@ extension CopasLoop {
   /// A turn begins.
   @inline(__always)
   func noteTurn() {
-    turnEnd = milonga_turn_end()
-    if milonga_termination_signal() != 0 { limitTurn() }
+    turn.end = milonga_turn_end()
+    if milonga_termination_signal() != 0 { termination.limitTurn() }
   }
 
   /// Ends the turn, if that is possible here.
   @usableFromInline
-  func giveUpTurn(_ state: Int) -> LuaOutcome? {
+  func giveUpTurn(_ state: Int = 0) -> LuaOutcome? {
     guard mayWait else { return nil }
     scheduler.yield(current!)
     return .yield(0, state: state)
   }
 
   /// Whether the running coroutine was removed: its next wait is its end.
-  public var isRemoved: Bool { current.map { tasks[Int($0.index)].isRemoved } ?? false }
+  public var isRemoved: Bool { current.map { tasks[$0].isRemoved } ?? false }
 
   /// The coroutine whose turn it is; nil outside the dispatcher.
   public var currentTask: TaskID? { current }
@@ -148,7 +155,7 @@ extension CopasLoop {
   public func wake(_ task: TaskID) -> Bool { scheduler.wake(task) }
 
   /// Pushes the module's function `connect`.
-  public func pushConnect(_ call: LuaCall) { call.pushRetained(connectReference) }
+  public func pushConnect(_ call: LuaCall) { module.connect.push(onto: call) }
 
   /// Lets the running coroutine sleep until `deadline` or until it is woken.
   public func sleep(until deadline: Int64, state: Int = 0) -> LuaOutcome {
@@ -161,7 +168,8 @@ extension CopasLoop {
     if !isInside(call) { throw outside(call, function) }
   }
 
-  /// For a function that runs again: an error when a script has resumed the coroutine, which waited here.
+  /// For a function that runs again: an error when a script has resumed the coroutine, which waited
+  /// here.
   @inline(__always)
   public func requireOwnResumption(
     _ call: LuaCall, _ function: StaticString
@@ -176,16 +184,5 @@ extension CopasLoop {
           + "copas.addthread, or from a server's handler"
         : "copas.\(function): called in a coroutine that Copas does not run; call it from the "
           + "Copas thread itself, or make the coroutine with copas.addthread")
-  }
-}
-
-extension SocketObject.CopasTimeouts {
-  /// The same timeout for everything; negative seconds are none.
-  init(all seconds: Double) {
-    self.init()
-    let limit = seconds < 0 ? Double.infinity : seconds
-    connect = limit
-    send = limit
-    receive = limit
   }
 }

@@ -5,20 +5,22 @@ import MilongaLua
 import MilongaScheduler
 import SystemPackage
 
-// Connections without a coroutine of their own. Each is a task like any other; for its turn it borrows a coroutine from
-// a few that all such connections share. Mostly it gives that back at the end of the turn, or to the one whose turn comes
-// next, and waits for its next event with nothing but an object of Swift's. Only while a function that it has called waits
-// for something does it keep the coroutine.
+// Connections without a coroutine of their own. Each is a task like any other; for its turn it
+// borrows a coroutine from a few that all such connections share. Mostly it gives the coroutine
+// back at the end of the turn, or to the connection whose turn comes next, and waits for its next
+// event with nothing but an object of Swift's. Only while a function that it has called waits for
+// something does it keep the coroutine.
 
-/// What serves such a connection. It is not let go before its run has returned.
+/// What serves such a connection. The object lives until its run has returned.
 open class CoroutinelessTask {
   /// What the last run has left.
   public final var state = CoroutinelessTaskState.atRest
 
   public init() {}
 
-  /// The connection's turn: runs as a Lua function in a borrowed coroutine, and is to wait as such functions do. After it
-  /// was at rest the coroutine may be another one, and what is on its stack is somebody else's.
+  /// The connection's turn: runs as a Lua function in a borrowed coroutine, and is to wait as such
+  /// functions do. After it was at rest the coroutine may be another one, and what is on its stack
+  /// belongs to others.
   open func run(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
     preconditionFailure("\(type(of: self)) does not say what it does")
   }
@@ -36,7 +38,7 @@ public enum CoroutinelessTaskState: Sendable {
   case finished
 }
 
-/// Makes the handler of a connection, whose socket is kept in the registry under the number.
+/// Makes the handler of a connection. The number is that of its socket in the store.
 public typealias CoroutinelessTaskFactory =
   (UnsafeMutablePointer<SocketObject>, Int32) -> CoroutinelessTask
 
@@ -47,10 +49,16 @@ struct Events {
   var factories: [TaskID: CoroutinelessTaskFactory] = [:]
   /// What the handler whose turn it is, or was last, has left.
   var state = CoroutinelessTaskState.atRest
-  /// Coroutines that nobody has borrowed, with their places in the registry.
-  var workers: [(coroutine: OpaquePointer, reference: Int32)] = []
+  /// Coroutines that are not lent.
+  var workers: [Worker] = []
   /// So many are kept.
   static let mostWorkers = 64
+
+  /// A coroutine that connections borrow, and its number in the store.
+  struct Worker: BitwiseCopyable {
+    let coroutine: OpaquePointer
+    let reference: Int32
+  }
 }
 
 extension CopasLoop {
@@ -67,29 +75,19 @@ extension CopasLoop {
     do throws(Errno) { try watch(socket) } catch {
       throw call.failure("cannot watch the server's socket: \(error)")
     }
-    call.pushValue(at: index)
-    var record = CopasTask(kind: .server, reference: call.retainTop())
-    record.origin.server = serverNames.number(of: socketName(call, at: index))
-    let task = scheduler.spawn()
-    store(record, for: task)
-    servers[socket.pointee.descriptor] = task
+    let task = servers.start(call, socket: index, socket.pointee.descriptor, handler: 0)
     events.factories[task] = make
-    // Connections may be there already.
-    scheduler.yield(task)
   }
 
   /// Stops serving a listening socket, and closes it.
   public func removeEventServer(_ socket: UnsafeMutablePointer<SocketObject>) {
-    if let task = servers.removeValue(forKey: socket.pointee.descriptor), task != current {
-      end(task)
-    }
+    servers.remove(socket.pointee.descriptor)
     sockets.close(&socket.pointee)
   }
 
-  /// Makes a task that is no connection; it has its first turn after those who are ready now.
+  /// Makes a task that is no connection; it has its first turn after those that are ready now.
   public func startEvents(_ handler: CoroutinelessTask) {
-    let task = scheduler.spawn()
-    store(CopasTask(kind: .events), for: task)
+    let task = spawn(CopasTask(kind: .events))
     setHandler(handler, of: task)
     scheduler.yield(task)
   }
@@ -106,11 +104,7 @@ extension CopasLoop {
     origin: ConnectionOrigin
   ) {
     let reference = main.retainTop()
-    let task = scheduler.spawn()
-    var record = CopasTask(kind: .events)
-    record.connection = reference
-    record.origin = origin
-    store(record, for: task)
+    let task = spawn(CopasTask(kind: .events, connection: reference, origin: origin))
     setHandler(make(socket, reference), of: task)
     beginTurn()
     runEvents(task, .woken)
@@ -119,7 +113,7 @@ extension CopasLoop {
   /// A turn of such a connection.
   @inline(__always)
   func runEvents(_ task: TaskID, _ reason: WakeReason) {
-    if tasks[Int(task.index)].coroutine == nil {
+    if tasks[task].coroutine == nil {
       if reason == .cancelled { return end(task) }
       borrowWorker(for: task)
     }
@@ -139,32 +133,25 @@ extension CopasLoop {
   @inline(__always)
   private func borrowWorker(for task: TaskID) {
     let worker = events.workers.popLast() ?? makeWorker()
-    tasks[Int(task.index)].coroutine = worker.coroutine
-    tasks[Int(task.index)].reference = worker.reference
+    tasks.lend(worker, to: task)
     setTask(task, of: worker.coroutine)
   }
 
-  /// A script has closed the coroutine that such a connection has borrowed: it gets another one, unless it is in the
-  /// middle of something.
+  /// A script has closed the coroutine that such a connection has borrowed: the connection gets
+  /// another one, unless it is in the middle of something.
   func exchangeWorker(of task: TaskID) -> Bool {
-    let index = Int(task.index)
-    guard tasks[index].kind == .events, case .atRest? = events.handlers[index]?.state else {
-      return false
-    }
-    main.release(tasks[index].reference)
+    guard tasks[task].kind == .events, case .atRest? = events.handlers[Int(task.index)]?.state
+    else { return false }
+    main.release(tasks.takeWorker(from: task).reference)
     let worker = makeWorker()
-    tasks[index].coroutine = worker.coroutine
-    tasks[index].reference = worker.reference
+    tasks.lend(worker, to: task)
     setTask(task, of: worker.coroutine)
     return true
   }
 
   @inline(__always)
   private func giveBackWorker(of task: TaskID) {
-    let index = Int(task.index)
-    let worker = (coroutine: tasks[index].coroutine!, reference: tasks[index].reference)
-    tasks[index].coroutine = nil
-    tasks[index].reference = 0
+    let worker = tasks.takeWorker(from: task)
     setTask(nil, of: worker.coroutine)
     if events.workers.count < Events.mostWorkers {
       events.workers.append(worker)
@@ -174,16 +161,16 @@ extension CopasLoop {
     }
   }
 
-  /// A coroutine that runs whoever has borrowed it.
-  private func makeWorker() -> (coroutine: OpaquePointer, reference: Int32) {
+  /// A coroutine that runs the connection which has borrowed it.
+  private func makeWorker() -> Events.Worker {
     let coroutine = lua_newthread(main.state)!
     let reference = main.retainTop()
     LuaCall(coroutine).push(function: { (call) throws(LuaFailure) in try self.takeTurns(call) })
-    return (coroutine, reference)
+    return Events.Worker(coroutine: coroutine, reference: reference)
   }
 
-  /// The turn of the one who has borrowed the coroutine; then, without a wait in between, the turns of those who come
-  /// next, as long as they are such connections at rest.
+  /// The turn of the connection that has borrowed the coroutine; then, without a wait in between,
+  /// the turns of the next ones, as long as they are such connections at rest.
   private func takeTurns(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
     var call = call
     guard isInside(call) else {
@@ -208,7 +195,8 @@ extension CopasLoop {
     }
   }
 
-  /// Without taking hold of the handler for that time, which would be a tenth of a turn's cost of ours.
+  /// Runs the handler without retaining it meanwhile, which would be a tenth of what the turn
+  /// costs.
   @inline(__always)
   private func run(handlerOf task: TaskID, _ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
     let handler = Unmanaged.passUnretained(events.handlers[Int(task.index)]!)
@@ -223,31 +211,27 @@ extension CopasLoop {
     return try outcome.get()
   }
 
-  /// Gives the coroutine of the running connection, which has come to rest, to the next one; false when that is
-  /// something else, or has something else to do.
+  /// Gives the coroutine of the running connection, which has come to rest, to the next one; false
+  /// when that is something else, or has something else to do.
   private func passOn() -> Bool {
     let last = current!
-    guard monitor == nil, !tasks[Int(last.index)].isRemoved else { return false }
-    let turn = scheduler.takeNextTurn { index in
-      tasks[Int(index)].kind == .events && tasks[Int(index)].coroutine == nil
+    guard monitor == nil, !tasks[last].isRemoved else { return false }
+    let next = scheduler.takeNextTurn { index in
+      tasks[index].kind == .events && tasks[index].coroutine == nil
     }
-    guard let turn else { return false }
-    if turn.reason == .cancelled {
-      end(turn.task)
+    guard let next else { return false }
+    if next.reason == .cancelled {
+      end(next.task)
       return false
     }
     if let observer = turnEndObserver {
       turnEndObserver = nil
       observer.turnEnded()
     }
-    let (from, to) = (Int(last.index), Int(turn.task.index))
-    tasks[to].coroutine = tasks[from].coroutine
-    tasks[to].reference = tasks[from].reference
-    tasks[from].coroutine = nil
-    tasks[from].reference = 0
-    setTask(turn.task, of: currentCoroutine!)
-    current = turn.task
-    currentReason = turn.reason
+    tasks.lend(tasks.takeWorker(from: last), to: next.task)
+    setTask(next.task, of: turn.coroutine!)
+    turn.task = next.task
+    turn.reason = next.reason
     noteTurn()
     return true
   }

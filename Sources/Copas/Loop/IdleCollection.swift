@@ -2,12 +2,12 @@ import CMilongaMemory
 import CMilongaShims
 import MilongaIO
 
-/// When the dispatcher collects garbage by itself, and gives memory back to the system: when it has nothing
-/// else to do, and some seconds after the garbage became much.
+/// When the dispatcher collects garbage by itself, and gives memory back to the system: when it has
+/// nothing else to do, and some seconds after the garbage became much.
 ///
-/// Programs leave connections that they have done with to the collector; peers wait for their end. Lua
-/// collects while it allocates: an idle program does not, and one with little to do only long after a
-/// burst.
+/// Programs leave connections that they have done with to the collector; peers wait for their end.
+/// Lua collects while it allocates: an idle program does not, and one with little to do only long
+/// after a burst.
 struct IdleCollection {
   /// How long nothing happens before the dispatcher counts as idle, in milliseconds.
   static let delay: Int32 = 100
@@ -24,6 +24,7 @@ struct IdleCollection {
   /// Lua's memory was beyond that since the last look.
   private var hasBeenMuch = false
   private var next: Int64 = 0
+  private var rounds: UInt32 = 0
   /// When a busy dispatcher looks again; 0 while there is nothing to look at.
   private var nextWhenBusy: Int64 = 0
 
@@ -40,10 +41,19 @@ struct IdleCollection {
     if let memory { much = memory.pointee.used * 2 + Self.muchGrowth }
   }
 
-  /// A busy dispatcher has had its turns. When Lua's memory is much for some seconds it collects; when it
-  /// was, or when connections have let go of much, what malloc keeps goes back to the system.
+  /// All tasks that were ready have had their turns. Once in 64 rounds: see ``look(_:_:_:)``.
+  @inline(__always)
+  mutating func roundEnded(
+    _ memory: UnsafeMutablePointer<milonga_memory>?, _ pool: BufferPool, _ collect: () -> Void
+  ) {
+    rounds &+= 1
+    if rounds & 63 == 0 { look(memory, pool, collect) }
+  }
+
+  /// A busy dispatcher collects when Lua's memory is much for some seconds. When it was, or when
+  /// connections have let go of much, what malloc keeps goes back to the system.
   @inline(never)
-  mutating func turnsEnded(
+  private mutating func look(
     _ memory: UnsafeMutablePointer<milonga_memory>?, _ pool: BufferPool, _ collect: () -> Void
   ) {
     if let memory, memory.pointee.used > much { hasBeenMuch = true }

@@ -33,28 +33,28 @@ extension CopasLoop {
     }
     call.setFunction("useSocketTimeoutErrors") { [self] (call) throws(LuaFailure) in
       try requireInside(call, "useSocketTimeoutErrors")
-      tasks[Int(current!.index)].tellsSocketTimeouts = call.boolean(at: 1)
+      tasks[current!].tellsSocketTimeouts = call.boolean(at: 1)
       return .results(0)
     }
     call.pushField("connect", of: -1)
-    connectReference = call.retainTop()
+    module.connect = LuaStored(popping: call)
 
-    wrapper = CopasWrapper(call) { call in
+    module.wrapper = CopasWrapper(call) { call in
       addOperations(call)
       // A wrapped socket with a receive timeout of 0 takes what is there.
       call.setFunction("receive", upvalue: "socket") { [self] (call) throws(LuaFailure) in
         try receive(call, enough: .timeout)
       }
       call.setFunction("connect") { [self] (call) throws(LuaFailure) in
-        if call.phase == .entered ? hasTLSParameters(call) : call.step == tlsStep {
+        if call.phase == .entered ? hasTLSParameters(call) : call.transferStep == .tls {
           return try callTLS(call, "connect")
         }
         return try connect(call, pending)
       }
       addTLSMethods(call)
     }
-    sockets.wrapperMetatable = wrapper.metatable
-    datagramWrapper = CopasWrapper(call) { call in
+    sockets.wrapperMetatable = module.wrapper.metatable
+    module.datagramWrapper = CopasWrapper(call) { call in
       addOperations(call)
       call.setFunction("receive", upvalue: "socket") { [self] (call) throws(LuaFailure) in
         if call.phase == .entered { setDefaultSize(call) }
@@ -82,7 +82,7 @@ extension CopasLoop {
     return try transfer(call, .receiveFrom)
   }
 
-  /// Closes the socket; whoever waits for it goes on, with an error.
+  /// Closes the socket. Coroutines that wait for it go on, with an error.
   private func close(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
     guard call.phase == .entered else { return .results(call.count) }
     unwrap(call, at: 1)
@@ -92,11 +92,11 @@ extension CopasLoop {
       return .results(1)
     }
     limitGoodbye(call, at: 1)
-    if let descriptor = descriptorOfForeign(call, at: 1), descriptor >= 0 { forget(descriptor) }
+    if let descriptor = call.descriptorOfForeign(at: 1), descriptor >= 0 { forget(descriptor) }
     call.push("close")
     guard milonga_gettable(call.state, 1) == LUA_OK else { throw .raised }
     call.insert(at: 1)
-    return .call(arguments: call.count - 1, state: 1)
+    return .call(arguments: call.count - 1)
   }
 
   private func setTimeout(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
@@ -106,7 +106,7 @@ extension CopasLoop {
       call.push("timeout must be 'nil' or a number")
       return .results(2)
     }
-    setCopasTimeouts(call, at: 1, .init(all: seconds ?? -1))
+    foreignSockets.setTimeouts(call, at: 1, .init(all: seconds ?? -1))
     call.push(true)
     return .results(1)
   }
@@ -123,9 +123,9 @@ extension CopasLoop {
   /// Negative is for ever, nil leaves the timeout as it is.
   private func setTimeouts(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
     try checkSocket(call)
-    var timeouts = copasTimeouts(call, at: 1)
-    defer { setCopasTimeouts(call, at: 1, timeouts) }
-    let phases: [(String, WritableKeyPath<SocketObject.CopasTimeouts, Double>)] = [
+    var timeouts = foreignSockets.timeouts(call, at: 1)
+    defer { foreignSockets.setTimeouts(call, at: 1, timeouts) }
+    let phases: [(String, WritableKeyPath<CopasTimeouts, Double>)] = [
       ("connect", \.connect), ("send", \.send), ("read", \.receive),
     ]
     for (index, (name, timeout)) in phases.enumerated() {

@@ -2,14 +2,14 @@ import MilongaIO
 import MilongaLua
 import MilongaScheduler
 
-/// How long the dispatcher's steps took since somebody asked.
+/// How long the dispatcher's steps took since they were last asked for.
 struct StepStatistics {
   var steps = 0
   /// Nanoseconds, without the wait for readiness.
   var total: Int64 = 0
   var shortest = Int64.max
   var longest: Int64 = 0
-  /// Of all times since they are kept.
+  /// Since statistics are kept.
   var shortestEver = Int64.max
   var longestEver: Int64 = 0
   var start = WallClock.now()

@@ -16,17 +16,13 @@ public enum CopasModule {
   ///   to the default error handler.
   public static func open(_ call: LuaCall, isReloaded: Bool = false) throws(LuaFailure) {
     let loop = try CopasLoop.of(call)
-    if isReloaded, let handler = loop.defaultErrorHandler {
-      call.release(handler)
-      loop.defaultErrorHandler = nil
-    }
-    if loop.moduleReference != 0 {
-      call.pushRetained(loop.moduleReference)
+    if isReloaded { loop.module.errorHandler = LuaStored() }
+    if !loop.module.table.isEmpty {
+      loop.module.table.push(onto: call)
       return
     }
     call.pushTable(fields: 48)
-    call.pushValue(at: -1)
-    loop.moduleReference = call.retainTop()
+    loop.module.table = LuaStored(call, at: -1)
     call.push("Copas 4.11.0")
     call.setField("_VERSION", of: -2)
     call.push("Coroutine Oriented Portable Asynchronous Services")
@@ -62,12 +58,12 @@ public enum CopasModule {
 extension CopasLoop {
   func addDispatcher(_ call: LuaCall) {
     call.setFunction("addserver") { [self] (call) throws(LuaFailure) in
-      try addServer(call)
+      try servers.add(call)
       return .results(0)
     }
     call.setFunction("removeserver") { [self] (call) throws(LuaFailure) in
       let keepOpen = call.boolean(at: 2)
-      try removeServer(call, keepOpen: keepOpen)
+      try servers.remove(call, keepOpen: keepOpen)
       if keepOpen { call.push(true) } else { call.push(1.0) }
       return .results(1)
     }
@@ -94,7 +90,7 @@ extension CopasLoop {
         call.replace(at: 1)
         call.pushUpvalue(1)
         call.insert(at: 1)
-        return .call(arguments: call.count - 1, state: 1)
+        return .call(arguments: call.count - 1)
       }
       return .results(1)
     }
@@ -121,32 +117,37 @@ extension CopasLoop {
     exit = ExitState()
     setRunning(true)
     isLooping = true
-    catchesSignals = readiness.waker.catchTermination()
-    if catchesSignals { keepTurns() }
+    termination.take()
     defer {
-      if catchesSignals { readiness.waker.releaseTermination() }
-      catchesSignals = false
+      termination.giveBack()
       isLooping = false
       setRunning(false)
     }
-    var isFirstStep = true
-    while !mustEnd {
-      let now = timeout == .infinity ? 0 : MonotonicTime.now()
-      if !isFinished { _ = try step(until: MonotonicTime.deadline(after: timeout, from: now)) }
-      if isFirstStep {
-        // The program may have said something else in its first turn.
-        isFirstStep = false
-        if catchesSignals { keepTurns() }
-      }
-      guard isFinished else { continue }
-      if exit.isExiting { break }
-      announceExit()
-    }
+    try runSteps(timeout)
     return .results(0)
   }
 
+  private func runSteps(_ timeout: Double) throws(LuaFailure) {
+    var isFirst = true
+    var isFinished = isFinished
+    while !mustEnd {
+      let now = timeout == .infinity ? 0 : MonotonicTime.now()
+      if !isFinished { _ = try step(until: MonotonicTime.deadline(after: timeout, from: now)) }
+      if isFirst {
+        // The program may have set another `copas.exittimeout` in its first turn.
+        isFirst = false
+        termination.keepTurns()
+      }
+      isFinished = self.isFinished
+      guard isFinished else { continue }
+      if exit.isExiting { return }
+      exit.announce(scheduler)
+      isFinished = self.isFinished
+    }
+  }
+
   private func setRunning(_ running: Bool) {
-    main.pushRetained(moduleReference)
+    module.table.push(onto: main)
     main.push(running)
     main.setField("running", of: -2)
     main.pop()
@@ -190,15 +191,6 @@ extension CopasLoop {
     guard call.count <= mostArguments else { throw call.failure("too many arguments") }
     startThread(call, arguments: call.count - 1, name: name)
     return .results(1)
-  }
-
-  func removeThread(_ task: TaskID) {
-    guard task != current else {
-      tasks[Int(task.index)].isRemoved = true
-      return
-    }
-    holdAgain(task)
-    if !scheduler.cancel(task) { end(task) }
   }
 
   func addTime(_ call: LuaCall) {
@@ -253,12 +245,14 @@ extension CopasLoop {
       if isDefault, call.isNoneOrNil(at: 1) {
         throw call.failure("Expected the handler to be a function when setting the default")
       }
-      var reference: Int32 = 0
-      if !call.isNoneOrNil(at: 1) {
+      if isDefault {
+        module.errorHandler = LuaStored(call, at: 1)
+      } else if call.isNoneOrNil(at: 1) {
+        if let current { tasks.removeHandler(current, main) }
+      } else {
         call.pushValue(at: 1)
-        reference = call.retainTop()
+        setErrorHandler(popping: call)
       }
-      setErrorHandler(reference, isDefault: isDefault)
       return .results(0)
     }
     call.pushField("seterrorhandler", of: -1)
@@ -277,10 +271,10 @@ extension CopasLoop {
   /// Pushes the error handler of the coroutine at 1, or of the running one.
   private func pushErrorHandler(_ call: LuaCall) {
     let named = call.isNoneOrNil(at: 1) ? current : task(call, at: 1)
-    if let named, tasks[Int(named.index)].handler != 0 {
-      call.pushRetained(tasks[Int(named.index)].handler)
-    } else if let defaultErrorHandler {
-      call.pushRetained(defaultErrorHandler)
+    if let named, tasks[named].handler != 0 {
+      call.pushRetained(tasks[named].handler)
+    } else if !module.errorHandler.isEmpty {
+      module.errorHandler.push(onto: call)
     } else {
       call.push { [self] (call) throws(LuaFailure) in
         guard call.phase == .entered else { return .results(0) }
@@ -289,19 +283,13 @@ extension CopasLoop {
         milonga_pushglobaltable(call.state)
         call.pushField("print", of: -1)
         call.pushValue(at: 4)
-        return .call(arguments: 1, results: 0, state: 1)
+        return .call(arguments: 1, results: 0)
       }
     }
   }
 
-  func setErrorHandler(_ reference: Int32, isDefault: Bool) {
-    if isDefault {
-      if let old = defaultErrorHandler { main.release(old) }
-      defaultErrorHandler = reference
-    } else if let current {
-      let index = Int(current.index)
-      if tasks[index].handler != 0 { main.release(tasks[index].handler) }
-      tasks[index].handler = reference
-    }
+  /// The function on top of the stack, which is popped, is the running coroutine's error handler.
+  func setErrorHandler(popping call: LuaCall) {
+    if let current { tasks.setHandler(current, popping: call) } else { call.pop() }
   }
 }

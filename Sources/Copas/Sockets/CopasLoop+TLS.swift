@@ -1,13 +1,11 @@
 import CMilongaLua
 import CMilongaShims
+import LuaFiles
 import LuaSocket
 import MilongaLua
 
-/// What a function that handed its call to `copas/tls.lua` is told when that returns.
-let tlsStep = -2001
-
-// TLS is LuaSec's. What it needs from Copas besides a socket that waits is written in Lua, and loaded when
-// it is first asked for.
+// TLS is LuaSec's. What it needs from Copas besides a socket that waits is written in Lua, and
+// loaded when it is first asked for.
 extension CopasLoop {
   /// The methods of wrapped sockets that concern TLS.
   func addTLSMethods(_ call: LuaCall) {
@@ -42,13 +40,13 @@ extension CopasLoop {
     call.pushField(name, of: -1)
     call.insert(at: 1)
     call.pop()
-    return .call(arguments: call.count - 1, state: tlsStep)
+    return .call(arguments: call.count - 1, state: TransferStep.tls.packed)
   }
 
   private func pushTLS(_ call: LuaCall) throws(LuaFailure) {
-    if tlsReference == 0 {
-      try SocketModule.pushFile("copas.tls", onto: call)
-      call.pushRetained(moduleReference)
+    if module.tls.isEmpty {
+      try LuaFile("copas.tls").push(onto: call)
+      module.table.push(onto: call)
       call.pushTable(fields: 2)
       call.setFunction("handshake") { [self] (call) throws(LuaFailure) in
         try transfer(call, .handshake)
@@ -58,20 +56,20 @@ extension CopasLoop {
         return .results(0)
       }
       guard milonga_pcall(call.state, 2, 1, 0) == LUA_OK else { throw .raised }
-      tlsReference = call.retainTop()
+      module.tls = LuaStored(popping: call)
     }
-    call.pushRetained(tlsReference)
+    module.tls.push(onto: call)
   }
 
   /// The socket at 2 takes the place of that at 1: its timeouts, its name, and it is closed instead
   /// when the running coroutine ends.
   private func replace(_ call: LuaCall) {
     limitGoodbye(call, at: 2)
-    setCopasTimeouts(call, at: 2, copasTimeouts(call, at: 1))
-    let name = socketName(call, at: 1)
-    if name != describe(call, at: 1) { setName(call, of: 2, name) }
-    guard let current, tasks[Int(current.index)].connection != 0 else { return }
-    let reference = tasks[Int(current.index)].connection
+    foreignSockets.setTimeouts(call, at: 2, foreignSockets.timeouts(call, at: 1))
+    let name = names.ofSocket(call, at: 1)
+    if name != call.describe(at: 1) { names.set(call, of: 2, name) }
+    guard let current, tasks[current].connection != 0 else { return }
+    let reference = tasks[current].connection
     call.pushRetained(reference)
     defer { call.pop() }
     guard lua_rawequal(call.state, -1, 1) != 0 else { return }
@@ -79,8 +77,9 @@ extension CopasLoop {
     call.replaceRetained(reference)
   }
 
-  /// Whether the coroutine whose turn it is wants to know what a socket waited for when it timed out.
+  /// Whether the coroutine whose turn it is wants to know what a socket waited for when it timed
+  /// out.
   var tellsSocketTimeouts: Bool {
-    current.map { tasks[Int($0.index)].tellsSocketTimeouts } ?? false
+    current.map { tasks[$0].tellsSocketTimeouts } ?? false
   }
 }

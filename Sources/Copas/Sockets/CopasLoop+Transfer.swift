@@ -4,14 +4,6 @@ import MilongaLua
 import MilongaScheduler
 import SystemPackage
 
-/// Where a transfer keeps its deadline, and a send how far it got, while the coroutine waits: behind
-/// the arguments on its own stack.
-private enum Slot {
-  static let receiveDeadline = 4
-  static let sendDeadline = 5
-  static let sendOffset = 6
-}
-
 extension CopasLoop {
   /// What is enough for a receive.
   enum Enough {
@@ -31,7 +23,9 @@ extension CopasLoop {
     let prefix: Int
     if call.phase == .entered {
       unwrapSelf(call)
-      if call.count >= Slot.receiveDeadline { call.count = Slot.receiveDeadline - 1 }
+      if call.count >= TransferSlot.receiveDeadline {
+        call.count = TransferSlot.receiveDeadline - 1
+      }
       guard let own = client.payload(call, at: 1) else {
         return try receiveFromOther(call, enough)
       }
@@ -42,22 +36,47 @@ extension CopasLoop {
       }
       try requireInside(call, "receive")
     } else {
-      if call.isOtherTransfer { return try transfer(call, .receive(enough)) }
+      let step = call.transferStep
+      if step.isForeign { return try transfer(call, .receive(enough)) }
       try requireInside(call, "receive")
       guard let own = client.payload(call, at: 1) else {
         throw call.typeFailure(argument: 1, expected: client.name)
       }
       socket = own
-      if let packed = SocketObject.Pattern(packed: call.step) {
-        (pattern, prefix) = (packed, 0)
+      if case .receiving(let kept) = step {
+        (pattern, prefix) = (kept, 0)
       } else {
         (pattern, prefix) = try sockets.receiveArguments(call)
       }
     }
     // A prefix is looked up again in the arguments.
-    let packed = prefix == 0 ? pattern.packed : 0
-    if call.phase == .entered, let outcome = turnOver(state: packed) { return outcome }
+    let step = prefix == 0 ? TransferStep.receiving(pattern).packed : 0
+    if call.phase == .entered, let outcome = turnOver(state: step) { return outcome }
+    var failure: SocketFailure?
+    switch receive(call, socket, pattern, step, enough) {
+    case .done: break
+    case .failed(let reason): failure = reason
+    case .unfinished(let outcome): return outcome
+    }
+    return sockets.pushReceived(call, socket, pattern, prefix: prefix, failure: failure)
+  }
 
+  /// How far a receive got.
+  private enum Reception {
+    case done
+    case failed(SocketFailure)
+    /// The function is to return this.
+    case unfinished(LuaOutcome)
+  }
+
+  /// Receives until the pattern is satisfied, or there is no more for now.
+  ///
+  /// - Parameter step: what the trampoline keeps while the coroutine waits.
+  @inline(__always)
+  private func receive(
+    _ call: LuaCall, _ socket: UnsafeMutablePointer<SocketObject>, _ pattern: SocketObject.Pattern,
+    _ step: Int, _ enough: Enough
+  ) -> Reception {
     let mayRead = isReady(socket, .read)
     var isOver = false
     // What a client waiting for its next message finds.
@@ -70,34 +89,27 @@ extension CopasLoop {
           return isOver
         })
       : .wait
-    var failure: SocketFailure?
     switch progress {
-    case .done: break
-    case .failed(let reason): failure = reason
-    case .wait:
-      let takesAnything =
-        enough == .anything || enough == .timeout && socket.pointee.copasTimeouts.receive == 0
-      if takesAnything, !socket.pointee.buffer.isEmpty {
-        failure = .timeout
-      } else if call.phase == .resumed, hasTimedOut {
-        failure = .timeout
-      } else {
-        let deadline = self.deadline(
-          call, at: Slot.receiveDeadline, seconds: socket.pointee.copasTimeouts.receive)
-        if isOver, mayWait {
-          // There may be more, but others have not had their turns for a while.
-          if deadline > MonotonicTime.now() { return giveUpTurn(packed)! }
-          failure = .timeout
-          break
-        }
-        do throws(Errno) {
-          return try wait(socket, for: .read, until: deadline, state: packed)
-        } catch {
-          failure = .system(error)
-        }
-      }
+    case .done: return .done
+    case .failed(let reason): return .failed(reason)
+    case .wait: break
     }
-    return sockets.pushReceived(call, socket, pattern, prefix: prefix, failure: failure)
+    let takesAnything =
+      enough == .anything || enough == .timeout && socket.pointee.copasTimeouts.receive == 0
+    if takesAnything, !socket.pointee.buffer.isEmpty { return .failed(.timeout) }
+    if call.phase == .resumed, hasTimedOut { return .failed(.timeout) }
+    let deadline = self.deadline(
+      call, at: TransferSlot.receiveDeadline, seconds: socket.pointee.copasTimeouts.receive)
+    if isOver, mayWait {
+      // There may be more, but others have not had their turns for a while.
+      guard deadline > MonotonicTime.now() else { return .failed(.timeout) }
+      return .unfinished(giveUpTurn(step)!)
+    }
+    do throws(Errno) {
+      return .unfinished(try wait(socket, for: .read, until: deadline, state: step))
+    } catch {
+      return .failed(.system(error))
+    }
   }
 
   /// `send(socket, data [, from [, to]])`.
@@ -105,14 +117,15 @@ extension CopasLoop {
   func send(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
     if call.phase == .entered {
       unwrapSelf(call)
-      if call.count >= Slot.sendDeadline { call.count = Slot.sendDeadline - 1 }
+      if call.count >= TransferSlot.sendDeadline { call.count = TransferSlot.sendDeadline - 1 }
     }
-    if call.isOtherTransfer { return try transfer(call, .send) }
+    if call.transferStep.isForeign { return try transfer(call, .send) }
     guard let socket = client.payload(call, at: 1) else { return try transfer(call, .send) }
     let (bytes, first) = try sockets.sendArguments(call)
     try requireInside(call, "send")
     if call.phase == .entered, let outcome = turnOver() { return outcome }
-    var offset = call.count >= Slot.sendOffset ? try call.integer(at: Slot.sendOffset) : 0
+    var offset =
+      call.count >= TransferSlot.sendOffset ? try call.integer(at: TransferSlot.sendOffset) : 0
     guard 0...bytes.count ~= offset else {
       throw call.failure("copas.send: what was sent is \(offset) of \(bytes.count) bytes")
     }
@@ -124,18 +137,18 @@ extension CopasLoop {
     switch progress {
     case .done where isMuch && offset < bytes.count:
       // The other side takes as much as there is, but others have not had their turns for a while.
-      _ = deadline(call, at: Slot.sendDeadline, seconds: socket.pointee.copasTimeouts.send)
-      call.count = Slot.sendDeadline
+      _ = deadline(call, at: TransferSlot.sendDeadline, seconds: socket.pointee.copasTimeouts.send)
+      call.count = TransferSlot.sendDeadline
       call.push(offset)
-      return giveUpTurn(0)!
+      return giveUpTurn()!
     case .done: failure = nil
     case .failed(let reason): failure = reason
     case .wait where call.phase == .resumed && hasTimedOut: failure = .timeout
     case .wait:
       markUnready(socket, .write)
       let deadline = self.deadline(
-        call, at: Slot.sendDeadline, seconds: socket.pointee.copasTimeouts.send)
-      call.count = Slot.sendDeadline
+        call, at: TransferSlot.sendDeadline, seconds: socket.pointee.copasTimeouts.send)
+      call.count = TransferSlot.sendDeadline
       call.push(offset)
       do throws(Errno) {
         return try wait(socket, for: .write, until: deadline)
@@ -146,7 +159,8 @@ extension CopasLoop {
     return sockets.pushSent(call, last: offset + first - 1, failure: failure)
   }
 
-  /// Sends what the system takes, but not much longer than a turn: then it is done before the end of the bytes.
+  /// Sends what the system takes, but not much longer than a turn: then it is done before the end
+  /// of the bytes.
   @inline(never)
   private func sendMuch(
     _ socket: UnsafeMutablePointer<SocketObject>, _ bytes: UnsafeRawBufferPointer,
@@ -186,30 +200,3 @@ extension CopasLoop {
 
 /// Bytes that are sent before another look at the clock.
 private let bytesAtOnce = 1 << 20
-
-extension SocketObject.Pattern {
-  /// The pattern as a number other than 0 that the trampoline keeps while a coroutine waits; 0 when
-  /// it does not fit.
-  fileprivate var packed: Int {
-    switch self {
-    case .line: -1
-    case .all: -2
-    case .count(let count): Int32(exactly: count).map { Int($0) } ?? 0
-    }
-  }
-
-  fileprivate init?(packed: Int) {
-    switch packed {
-    case 0: return nil
-    case -1: self = .line
-    case -2: self = .all
-    default: self = .count(packed)
-    }
-  }
-}
-
-extension LuaCall {
-  /// The function runs again in the middle of a transfer of a socket that is not our own.
-  @inline(__always)
-  fileprivate var isOtherTransfer: Bool { step < 0 && OtherStep(rawValue: step) != nil }
-}

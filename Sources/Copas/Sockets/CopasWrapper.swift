@@ -8,7 +8,7 @@ import MilongaLua
 /// They are tables and not userdata because programs reach for the field.
 final class CopasWrapper {
   let metatable: UnsafeRawPointer
-  private let reference: Int32
+  private let stored: LuaStored
 
   /// Methods that do what those of the socket do.
   private static let forwarded: [StaticString] = [
@@ -34,7 +34,7 @@ final class CopasWrapper {
       call.concatenate(2)
       return .results(1)
     }
-    reference = call.retainTop()
+    stored = LuaStored(popping: call)
   }
 
   /// Calls the method `name` of the wrapped (or plain) socket with the same arguments.
@@ -53,7 +53,7 @@ final class CopasWrapper {
         return .results(2)
       }
       call.insert(at: 1)
-      return .call(arguments: call.count - 1, state: 1)
+      return .call(arguments: call.count - 1)
     }
   }
 
@@ -70,7 +70,7 @@ final class CopasWrapper {
     call.pushTable(fields: 1)
     call.insert(at: -2)
     call.setField("socket", of: -2)
-    call.pushRetained(reference)
+    stored.push(onto: call)
     milonga_setmetatable(call.state, -2)
   }
 }
@@ -84,7 +84,8 @@ extension CopasLoop {
   }
 
   func isWrapped(_ call: LuaCall, at index: Int) -> Bool {
-    wrapper.isWrapped(call, at: index) || datagramWrapper.isWrapped(call, at: index)
+    module.wrapper.isWrapped(call, at: index)
+      || module.datagramWrapper.isWrapped(call, at: index)
   }
 
   /// The same for the first argument of a function whose upvalue is the string `socket`, which then
@@ -110,12 +111,12 @@ extension CopasLoop {
       isStream = socket.pointee.kind != .datagram
     } else {
       try stopBlocking(call, at: index)
-      let name = describe(call, at: index)
+      let name = call.describe(at: index)
       isStream = name.hasPrefix("SSL") || name.hasPrefix("tcp")
       limitGoodbye(call, at: index)
     }
     call.pushValue(at: index)
-    (isStream ? wrapper : datagramWrapper)!.wrapTop(call)
+    (isStream ? module.wrapper : module.datagramWrapper)!.wrapTop(call)
   }
 
   /// Calls `settimeout(0)` of an object of another library.

@@ -32,8 +32,8 @@ local function need(value, position, name, what)
   error(message:format(position, name, what, type(value)), 3)
 end
 
--- Sources and sinks without a state: one that has no data, one that takes all, and those that
--- fail.
+-- Sources and sinks without a state: a source that has no data, a sink that takes all data, and
+-- one that fails, which is both.
 local function nothing() return nil end
 local function accept() return 1 end
 local function failing(err)
@@ -177,7 +177,7 @@ function source.table(list)
   end
 end
 
----A source one can give pieces back to: called with a piece, it gives that one out first.
+---A source that takes pieces back: called with a piece, it gives out that piece next.
 ---@param src ltn12.source
 ---@return fun(chunk?: string): string?, string?
 function source.rewind(src)

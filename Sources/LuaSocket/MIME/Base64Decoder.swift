@@ -1,5 +1,5 @@
-/// Four characters become three bytes, fewer with padding. Other characters, line breaks among them,
-/// do not count.
+/// Four characters become three bytes, fewer with padding. Other characters, line breaks among
+/// them, do not count.
 public struct Base64Decoder: MIMECodec {
   public private(set) var held = HeldBytes()
 
@@ -73,7 +73,7 @@ public struct Base64Decoder: MIMECodec {
 private let padding = UInt8(ascii: "=")
 
 extension Base64 {
-  /// Marks what is none of the 64 characters.
+  /// Marks bytes that are not among the 64 characters.
   static let other: UInt32 = 1 << 24
 
   /// For each of the four places in a group, and each character, its six bits where they belong in

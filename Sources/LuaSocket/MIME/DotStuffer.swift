@@ -1,7 +1,7 @@
 import MilongaIO
 
-/// Doubles the dot at the beginning of a line, as SMTP wants it (RFC 5321, section 4.5.2): a line with
-/// nothing but a dot ends a message.
+/// Doubles the dot at the beginning of a line, as SMTP wants it (RFC 5321, section 4.5.2): a line
+/// with nothing but a dot ends a message.
 public struct DotStuffer {
   /// What the text so far ended with.
   public enum State: Int, Sendable {

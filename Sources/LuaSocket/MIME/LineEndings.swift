@@ -1,8 +1,8 @@
-/// Gives all lines of a text the same end, whatever the text has: carriage return, newline, or both in
-/// either order.
+/// Gives all lines of a text the same end, whatever the text has: carriage return, newline, or both
+/// in either order.
 public struct LineEndConverter {
-  /// The carriage return or newline that the text so far ended with and that may be one half of a line
-  /// end; any other number when there is none.
+  /// The carriage return or newline that the text so far ended with and that may be one half of a
+  /// line end; any other number when there is none.
   public private(set) var last: Int32
   private let marker: UnsafeRawBufferPointer
 

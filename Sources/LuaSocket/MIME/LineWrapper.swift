@@ -1,5 +1,5 @@
-/// Breaks text into lines of limited length. Lines in the text end with a newline, wherever a carriage
-/// return is; lines in the result with CRLF.
+/// Breaks text into lines of limited length. Lines in the text end with a newline, wherever a
+/// carriage return is; lines in the result with CRLF.
 public struct LineWrapper {
   /// How many bytes the line in work has room for.
   public private(set) var left: Int

@@ -12,8 +12,8 @@ public protocol MIMECodec {
   mutating func finish(into output: inout MIMEOutput) throws(MIMEOutput.TooLarge)
 }
 
-/// A codec that translates the beginning of what it has and holds the rest, at most two bytes, until
-/// there is more.
+/// A codec that translates the beginning of what it has and holds the rest, at most two bytes,
+/// until there is more.
 protocol PrefixCodec: MIMECodec {
   var held: HeldBytes { get set }
 

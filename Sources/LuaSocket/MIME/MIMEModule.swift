@@ -86,8 +86,9 @@ public enum MIMEModule {
     }
   }
 
-  /// `A, n = f(left, B [, length])`: A is B in lines of at most `length` bytes, the first of `left`; n
-  /// is how many bytes the last line has left. Without B that line is ended when it has any.
+  /// `A, n = f(left, B [, length])`: A is B in lines of at most `length` bytes, the first of
+  /// `left`; n is how many bytes the last line has left. Without B that line is ended when it has
+  /// any.
   private static func wrap(
     _ call: LuaCall, atEnd lineEnd: StaticString,
     _ wrap: (Int, Int, UnsafeRawBufferPointer, inout MIMEOutput) throws(MIMEOutput.TooLarge) -> Int
@@ -109,8 +110,8 @@ public enum MIMEModule {
     }
   }
 
-  /// `A, n = eol(context, B [, marker])`: A is B with all line ends replaced, n the next context, 0 at
-  /// the beginning.
+  /// `A, n = eol(context, B [, marker])`: A is B with all line ends replaced, n the next context, 0
+  /// at the beginning.
   private static func convertLineEnds(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
     // An int in C, which keeps the low half.
     let context = Int32(truncatingIfNeeded: try call.integer(at: 1))

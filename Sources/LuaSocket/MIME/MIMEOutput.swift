@@ -3,8 +3,8 @@ import Glibc
 
 /// The bytes that a codec makes, in memory that grows up to a limit.
 ///
-/// Codecs write behind what is there themselves: they ask for room with ``reserve(_:)`` and say with
-/// ``wrote(upTo:)`` how much of it they used.
+/// Codecs write behind what is there themselves: they ask for room with ``reserve(_:)`` and say
+/// with ``wrote(upTo:)`` how much of it they used.
 public struct MIMEOutput: ~Copyable {
   /// The result does not fit the limit, or the system has no memory for it.
   public struct TooLarge: Error {}

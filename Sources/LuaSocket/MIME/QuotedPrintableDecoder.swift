@@ -1,8 +1,8 @@
 /// Quoted-printable text (RFC 2045, section 6.7) becomes the bytes it stands for.
 ///
-/// As in LuaSocket, `=` without two hexadecimal digits stays with the two bytes behind it, a carriage
-/// return without a newline goes with the byte behind it, and other bytes that do not belong into
-/// such a text go.
+/// As in LuaSocket, `=` without two hexadecimal digits stays with the two bytes behind it, a
+/// carriage return without a newline goes with the byte behind it, and other bytes that do not
+/// belong into such a text go.
 public struct QuotedPrintableDecoder: PrefixCodec {
   public internal(set) var held = HeldBytes()
 

@@ -43,7 +43,8 @@ public struct QuotedPrintableEncoder: PrefixCodec {
     return certain
   }
 
-  /// The last line was not ended: blanks are quoted, and the line break that follows does not count.
+  /// The last line was not ended: blanks are quoted, and the line break that follows does not
+  /// count.
   public mutating func finish(into output: inout MIMEOutput) throws(MIMEOutput.TooLarge) {
     guard !held.isEmpty else { return }
     var target = try output.reserve(3 * held.count)
@@ -60,8 +61,8 @@ public struct QuotedPrintableEncoder: PrefixCodec {
     held = HeldBytes()
   }
 
-  /// How many bytes can be encoded whatever follows. A carriage return wants to see one byte more, a
-  /// blank wants two.
+  /// How many bytes can be encoded whatever follows. A carriage return wants to see one byte more,
+  /// a blank wants two.
   private static func certainCount(_ bytes: UnsafeRawBufferPointer) -> Int {
     let count = bytes.count
     if count >= 2, QuotedPrintable.isBlank(bytes[count - 2]) { return count - 2 }
@@ -103,8 +104,8 @@ public struct QuotedPrintableEncoder: PrefixCodec {
 }
 
 extension QuotedPrintable {
-  /// For each byte what it becomes, from the low byte on, and in the high byte how long that is; zero
-  /// for the carriage return.
+  /// For each byte what it becomes, from the low byte on, and in the high byte how long that is;
+  /// zero for the carriage return.
   static let forms = LookupTable<UInt32>(count: 256) { index in
     let byte = UInt8(index)
     if byte == carriageReturn { return 0 }

@@ -8,6 +8,12 @@ extension OutputBuffer {
     tail &+= bytes
   }
 
+  /// Takes back the byte that was appended last, unless it was dropped for want of memory.
+  @inlinable
+  mutating func removeLast() {
+    if !lacksMemory { tail &-= 1 }
+  }
+
   /// Gives `body` the waiting bytes to change.
   @inlinable
   mutating func withUnsafeMutableBytes(_ body: (UnsafeMutableRawBufferPointer) -> Void) {

@@ -29,7 +29,7 @@ local function values()
   return function() return list[math.random(1, 37)] end, {a, b, closed, server}
 end
 
--- Those that wait for ever, or end the test, are left out.
+-- Functions that wait for ever, or end the test, are left out.
 local skipped = {loop = true, step = true, seterrorhandler = true, setErrorHandler = true, cancelall = true}
 local functions = {}
 for name, f in pairs(copas) do
@@ -46,13 +46,13 @@ local function try(any)
   pcall(functions[math.random(#functions)], table.unpack(arguments, 1, count))
 end
 
-for round = 1, 60 do
-  local any, sockets = values()
+for _ = 1, 60 do
+  local any = values()
   for _ = 1, 50 do try(any) end
 end
 check.ok("outside", calls == 3000)
 calls = 0
-for round = 1, 150 do
+for _ = 1, 150 do
   local any, sockets = values()
   local threads = {}
   for i = 1, 20 do threads[i] = copas.addthread(function() try(any) end) end

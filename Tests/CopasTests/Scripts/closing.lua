@@ -17,8 +17,8 @@ local large = ("x"):rep(16 * 1024 * 1024)
 check.run(function()
   -- closed by another thread
   for _, how in ipairs {"close", "copas.close", "wrapped close"} do
-    local a, b = check.pair()
-    local c, d = check.pair()
+    local a, peerOfA = check.pair()
+    local c, peerOfC = check.pair()
     local reader = start(copas.receive, a)
     local writer = start(copas.send, c, large)
     copas.pause(0.005)
@@ -30,10 +30,12 @@ check.run(function()
     closing[how](c)
     copas.pause()
     copas.pause()
-    local done, line, err, part = reader()
+    local done, line, err = reader()
     check.ok(how .. " ends a receive at once", done and line == nil and err == "closed", done, line, err)
     local ended, sent, why, last = writer()
     check.ok(how .. " ends a send at once", ended and sent == nil and why == "closed" and last < #large, ended, sent, why)
+    peerOfA:close()
+    peerOfC:close()
   end
 
   -- with something in the buffer

@@ -1,17 +1,12 @@
 -- oks: 45
--- A thread that waits for a wrapped socket is told when another thread closes it, and the descriptor is free at once;
--- for every kind of socket.
+-- A thread that waits for a wrapped socket is told when another thread closes it, and the
+-- descriptor is free at once; for every kind of socket.
 local copas = require "copas"
 local socket = require "socket"
 local unix = require "socket.unix"
 local serial = require "socket.serial"
-local ssl = require "ssl"
-local certificates = require "certificates"
 local check = require "check"
-
-local made = certificates.new "localhost"
-local serverSide = made:parameters("server", "localhost")
-local clientSide = made:parameters("client", nil, "localhost")
+local secure = require "secure"
 
 local function path()
   local name = os.tmpname()
@@ -35,23 +30,6 @@ local function unixPair()
   server:close()
   os.remove(name)
   return client, accepted
-end
-
---- Both ends of a connection with TLS.
-local function securePair()
-  local a, b = check.pair()
-  local client, server = assert(ssl.wrap(a, clientSide)), assert(ssl.wrap(b, serverSide))
-  client:settimeout(0)
-  server:settimeout(0)
-  local ready = 0
-  for _, side in ipairs {client, server} do
-    copas.addthread(function()
-      assert(copas.dohandshake(side))
-      ready = ready + 1
-    end)
-  end
-  check.await(function() return ready == 2 end)
-  return client, server
 end
 
 -- An object that keeps to LuaSocket's protocol and is none of ours.
@@ -98,7 +76,7 @@ local kinds = {
     os.remove(name)
     return line
   end},
-  {"LuaSec", securePair},
+  {"LuaSec", secure.pair},
   {"a foreign stream", function()
     local a, b = check.pair()
     return foreign(a, "tcp{foreign}"), b
@@ -136,7 +114,8 @@ check.run(function()
   u:close()
   check.equal("the port is free", socket.udp():setsockname("127.0.0.1", port), 1)
 
-  -- Servers: a handler that serves a datagram socket is told, and one of the same number that comes next is served.
+  -- Servers: a handler that serves a datagram socket is told, and one of the same number that comes
+  -- next is served.
   for _, family in ipairs {"udp", "unix"} do
     local server, name = family == "udp" and boundUDP() or unix.dgram(), path()
     if family == "unix" then assert(server:bind(name)) end
@@ -163,4 +142,4 @@ check.run(function()
   check.equal("a closed server refuses", select(2, socket.connect("127.0.0.1", port)), "connection refused")
   check.ok("and its port is free", socket.bind("127.0.0.1", port))
 end)
-made:remove()
+secure.certificates:remove()

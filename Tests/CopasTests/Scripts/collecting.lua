@@ -107,7 +107,7 @@ check.run(function()
   copas.removeserver(server)
 end)
 
--- Sockets that nobody holds any more are closed when they are collected.
+-- Sockets that the program has dropped are closed when they are collected.
 collectgarbage()
 collectgarbage()
 local before = check.descriptors()

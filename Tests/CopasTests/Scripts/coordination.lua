@@ -169,9 +169,10 @@ local plain = {
 }
 local function try(any)
   local module = copas[names[math.random(#names)]]
-  local functions = {future.addthread, future.addnamedthread, any(4) and any(4).get, any(4) and any(4).try, any(4) and any(4).cancel}
+  local functions = {future.addthread, future.addnamedthread,
+    any(4) and any(4).get, any(4) and any(4).try, any(4) and any(4).cancel}
   for name, f in pairs(module) do
-    -- Whoever pops or gets with math.huge is there until the end.
+    -- A thread that pops or gets with math.huge is there until the end.
     if name ~= "__index" then functions[#functions + 1] = f end
   end
   local arguments, count = {}, math.random(0, 4)

@@ -66,7 +66,7 @@ check.run(function()
   check.ok("others run", ticks > 3, ticks)
   copas.removethread(ticker)
 
-  -- closing wakes who waits
+  -- closing wakes the thread that waits
   local reason
   copas.addthread(function() reason = select(2, copas.receivefrom(shared)) end)
   copas.pause(0.01)

@@ -32,7 +32,7 @@ check.run(function()
   end
   check.ok("no descriptors left for a client", #clients > 5 and #clients < 32 and why == "Too many open files", #clients, why)
   check.equal("nor for a connect in a thread", select(2, copas.connect(socket.tcp(), "127.0.0.1", port)), "Too many open files")
-  -- The dispatcher goes on: those who are connected are served.
+  -- The dispatcher goes on, and serves the connected clients.
   clients[1]:send("still there\n")
   check.equal("those who are connected are served", copas.receive(clients[1]), "still there")
   local before = serving
@@ -40,7 +40,8 @@ check.run(function()
     clients[i]:close()
     clients[i] = nil
   end
-  -- Descriptors are free again when the server has seen all ends, also of those whom it could not accept before.
+  -- Descriptors are free again when the server has seen all ends, also of clients that it could not
+  -- accept before.
   check.await(function() return serving == 1 end)
   copas.pause(0.15)
   check.await(function() return serving == 1 end)

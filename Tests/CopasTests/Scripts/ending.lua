@@ -89,7 +89,8 @@ copas.loop(function()
   check.equal("a socket's", copas.getsocketname(s) .. copas.getthreadname(t), "my socketnamed")
 end)
 
--- Threads that nobody can wake, and connections that nobody has, are collected while nothing else happens.
+-- Threads that no other can wake, and connections that the program has dropped, are collected while
+-- nothing happens.
 local ended = false
 local threads = setmetatable({}, {__mode = "k"})
 check.run(function()

@@ -9,7 +9,7 @@ local text = check.printed(function()
   copas.addthread(function() error({code = 7}) end)
   copas.addthread(function() error(setmetatable({}, {__tostring = function() return "speaks" end})) end)
   copas.addthread(function() error() end)
-  copas.addthread(function() local x = nil + 1 end)
+  copas.addthread(function() local _ = nil + 1 end)
   copas.loop()
 end)
 check.ok("text with position", text:find("errors.lua:8: first (coroutine: thread: 0x", 1, true), text)
@@ -106,7 +106,7 @@ check.ok("nor with something else", not pcall(copas.seterrorhandler, {}) and not
 
 -- What handlers do in there does no harm.
 local log = {}
-copas.seterrorhandler(function(err, co)
+copas.seterrorhandler(function(_, co)
   log[#log + 1] = tostring(select(2, pcall(copas.loop)))
   log[#log + 1] = tostring(select(2, pcall(copas.step)))
   log[#log + 1] = tostring(select(2, pcall(copas.pause)))
@@ -119,7 +119,8 @@ copas.addthread(error, "two")
 local fine
 copas.addthread(function() copas.pause(0.01) fine = true end)
 copas.loop()
-check.ok("handlers cannot enter the loop", log[1]:find("runs already", 1, true) and log[2]:find("runs already", 1, true), log[1], log[2])
+check.ok("handlers cannot enter the loop",
+  log[1]:find("runs already", 1, true) and log[2]:find("runs already", 1, true), log[1], log[2])
 check.ok("nor wait", log[3]:find("not inside a Copas thread", 1, true), log[3])
 check.ok("but start threads", log[7] == "new thread" and log[8] == "new thread" and fine, #log)
 

@@ -1,6 +1,6 @@
 -- oks: 47
 -- Wherever code of the program fails, the error handler is told with name and traceback, what the
--- failing thread owned is closed, and nobody else notices.
+-- failing thread owned is closed, and no other thread notices.
 local copas = require "copas"
 local socket = require "socket"
 local http = require "copas.http"
@@ -24,8 +24,8 @@ local function fail()
 end
 
 local ticks = 0
---- Runs the threads that `body` starts, and a bystander; there has to be one report, in whose traceback
---- `place` is found.
+--- Runs the threads that `body` starts, and a bystander; there has to be one report, in whose
+--- traceback `place` is found.
 local function reported(what, name, body, place)
   reports, ticks = {}, 0
   copas.addthread(function()
@@ -41,7 +41,8 @@ local function reported(what, name, body, place)
     #reports == 1 and first.text:find "failures.lua:%d+: faulty$" and tostring(first.thread):find("^" .. name .. "$"),
     #reports, first.text, first.thread)
   check.ok(what .. ": the traceback shows where",
-    first.traceback:find("stack traceback:.*" .. (place or "in upvalue 'faulty'")) and first.traceback:find("(coroutine: ", 1, true),
+    first.traceback:find("stack traceback:.*" .. (place or "in upvalue 'faulty'"))
+      and first.traceback:find("(coroutine: ", 1, true),
     first.traceback)
   check.equal(what .. ": others go on", ticks, 20)
 end
@@ -114,8 +115,8 @@ reported("a worker of a queue", "jobs:worker_1", function()
   end)
 end)
 
--- What a request calls. `socket.protect` has caught the error before it goes on, so that the traceback
--- begins there; the message says where it happened.
+-- What a request calls. `socket.protect` has caught the error before it goes on, so that the
+-- traceback begins there; the message says where it happened.
 local closed
 local function request(parameters)
   closed = false
@@ -135,7 +136,8 @@ check.ok("closes the connection", closed)
 reported("a source", "request", function() request {method = "POST", source = fail} end, "in function 'copas.http.request'")
 check.ok("closes the connection", closed)
 
--- What cleans up. The finalizer of socket.newtry is called for an error that socket.protect would return.
+-- What cleans up. The finalizer of socket.newtry is called for an error that socket.protect would
+-- return.
 reported("a finalizer of newtry", "finalizer", function()
   copas.addnamedthread("finalizer", socket.protect(function() socket.newtry(fail)(nil, "an error") end))
 end, "%[C%]: in")
@@ -146,7 +148,7 @@ reported("a to-be-closed variable", "closing", function()
   end)
 end)
 
--- A future has the error for whoever asks; nobody else is told.
+-- A future has the error for the threads that ask it; the error handler is not called.
 reports = {}
 local got
 copas.addthread(function() got = table.pack(copas.future.addthread(fail):get()) end)

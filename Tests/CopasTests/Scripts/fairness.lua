@@ -24,7 +24,8 @@ check.run(function()
   end)
   while busy < 1000 do copas.pause() end
   local a, b = check.pair()
-  -- So many lines the busy one reads before the other has its line; more, when the system is late to deliver that.
+  -- So many lines the busy one reads before the other has its line; more, when the system is late
+  -- to deliver that.
   local counts, first = {}, busy
   for i = 1, 500 do
     local before = busy

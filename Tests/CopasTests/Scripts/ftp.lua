@@ -12,7 +12,8 @@ local big = ("0123456789"):rep(100000)
 local files = {["small.txt"] = "one\r\ntwo\r\n", big = big}
 local commands = {}
 
--- The server's end of the data connection: it connects after PORT, and has been connected to after EPSV.
+-- The server's end of the data connection: it connects after PORT, and has been connected to after
+-- EPSV.
 local function opendata(session)
   if session.where then
     local c = copas.wrap(socket.tcp())

@@ -26,7 +26,7 @@ local handler = copas.handler(function(c)
 end)
 local server, port = check.listener()
 copas.addserver(server, handler, SECONDS)
--- Serves those who must not be given up when the machine is slow.
+-- Serves clients that must not be given up when the machine is slow.
 local patient, patientPort = check.listener()
 copas.addserver(patient, handler, 100)
 
@@ -57,8 +57,8 @@ local function ended(pattern)
   return count
 end
 
---- Runs so many clients of one kind, and beside them one that is well served all the time, while they are
---- there. Returns when the server has got rid of all.
+--- Runs so many clients of one kind, and beside them one that is well served all the time, while
+--- they are there. Returns when the server has got rid of all.
 local function visit(what, client)
   ends = {}
   collectgarbage()
@@ -83,7 +83,8 @@ local function visit(what, client)
   collectgarbage()
   collectgarbage()
   check.ok(what .. ": others are served", rounds >= 5, rounds)
-  -- AddressSanitizer keeps what was freed for some time. Without a bound there would be some hundred MB.
+  -- AddressSanitizer keeps what was freed for some time. Without a bound there would be some
+  -- hundred MB.
   check.ok(what .. ": memory is bounded", most - before < 64 * 1024 and collectgarbage "count" - lua < 256,
     before, most, lua, collectgarbage "count")
 end

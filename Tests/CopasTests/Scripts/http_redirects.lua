@@ -1,7 +1,6 @@
 -- oks: 34
 -- copas.http: where redirections lead, and where not; with TLS where LuaSec is.
-local copas = require "copas"
-local socket = require "socket"
+require "copas"
 local http = require "copas.http"
 local check = require "check"
 local web = require "web"

@@ -1,5 +1,5 @@
 -- oks: 19
--- copas.http: each phase has its time, and nobody else waits.
+-- copas.http: each phase has its time, and no other thread waits.
 local copas = require "copas"
 local socket = require "socket"
 local http = require "copas.http"
@@ -48,7 +48,7 @@ local deaf = web.listen(function(c)
   while not isOver do copas.pause(0.02) end
 end)
 
--- A server that accepts nobody, whose queue is full.
+-- A server that accepts no connection; its queue is full.
 local full = socket.tcp4()
 full:bind("127.0.0.1", 0)
 full:listen(0)

@@ -78,7 +78,7 @@ check.run(function()
   load(connections, 2)
   most = 0
   local before = state()
-  for round = 1, 2 do
+  for _ = 1, 2 do
     check.equal("all are answered", load(connections, 2), 2 * connections)
     check.equal("at once", most, connections)
   end

@@ -86,7 +86,7 @@ copas.addthread(function() stuck:get() order = "never" end)
 copas.loop()
 check.ok("who waits for ever does not hold the loop", order ~= "never")
 
--- in the middle of the line
+-- in the middle of the wait queue
 order = {}
 check.run(function()
   local l = lock.new()
@@ -134,7 +134,7 @@ check.run(function()
   check.ok("destroyed between release and the next turn", got[1] == nil and got[2] == "destroyed")
 end)
 
--- wakeup is not for those in a line
+-- wakeup does not end a wait in a wait queue
 check.run(function()
   local l = lock.new()
   l:get()
@@ -174,14 +174,15 @@ check.run(function()
   check.equal("the lock is free again", l:get(0), 0)
 end)
 
--- A stranger resumes one that waits.
+-- Other code resumes a thread that waits.
 check.run(function()
   local l = lock.new()
   l:get()
   local thread = copas.addthread(function() l:get() end)
   copas.pause(0.002)
   local ok, text = coroutine.resume(thread)
-  check.ok("resumed by a stranger", not ok and text:find("copas.lock.get: called in a coroutine that Copas does not run", 1, true) ~= nil, text)
+  check.ok("resumed by a stranger",
+    not ok and text:find("copas.lock.get: called in a coroutine that Copas does not run", 1, true) ~= nil, text)
   l:release()
   check.equal("nobody else is harmed", l:get(0), 0)
 end)

@@ -41,7 +41,7 @@ check.run(function()
   check.equal("after close", copas.connect(c, "localhost", port), 1)
   c:close()
 
-  -- Looking names up stops nobody.
+  -- Looking names up does not stop other threads.
   local answers, ticks = 0, 0
   for _ = 1, 30 do
     copas.addthread(function()

@@ -50,13 +50,13 @@ check.run(function()
   local meta = setmetatable({}, {__index = function() return copas.pause(0.001) end})
   check.ok("metamethods of Lua can wait", meta.x >= 0)
   local sum = 0
-  for v in function() copas.pause() sum = sum + 1 return sum < 5 and sum or nil end do end
+  for _ in function() copas.pause() sum = sum + 1 return sum < 5 and sum or nil end do end
   check.equal("iterators can wait", sum, 5)
   local ok, err = pcall(function() copas.pause(0.001) error("after", 0) end)
   check.ok("pcall can hold a wait", not ok and err == "after")
 end)
 
--- Strangers that resume our threads.
+-- Other code that resumes our threads.
 local log = {}
 copas.seterrorhandler(function(err) log[#log + 1] = tostring(err) end, true)
 local function stranger(what, body, message, resume)

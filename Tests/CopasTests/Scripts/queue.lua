@@ -34,7 +34,7 @@ q:push(nil) q:push(false) q:push(nil)
 check.equal("nil is an item", q:get_size(), 3)
 check.ok("like others", select("#", q:pop()) == 1 and q:pop() == false and q:pop() == nil and q:get_size() == 0)
 
--- those who wait
+-- threads that wait
 local order = {}
 local function popper(name, timeout)
   return copas.addthread(function()

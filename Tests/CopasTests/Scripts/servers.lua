@@ -24,7 +24,7 @@ check.run(function()
   check.equal("removeserver, kept open", copas.removeserver(server, true), true)
   check.ok("still open", server:getfd() >= 0)
 
-  -- Connections that come while nobody serves are served later.
+  -- Connections that come while the server rests are served later.
   local waiting = {}
   for i = 1, 3 do waiting[i] = socket.connect("127.0.0.1", port) end
   copas.pause(0.01)
@@ -128,7 +128,7 @@ check.run(function()
   local calls = {}
   local function stranger(own)
     return setmetatable({}, {
-      __index = function(self, name)
+      __index = function(_, name)
         local method = own[name]
         return method and function(_, ...)
           calls[name] = (calls[name] or 0) + 1

@@ -52,7 +52,7 @@ wakes("pauseforever is woken", copas.pauseforever)
 wakes("negative sleep is woken", function() copas.sleep(-1) end)
 wakes("long pause is woken", function() copas.pause(1000) end)
 
--- wakeup of those who do not sleep
+-- wakeup of threads that do not sleep
 local a, b = check.pair()
 local got
 local reader = copas.addthread(function() got = copas.receive(a) end)
@@ -69,7 +69,7 @@ copas.wakeup(coroutine.create(print))
 copas.wakeup(nil)
 check.ok("wakeup of the dead, strangers, nil", true)
 
--- Nobody can wake these: the loop ends all the same.
+-- No thread can wake these: the loop ends all the same.
 local late = false
 copas.addthread(function() copas.pauseforever() late = true end)
 copas.loop()

@@ -10,7 +10,7 @@ local web = require "web"
 
 local mails = {}
 
--- Serves one session: takes every mail but those to nobody.
+-- Serves one session. It refuses mail to the user `nobody`.
 local function serve(c)
   local mail = {}
   c:send "220-here\r\n220 ready\r\n"

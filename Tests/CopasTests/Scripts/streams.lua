@@ -1,7 +1,6 @@
 -- oks: 21
 -- Unix sockets, serial devices, and objects of other libraries.
 local copas = require "copas"
-local socket = require "socket"
 local unix = require "socket.unix"
 local serial = require "socket.serial"
 local check = require "check"
@@ -66,7 +65,7 @@ check.run(function()
     a:close()
   end
 
-  -- one who waits is told that another closes
+  -- a thread that waits is told that another one closes
   local client = check.pair()
   local object = foreign(client)
   object:settimeout(0)

@@ -63,7 +63,8 @@ t = timer.new {
 check.equal("a name", t.name, "again")
 copas.loop()
 check.equal("until it is cancelled, by itself", #times, 4)
-check.ok("at once, then after each delay", first == "the timer" and times[2] >= 0.01 and times[4] >= 0.03 and times[4] < 30, first, times[4])
+check.ok("at once, then after each delay",
+  first == "the timer" and times[2] >= 0.01 and times[4] >= 0.03 and times[4] < 30, first, times[4])
 check.ok("armed all the time", none == nil and why == "already armed", why)
 check.equal("arm with a delay", t:arm(1000), t)
 copas.addthread(function() copas.pause(0.002) t:cancel() end)
@@ -141,8 +142,10 @@ t = timer.new {
 }
 copas.loop()
 check.equal("an error does not end it", count, 3)
-check.ok("each is reported", #reports == 3 and reports[2][1] == "fault 2" and reports[2][2] == "faulty" and reports[2][3] == nil)
-check.ok("with the stack as it was", reports[1][4]:find("in upvalue 'innermost'") or reports[1][4]:find("in local 'innermost'"), reports[1][4])
+check.ok("each is reported",
+  #reports == 3 and reports[2][1] == "fault 2" and reports[2][2] == "faulty" and reports[2][3] == nil)
+check.ok("with the stack as it was",
+  reports[1][4]:find("in upvalue 'innermost'") or reports[1][4]:find("in local 'innermost'"), reports[1][4])
 local text = check.printed(function()
   timer.new {delay = 0, name = "bare", callback = function() error("nobody handles it") end}
   copas.loop()

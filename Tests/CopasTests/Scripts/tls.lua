@@ -1,14 +1,12 @@
 -- oks: 25
 local copas = require "copas"
 local socket = require "socket"
+local certificates = require "certificates"
 local check = require "check"
 
-local folder = os.tmpname()
-os.remove(folder)
-assert(os.execute(([[mkdir %s && cd %s && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 \
-  -nodes -keyout key.pem -out cert.pem -days 1 -subj /CN=localhost 2>errors]]):format(folder, folder)))
-local serverSide = {mode = "server", protocol = "any", key = folder .. "/key.pem", certificate = folder .. "/cert.pem"}
-local clientSide = {mode = "client", protocol = "any", verify = "peer", cafile = folder .. "/cert.pem"}
+local made = certificates.new "localhost"
+local serverSide = made:parameters("server", "localhost")
+local clientSide = made:parameters("client", nil, "localhost", "verify = 'peer'")
 
 local failures = {}
 copas.seterrorhandler(function(message) failures[#failures + 1] = tostring(message) end, true)
@@ -72,7 +70,7 @@ check.run(function()
   local ok, err = pcall(copas.dohandshake, socket.tcp())
   check.ok("without parameters", not ok and err:find("without parameters/context", 1, true), err)
 
-  -- those who do not speak TLS
+  -- clients that do not speak TLS
   local stranger = copas.wrap(socket.tcp())
   stranger:settimeout(60)
   stranger:connect("127.0.0.1", port)
@@ -108,4 +106,4 @@ check.run(function()
   copas.removeserver(server)
   silent:close()
 end)
-os.execute("rm -r " .. folder)
+made:remove()

@@ -1,44 +1,25 @@
 -- oks: 50
--- A TLS connection that fails costs itself only: LuaSec is not called again, nothing spins, and the others go on.
+-- A TLS connection that fails costs itself only: LuaSec is not called again, nothing spins, and the
+-- others go on.
 local copas = require "copas"
 local http = require "copas.http"
 local socket = require "socket"
-local ssl = require "ssl"
-local certificates = require "certificates"
 local check = require "check"
-
-local made = certificates.new "localhost"
-local serverSide = made:parameters("server", "localhost")
-local clientSide = made:parameters("client")
+local secure = require "secure"
 
 local reports = {}
 copas.seterrorhandler(function(message) reports[#reports + 1] = tostring(message) end, true)
 
 -- A plain object over the descriptor of another library's. `setfd(-1)` lets go of it.
-local function over(secure)
+local function over(object)
   local plain = check.pair()
   plain:close()
-  plain:setfd(secure:getfd())
+  plain:setfd(object:getfd())
   return plain
 end
 
-local function securePair()
-  local a, b = check.pair()
-  local client, server = assert(ssl.wrap(a, clientSide)), assert(ssl.wrap(b, serverSide))
-  client:settimeout(0)
-  server:settimeout(0)
-  local ready = 0
-  for _, side in ipairs {client, server} do
-    copas.addthread(function()
-      assert(copas.dohandshake(side))
-      ready = ready + 1
-    end)
-  end
-  check.await(function() return ready == 2 end)
-  return client, server
-end
-
--- Objects of LuaSec whose descriptors were closed behind their backs: their finalizers must not run.
+-- Objects of LuaSec whose descriptors were closed behind their backs: their finalizers must not
+-- run.
 local lost = {}
 
 -- Ends the client's connection without a goodbye.
@@ -55,18 +36,11 @@ local function lose(client, how)
   end
 end
 
-local function trying(body)
-  local results
-  copas.addthread(function() results = table.pack(pcall(body)) end)
-  check.await(function() return results end)
-  return table.unpack(results, 2, results.n)
-end
-
 check.run(function()
   for _, how in ipairs {"end", "reset"} do
     for _, kind in ipairs {"plain", "wrapped"} do
       local name = how .. ", " .. kind .. ": "
-      local client, server = securePair()
+      local client, server = secure.pair()
       local object = kind == "plain" and server or copas.wrap(server)
       local function receive(...) return copas.receive(server, ...) end
       local function send(...) return copas.send(server, ...) end
@@ -96,7 +70,7 @@ check.run(function()
   end
 
   -- Two wait when it happens: one to read, one to write.
-  local client, server = securePair()
+  local client, server = secure.pair()
   local read, written
   copas.addthread(function() read = select(2, copas.receive(server)) end)
   copas.addthread(function() written = select(2, copas.send(server, ("x"):rep(20000000))) end)
@@ -106,9 +80,9 @@ check.run(function()
   check.ok("a reader and a writer", read and written, read, written)
   server:close()
 
-  -- A peer that does not read must not hold everybody up with the goodbye.
+  -- A peer that does not read must not stop other threads with the goodbye.
   for _, way in ipairs {"copas.close", "wrapped", "collected"} do
-    client, server = securePair()
+    client, server = secure.pair()
     local plain = over(server)
     plain:settimeout(0)
     check.equal("the way is full", select(2, plain:send(("x"):rep(20000000))), "timeout")
@@ -136,9 +110,9 @@ check.run(function()
       if line == "fail" then error "the handler fails" end
       if line then skt:send(line:upper() .. "\n") elseif reason == "closed" then return end
     end
-  end, {wrap = serverSide}))
+  end, {wrap = secure.serverSide}))
   local function good()
-    local c = copas.wrap(socket.tcp(), {wrap = clientSide})
+    local c = copas.wrap(socket.tcp(), {wrap = secure.clientSide})
     c:settimeout(60)
     assert(c:connect("127.0.0.1", port))
     assert(c:send "hello\n")
@@ -178,13 +152,14 @@ check.run(function()
       skt:receive()
       skt:send(part)
       lose(skt.socket, "end")
-    end, {wrap = serverSide}))
+    end, {wrap = secure.serverSide}))
     local answer, reason = http.request {
-      url = ("https://127.0.0.1:%d/"):format(port), sslparams = clientSide, sink = function() return 1 end,
+      url = ("https://127.0.0.1:%d/"):format(port), sslparams = secure.clientSide, sink = function() return 1 end,
     }
-    check.ok("a request whose server is lost after " .. #part .. " bytes", answer == nil and type(reason) == "string", answer, reason)
+    check.ok("a request whose server is lost after " .. #part .. " bytes",
+      answer == nil and type(reason) == "string", answer, reason)
     copas.removeserver(listener)
   end
 end)
-made:remove()
+secure.certificates:remove()
 os.exit(0)

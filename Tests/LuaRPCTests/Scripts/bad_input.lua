@@ -1,4 +1,4 @@
--- Peers that break the rules: a clear error, nobody else's connection touched.
+-- Peers that break the rules: a clear error, and no other connection is touched.
 
 local copas = require 'copas'
 local processes = require 'processes'

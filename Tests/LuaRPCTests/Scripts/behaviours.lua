@@ -1,5 +1,5 @@
--- The cases of the original's own test (luafwk/tests/rpc.lua), between two peers of one program that
--- call each other in the dispatcher, and over a server for many.
+-- The cases of the original's own test (luafwk/tests/rpc.lua), between two peers of one program
+-- that call each other in the dispatcher, and over a server for many.
 
 local copas = require 'copas'
 local rpc = require 'rpc'
@@ -11,7 +11,7 @@ local test = T.test
 local function pair()
   local port = require 'processes'.freePort()
   local server, reason
-  local thread = copas.addthread(function() server, reason = rpc.newserver('localhost', port) end)
+  local _ = copas.addthread(function() server, reason = rpc.newserver('localhost', port) end)
   local client = assert(rpc.newclient('localhost', port))
   while not server and not reason do copas.pause(0.001) end
   return client, assert(server, reason)

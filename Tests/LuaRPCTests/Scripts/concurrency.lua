@@ -91,7 +91,7 @@ local function run()
     while not answered do copas.pause(0.005) end
     T.equal({answered, finished[100], finished[99]}, {'late', true, nil})
     gate.release(255, 'others')
-    -- Those that wait for a number hear of the end, too.
+    -- Calls that wait for a number hear of the end, too.
     local ends = 0
     for _ = 1, 300 do
       copas.addthread(function()

@@ -2,10 +2,10 @@
 --
 --   fuzz.lua [SEED]    repeats a run
 
+local common = require 'mutations'
 local processes = require 'processes'
 local raw = require 'raw'
 local rpc = require 'rpc'
-local socket = require 'socket'
 local T = require 'testing'
 
 local connections, perConnection = 1500, 4
@@ -34,11 +34,7 @@ local payloads = {
 }
 
 local mutations = {
-  function(text, i) return text:sub(1, i) end,
-  function(text, i) return text:sub(1, i) .. text:sub(i + random(1, 6)) end,
-  function(text, i)
-    return text:sub(1, i - 1) .. string.char((text:byte(i) or 0) ~ (1 << random(0, 7))) .. text:sub(i + 1)
-  end,
+  common.cut, common.leaveOut, common.flip,
   function(text, i) return text:sub(1, i) .. string.char(random(0, 0x22)) .. text:sub(i + 1) end,
   function(text, i)
     local j = random(1, #text + 1)

@@ -1,9 +1,10 @@
--- What peers make a server hold, in total: messages that do not end, answers that nobody reads, large calls.
+-- What peers make a server hold, in total: messages that do not end, answers that are not read,
+-- large calls.
 
+local pressure = require 'pressure'
 local processes = require 'processes'
 local raw = require 'raw'
 local rpc = require 'rpc'
-local socket = require 'socket'
 local T = require 'testing'
 local test = T.test
 
@@ -27,23 +28,8 @@ local function call(server, ...)
   return table.unpack(results, 1, results.n)
 end
 
--- The most memory that the server ever had, in bytes.
-local function peak(server)
-  local file = assert(io.open('/proc/' .. server.pid .. '/status'))
-  local text = file:read 'a'
-  file:close()
-  return tonumber(text:match 'VmHWM:%s*(%d+)') * 1024
-end
-
--- Sends as much as the server and the system take.
 local function push(peer, text)
-  peer:settimeout(0.05)
-  local from = 1
-  while from <= #text do
-    local last, _, partial = peer:send(text, from)
-    from = (last or partial) + 1
-    if not last then break end
-  end
+  pressure.push(peer, text)
   peer:settimeout(60)
 end
 
@@ -53,28 +39,16 @@ local function unfinished(server, bytes)
   return peer
 end
 
-local function isClosed(peer)
-  peer:settimeout(0)
-  local _, reason = peer:receive(1)
-  return reason ~= 'timeout'
-end
-
-local function waitUntilClosed(peers)
-  processes.waitFor('a disconnection', function()
-    for _, peer in ipairs(peers) do if isClosed(peer) then return true end end
-  end)
-end
-
 test('messages that do not end', function()
   local server = start 'max_buffered_bytes = 16 << 20, max_frame_bytes = 4 << 20'
-  local before = peak(server)
+  local before = server:peakMemory()
   local peers = {}
   for i = 1, 20 do
     peers[i] = unfinished(server, 3000000)
     T.equal(call(server, 'count', table.unpack({}, 1, 100)), 100)
   end
-  waitUntilClosed(peers)
-  assert(peak(server) - before < 40 * MB, ('%d bytes'):format(peak(server) - before))
+  pressure.waitUntilClosed(peers)
+  assert(server:peakMemory() - before < 40 * MB, ('%d bytes'):format(server:peakMemory() - before))
   local lines = server:errorLines(1)
   T.contains(lines[1], 'disconnected: it holds ')
   T.contains(lines[1], 'hold more than 16777216 bytes together (max_buffered_bytes)')
@@ -121,7 +95,7 @@ test('calls that run count, and are answered', function()
   call(server, 'holding', 3)
   local other = unfinished(server, 3000000)
   T.equal(call(server, 'add', 1, 2), 3)
-  waitUntilClosed{other}
+  pressure.waitUntilClosed{other}
   T.equal(#server:errorLines(1), 1)
   call(server, 'release', 3)
   for _, peer in ipairs(peers) do

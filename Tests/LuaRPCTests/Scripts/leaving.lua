@@ -1,5 +1,5 @@
--- Peers that leave while functions of theirs wait: their descriptors are free at once, and `on_disconnect` says what
--- becomes of the functions.
+-- Peers that leave while functions of theirs wait: their descriptors are free at once, and
+-- `on_disconnect` says what becomes of the functions.
 
 local certificates = require 'certificates'
 local processes = require 'processes'

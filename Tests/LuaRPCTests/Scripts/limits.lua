@@ -115,7 +115,7 @@ local function run()
       T.equal(debug.gethook(), nil)
       T.equal(left and pcall(left) ~= nil, true)
       local n = 0
-      for i = 1, 1e6 do n = n + 1 end
+      for _ = 1, 1e6 do n = n + 1 end
       T.equal(n, 1000000)
       local finalized = false
       setmetatable({}, {__gc = function() finalized = true end})

@@ -66,7 +66,7 @@ local function run()
     T.equal(client:call('identity', horst) == horst, true)
     T.equal(horst:same(horst), true)
     T.equal(horst:same(client:call('person', 'horst')), false)
-    -- Once it is known it is sent by reference, whoever returns it.
+    -- Once it is known it is sent by reference, whichever function returns it.
     known = nil
     keep = function(object) known = object end
     client:call('keep', horst)

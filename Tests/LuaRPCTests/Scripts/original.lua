@@ -19,7 +19,8 @@ function later(seconds, ...) copas.pause(seconds) return ... end
 function fib(n) if n < 2 then return n end return peer:call('fib', n - 1) + peer:call('fib', n - 2) end
 data = {list = {10, 20, {30}}, x = 5}
 
--- The calls that either side makes of the other; `support/original_peer.lua` has the same functions.
+-- The calls that either side makes of the other; `support/original_peer.lua` has the same
+-- functions.
 local function calls(how)
   local function test(name, f) T.test(name .. ', ' .. how, f) end
 
@@ -76,7 +77,7 @@ if arg[1] == 'server' then
         T.equal(failures, {})
       end)
       test('a call takes no longer than it must', function()
-        -- 84 ms each, if nobody acknowledged at once.
+        -- 84 ms each, if neither side acknowledged at once.
         local seconds = peer:call('measure', 200)
         assert(seconds < 0.04, seconds .. ' s')
       end)
@@ -107,7 +108,7 @@ else
     end)
     test('the end in the middle of a call', function()
       local results
-      local thread = copas.addthread(function() results = T.list(peer:call('later', 100)) end)
+      local _ = copas.addthread(function() results = T.list(peer:call('later', 100)) end)
       copas.pause(0.05)
       process:stop()
       while not results do copas.pause(0.005) end

@@ -75,7 +75,7 @@ end)
 test('the same peer inside and outside of the dispatcher', function()
   local peer, process = connected 'peer:call "block"'
   function block() end
-  -- The other side's call is answered by whoever reads.
+  -- The coroutine that reads answers the other side's call.
   T.equal(peer:call('echo', 'outside'), 'outside')
   local results = {}
   copas(function()

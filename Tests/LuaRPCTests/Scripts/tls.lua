@@ -194,7 +194,7 @@ T.test('a client that does not shake hands', function()
   T.contains(patient:errorLines(1)[1], 'TLS handshake failed')
   T.equal(assert(connect(nil, patient.port)):call('add', 1, 2), 3)
   patient:stop()
-  -- One who is too slow, too, may try again.
+  -- A peer that was too slow may try again, too.
   processes.waitFor('an answer', function()
     local peer = connect(nil, impatient.port)
     return peer and peer:call('add', 1, 2) == 3
@@ -217,7 +217,7 @@ T.test('clients with certificates only', function()
   if stranger then T.equal({stranger:call('add', 1, 2)}, {nil, 'closed'}) end
   T.equal(peer:call('add', 1, 2), 3)
   strict:stop()
-  -- All globals for those who have a certificate need no more words.
+  -- A server that asks for certificates may offer all globals without `insecure`.
   assert(rpc.newserveronly('*', 0, {sslparams = load('return ' .. strictly)()})):close()
   T.fails('refusing to offer all globals', rpc.newserveronly, '*', 0,
     {sslparams = made:parameters('server', 'localhost')})

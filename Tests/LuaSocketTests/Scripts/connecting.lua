@@ -1,7 +1,7 @@
 local socket = require "socket"
 local t = require "show"
 
-local server, port = t.listener()
+local _, port = t.listener()
 local free = t.freePort()
 
 -- bind

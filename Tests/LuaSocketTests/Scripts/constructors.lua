@@ -52,7 +52,7 @@ t.show("equality", master == master, master == client)
 
 -- to-be-closed and collected sockets
 do
-  local kept = socket.tcp4()
+  local _ = socket.tcp4()
   kept = nil
   collectgarbage()
   collectgarbage()

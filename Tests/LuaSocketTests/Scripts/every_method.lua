@@ -1,5 +1,5 @@
--- Every method of every class, called on objects of every class, with arguments of every type in every
--- place, and with random lists of them.
+-- Every method of every class, called on objects of every class, with arguments of every type in
+-- every place, and with random lists of them.
 local socket = require "socket"
 local unix = require "socket.unix"
 local serial = require "socket.serial"
@@ -26,7 +26,7 @@ function make.udpUnconnected()
     s = socket.udp4()
     s:setsockname("127.0.0.1", 0)
     port = tonumber((select(2, s:getsockname())))
-    -- Among thousands of sockets one may get the number that stands for nobody.
+    -- Among thousands of sockets one may get the number that stands for an invalid one.
   until port ~= tonumber(free)
   t.port(port, "udp")
   return s
@@ -65,13 +65,14 @@ table.sort(kinds)
 
 local values = {
   {"nil", nil}, {"true", true}, {"false", false}, {"0", 0}, {"7", 7}, {"1.5", 1.5}, {"-1", -1}, {"'7'", "7"}, {"'x'", "x"},
-  {"'*'", "*"}, {"'*l'", "*l"}, {"'*a'", "*a"}, {"'b'", "b"}, {"''", ""}, {"'127.0.0.1'", "127.0.0.1"}, {"'a\\0b'", "a\0b"}, {"{}", {}},
+  {"'*'", "*"}, {"'*l'", "*l"}, {"'*a'", "*a"}, {"'b'", "b"}, {"''", ""},
+  {"'127.0.0.1'", "127.0.0.1"}, {"'a\\0b'", "a\0b"}, {"{}", {}},
   {"print", print}, {"thread", coroutine.create(print)}, {"file", io.stdout}, {"'keepalive'", "keepalive"},
   {"'linger'", "linger"}, {"'broadcast'", "broadcast"}, {"'send'", "send"},
 }
 
--- What is not asked: a name server; what is not defined in C; a NUL inside of names, which end there for
--- LuaSocket and are refused by ours.
+-- What is not asked: a name server; what is not defined in C; a NUL inside of names, which end
+-- there for LuaSocket and are refused by ours.
 local names = {connect = 2, bind = 2, setpeername = 2, setsockname = 2, sendto = 4}
 local function isAsked(kind, name, position, value)
   local isInternet = kind:find "^tcp" or kind:find "^udp"
@@ -133,7 +134,7 @@ for _, kind in ipairs(kinds) do
         end
       end
     end
-    for attempt = 1, 12 do
+    for _ = 1, 12 do
       local arguments, labels, isFine = {n = math.random(0, 5)}, {}, true
       for i = 1, arguments.n do
         local value = values[math.random(#values)]

@@ -30,7 +30,7 @@ t.show("nil passes", pcall(socket.protect(function() error() end)))
 local own = setmetatable({ "looks like one" }, { __metatable = false })
 t.show("another metatable", select(2, pcall(socket.protect(function() error(own) end))) == own)
 
--- what try raises, where nobody protects
+-- what try raises without a protected function
 local ok, raised = pcall(try, nil, "error")
 t.show("raised", ok, type(raised), raised[1], #raised, getmetatable(raised))
 t.show("raised twice", socket.protect(function() error(raised) end)())

@@ -1,14 +1,12 @@
 -- Debian's LuaSec on our sockets: it takes the descriptor over, and speaks TLS.
 local socket = require "socket"
+local certificates = require "certificates"
 local ssl = require "ssl"
 local t = require "show"
 
-local folder = os.tmpname()
-os.remove(folder)
-assert(os.execute(([[mkdir %s && cd %s && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 \
-  -nodes -keyout key.pem -out cert.pem -days 1 -subj /CN=localhost 2>errors]]):format(folder, folder)))
-local serverSide = {mode = "server", protocol = "any", key = folder .. "/key.pem", certificate = folder .. "/cert.pem"}
-local clientSide = {mode = "client", protocol = "any", verify = "peer", cafile = folder .. "/cert.pem"}
+local made = certificates.new "localhost"
+local serverSide = made:parameters("server", "localhost")
+local clientSide = made:parameters("client", nil, "localhost", "verify = 'peer'")
 
 local function wrapped()
   local client, accepted = t.pair()
@@ -58,4 +56,4 @@ s:settimeout(60)
 client:send("GET / HTTP/1.0\r\n\r\n")
 t.show("no TLS", s:dohandshake())
 t.show("no socket", pcall(ssl.wrap, {}, serverSide))
-os.execute("rm -r " .. folder)
+made:remove()

@@ -34,7 +34,7 @@ end
 
 local markers = {nil, "\r\n", "\n", "", "=0D=0A", "<a line ends here>"}
 
-for round = 1, 300 do
+for _ = 1, 300 do
   local whole = text(random(4) == 1 and random(2000) or random(100))
   local list = pieces(whole)
   for _, name in ipairs {"b64", "unb64", "qp", "unqp"} do

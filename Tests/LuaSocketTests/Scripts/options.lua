@@ -21,7 +21,7 @@ local function through(label, make)
     t.try(label .. " get " .. name, function() return s:getoption(name) end)
     t.try(label .. " set " .. name, function() return s:setoption(name) end)
     t.try(label .. " set " .. name .. " nil", function() return s:setoption(name, nil) end)
-    for i, v in ipairs(values) do
+    for _, v in ipairs(values) do
       local what = label .. " set " .. name .. " " .. t.values(v)
       t.try(what, function() return s:setoption(name, v) end)
       t.try("  get", function() return s:getoption(name) end)

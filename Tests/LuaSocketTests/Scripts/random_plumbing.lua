@@ -59,7 +59,10 @@ local makers = {
   function() return mime.wrap(random(2) == 1 and "text" or nil, random(1, 90)) end,
   function() return ltn12.filter.chain(drip(3), gather(5)) end,
   function() return ltn12.filter.chain(mime.encode "base64", mime.wrap "base64", mime.decode "base64") end,
-  function() return ltn12.filter.chain(mime.encode "quoted-printable", mime.wrap "quoted-printable", mime.decode "quoted-printable") end,
+  function()
+    local name = "quoted-printable"
+    return ltn12.filter.chain(mime.encode(name), mime.wrap(name), mime.decode(name))
+  end,
 }
 local function filters(n)
   local t = {}

@@ -66,7 +66,7 @@ t.show("in part", client:receive())
 t.show("in part, prefix", client:receive("*l", "kept"))
 
 -- accept and connect
-local server, port = t.listener()
+local server = t.listener()
 server:settimeout(0.03)
 took("accept", 0.03, function() return server:accept() end)
 server:settimeout(nil)

@@ -85,7 +85,7 @@ a:settimeout(60)
 t.show("again", a:setpeername("127.0.0.1", pb), a:setpeername("127.0.0.1", pb))
 t.show("send", a:send("x"), b:receive())
 
--- nobody there
+-- no socket at the other end
 local free = t.freePort()
 local lonely = socket.udp4()
 lonely:settimeout(60)

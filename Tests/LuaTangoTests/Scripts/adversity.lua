@@ -1,6 +1,6 @@
--- What goes wrong, for every back end alike: whoever it concerns is told, all else goes on, and nothing stays behind.
+-- What goes wrong, for every back end alike: the caller is told, all else goes on, and nothing
+-- stays behind.
 
-package.path = (arg[0]:match '^.*/' or '') .. 'support/?.lua;' .. package.path
 local copas = require 'copas'
 local processes = require 'processes'
 local socket = require 'socket'
@@ -9,16 +9,9 @@ local T = require 'testing'
 local threads = require 'threads'
 
 local setup = [[
-  alive = setmetatable({}, {__mode = 'k'})
-  function make() local object = {} alive[object] = true return object end
-  function living()
-    collectgarbage() collectgarbage()
-    local n = 0
-    for _ in pairs(alive) do n = n + 1 end
-    return n
-  end
   function lessThan(a, b) return a < b end
   function leave() require 'copas'.removethread(coroutine.running()) require 'copas'.pause(1) end
+  function many() local t = {} for i = 1, 20000 do t[i] = {i} end return t end
 ]]
 
 local back = {}
@@ -47,17 +40,6 @@ end
 
 local function pause(seconds)
   if coroutine.isyieldable() then copas.pause(seconds) else socket.sleep(seconds) end
-end
-
--- What the program keeps for others in the registry; numbers there are places that are free.
-local function kept()
-  collectgarbage()
-  collectgarbage()
-  local n = 0
-  for _, value in pairs(debug.getregistry()) do
-    if type(value) ~= 'number' then n = n + 1 end
-  end
-  return n
 end
 
 local function descriptors()
@@ -94,6 +76,29 @@ for _, back in ipairs(back) do
     end
   end)
 
+  -- Reading an answer allocates memory, and so runs finalizers.
+  both('finalizers that call, or close the connection, while an answer is read', function()
+    for round = 1, 20 do
+      local con, finalized = connect{timeout = 60}, 0
+      collectgarbage()
+      setmetatable({}, {__gc = function()
+        finalized = finalized + 1
+        if round % 2 == 0 then tango.close(con) end
+        pcall(con.add, 1, 2)
+        local ok, future = pcall(con.async.add, 1, 2)
+        if ok then future:ready() end
+      end})
+      local ok, result = pcall(con.many)
+      if ok then
+        T.equal(#result, 20000)
+        T.equal(result[20000][1], 20000)
+      end
+      assert(finalized == 1 or ok, result)
+      if round % 2 == 1 then T.equal(con.add(40, 2), 42) end
+    end
+    T.equal(connect().add(1, 2), 3)
+  end)
+
   -- For sockets that is tested with all else about references.
   if back.name == 'zmq' then test('10,000 references, taken and abandoned', function()
     local con = connect()
@@ -111,7 +116,7 @@ for _, back in ipairs(back) do
   test('references are released though nobody calls', function()
     local con, witness = connect(), connect()
     local before = witness.living()
-    for i = 1, 20 do tango.ref(con.make) end
+    for _ = 1, 20 do tango.ref(con.make) end
     collectgarbage()
     collectgarbage()
     local deadline = socket.gettime() + 60
@@ -138,7 +143,7 @@ for _, back in ipairs(back) do
     local before = witness.living()
     for i = 1, 20 do
       local con = connect()
-      local a, b = tango.ref(con.make), tango.ref(con.make)
+      local _, b = tango.ref(con.make), tango.ref(con.make)
       tango.unref(b)
       if i % 2 == 0 then tango.close(con) end
     end
@@ -169,7 +174,7 @@ for _, back in ipairs(back) do
     T.fails('attempt to yield', string.gsub, 'x', 'x', function() return con.async.hold():get() end)
     witness.release(1)
     for i, c in ipairs{'a', 'b', 'c'} do T.equal(futures[i]:get(), c) end
-    T.equal(('abc'):gsub('.', function(c) return futures[1]:get() end), 'aaa')
+    T.equal(('abc'):gsub('.', function() return futures[1]:get() end), 'aaa')
     while others < 30 do copas.pause(0.001) end
     sort = nil
     T.equal(con.echo 'x', 'x')
@@ -210,7 +215,7 @@ for _, back in ipairs(back) do
   test('who waits is removed when the answer has come', function()
     local con = connect()
     T.equal(con.echo(1), 1)
-    local before = kept()
+    local before = T.registered()
     for _ = 1, 20 do
       local victims = {}
       for i = 1, 5 do victims[i] = copas.addthread(function() con.later(0.002, i) end) end
@@ -224,7 +229,7 @@ for _, back in ipairs(back) do
     T.equal(con.echo 'x', 'x')
     processes.waitFor('the answers that are nobody\'s', function()
       copas.pause(0.001)
-      return kept() == before
+      return T.registered() == before
     end)
   end)
 
@@ -234,13 +239,13 @@ for _, back in ipairs(back) do
       for i = 1, 200 do con.add(i, i) end
       for i = 1, 50 do con.async.echo(i):get() end
       for i = 1, 50 do con.async.echo(i) end
-      for i = 1, 20 do T.fails('testmessage', con.strerror) end
+      for _ = 1, 20 do T.fails('testmessage', con.strerror) end
       T.equal(con.pipeline(function(p) for i = 1, 50 do p.echo(i) end end).n, 50)
     end
     round()
-    local before = kept()
+    local before = T.registered()
     for _ = 1, 3 do round() end
-    T.equal(kept(), before)
+    T.equal(T.registered(), before)
   end)
 
   both('connections that were abandoned with calls in flight', function()
@@ -265,11 +270,11 @@ for _, back in ipairs(back) do
       return n
     end
     for _ = 1, 5 do visit() end
-    local before, registry = descriptors(), kept()
+    local before, registry = descriptors(), T.registered()
     for _ = 1, 30 do visit() end
     local after = settled(before)
     assert(after <= before, ('%d descriptors, %d before'):format(after, before))
-    assert(kept() <= registry, kept() .. ' and not ' .. registry)
+    assert(T.registered() <= registry, T.registered() .. ' and not ' .. registry)
   end)
 
   test('a function ends its own thread', function()
@@ -320,7 +325,7 @@ threads.test('who waits for room gives up in time', function()
   local _, port = deaf:getsockname()
   local con = T.patiently(function() return tango.client.socket.connect{port = port, timeout = 0.2} end)
   local text, told = ('x'):rep(8000000), 0
-  for i = 1, 4 do
+  for _ = 1, 4 do
     copas.addthread(function()
       T.fails('timeout', function() con.async.echo(text) con.async.echo(text) end)
       told = told + 1

@@ -1,7 +1,6 @@
--- What a peer can do wrong: it is told or disconnected, with one line in the log, and nobody else
--- notices.
+-- What a peer can do wrong: it is told or disconnected, with one line in the log, and other clients
+-- do not notice.
 
-package.path = (arg[0]:match '^.*/' or '') .. 'support/?.lua;' .. package.path
 local processes = require 'processes'
 local socket = require 'socket'
 local tango = require 'tango'
@@ -262,8 +261,8 @@ for name, body in pairs{
       assert(text == '{true,1}' or text:find('{false,"tango server error', 1, true), text)
       peer:close()
     end
-    -- The system's allocator keeps some of what it has got once, for the next one who asks; how much
-    -- depends on where the pieces lie. But at some time it has enough: a leak goes on and on.
+    -- The system's allocator keeps some of what it has got once, for the next one who asks; how
+    -- much depends on where the pieces lie. But at some time it has enough: a leak goes on and on.
     local _, lua = settledMemory()
     local rounds, sizes = 0, {settledMemory()}
     repeat

@@ -1,7 +1,6 @@
 -- What the original's own test checks, anew: a blocking client and one inside Copas against servers
 -- in another process.
 
-package.path = (arg[0]:match '^.*/' or '') .. 'support/?.lua;' .. package.path
 local copas = require 'copas'
 local processes = require 'processes'
 local tango = require 'tango'

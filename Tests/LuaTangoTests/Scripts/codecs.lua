@@ -1,6 +1,6 @@
--- MessagePack, JSON and tango's own text: as functions, and in the place of serialize and unserialize.
+-- MessagePack, JSON and tango's own text: as functions, and in the place of serialize and
+-- unserialize.
 
-package.path = (arg[0]:match '^.*/' or '') .. 'support/?.lua;' .. package.path
 local cjson = require 'cjson'
 local processes = require 'processes'
 local tango = require 'tango'
@@ -72,7 +72,7 @@ test('what cannot be written', function()
   cycle[1] = cycle
   local deep = {}
   for _ = 1, 200 do deep = {deep} end
-  for name, codec in pairs(codecs) do
+  for _, codec in pairs(codecs) do
     T.fails('a function cannot be serialized', codec.encode, print)
     T.fails('a function cannot be serialized', codec.encode, {a = {print}})
     T.fails('a thread cannot be serialized', codec.encode, coroutine.create(print))
@@ -212,7 +212,8 @@ end)
 test('a limit counts what is nested, and values, in every format', function()
   for name, codec in pairs(codecs) do
     local server = processes.server(
-      ('serialize = tango.codec.%s.encode, unserialize = tango.codec.%s.decode, max_depth = 5, max_values = 100, max_frame_bytes = 2000')
+      ('serialize = tango.codec.%s.encode, unserialize = tango.codec.%s.decode, '
+        .. 'max_depth = 5, max_values = 100, max_frame_bytes = 2000')
       :format(name, name), 'tango = require "tango"')
     local con = tango.client.socket.connect{port = server.port, serialize = codec.encode, unserialize = codec.decode}
     T.fails('nested tables', con.echo, {{{{{{}}}}}})

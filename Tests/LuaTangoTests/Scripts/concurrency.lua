@@ -1,6 +1,5 @@
 -- Many callers and many calls at once, inside Copas.
 
-package.path = (arg[0]:match '^.*/' or '') .. 'support/?.lua;' .. package.path
 local copas = require 'copas'
 local processes = require 'processes'
 local tango = require 'tango'

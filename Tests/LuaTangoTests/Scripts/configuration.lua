@@ -1,6 +1,5 @@
 -- What connect, new and loop are told, and what they say when it is wrong.
 
-package.path = (arg[0]:match '^.*/' or '') .. 'support/?.lua;' .. package.path
 local copas = require 'copas'
 local processes = require 'processes'
 local socket = require 'socket'
@@ -201,7 +200,7 @@ end)
 
 local function unreachable(how)
   test('nobody listens, ' .. how, function()
-    -- Bound, so that nobody else takes the port.
+    -- Bound, so that no other program takes the port.
     local silent = assert(socket.tcp4())
     assert(silent:bind('127.0.0.1', 0))
     local _, port = silent:getsockname()

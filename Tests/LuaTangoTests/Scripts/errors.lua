@@ -1,6 +1,5 @@
--- What goes wrong in a call is an error of the caller, and of nobody else; the connection goes on.
+-- A fault in a call is an error for its caller alone; the connection goes on.
 
-package.path = (arg[0]:match '^.*/' or '') .. 'support/?.lua;' .. package.path
 local processes = require 'processes'
 local tango = require 'tango'
 local T = require 'testing'

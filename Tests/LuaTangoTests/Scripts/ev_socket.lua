@@ -1,6 +1,6 @@
--- The server without a coroutine per connection: what is different from copas_socket. All else is tested with both.
+-- The server without a coroutine per connection: what is different from copas_socket. All else is
+-- tested with both.
 
-package.path = (arg[0]:match '^.*/' or '') .. 'support/?.lua;' .. package.path
 local copas = require 'copas'
 local processes = require 'processes'
 local socket = require 'socket'

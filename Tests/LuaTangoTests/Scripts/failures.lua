@@ -1,6 +1,5 @@
 -- Connections that break, and answers that do not come in time.
 
-package.path = (arg[0]:match '^.*/' or '') .. 'support/?.lua;' .. package.path
 local copas = require 'copas'
 local processes = require 'processes'
 local socket = require 'socket'

@@ -1,6 +1,6 @@
--- One client's batch of calls and another client's call: it is served between them, on every back end.
+-- One client's batch of calls and another client's call: it is served between them, on every back
+-- end.
 
-package.path = (arg[0]:match '^.*/' or '') .. 'support/?.lua;' .. package.path
 local copas = require 'copas'
 local expensive = require 'expensive'
 local socket = require 'socket'
@@ -40,8 +40,8 @@ local function connect(port)
   }
 end
 
--- Calls of one client that are begun while another one's call is under way, in the worst of several cases. `batch` of
--- the first one's are sent at once.
+-- Calls of one client that are begun while another one's call is under way, in the worst of several
+-- cases. `batch` of the first one's are sent at once.
 local function worst(port, batch, call)
   local busy, other = connect(port), connect(port)
   other:send(message '{"add",1,2}')

@@ -2,7 +2,7 @@
 --
 --   fuzz.lua [SEED]    repeats a run
 
-package.path = (arg[0]:match '^.*/' or '') .. 'support/?.lua;' .. package.path
+local common = require 'mutations'
 local processes = require 'processes'
 local socket = require 'socket'
 local tango = require 'tango'
@@ -33,12 +33,7 @@ local tokens = {
 }
 
 local mutations = {
-  function(text, i) return text:sub(1, i) end,
-  function(text, i) return text:sub(1, i) .. text:sub(i + random(1, 6)) end,
-  function(text, i)
-    local byte = text:byte(i) or 0
-    return text:sub(1, i - 1) .. string.char(byte ~ (1 << random(0, 7))) .. text:sub(i + 1)
-  end,
+  common.cut, common.leaveOut, common.flip,
   function(text, i) return text:sub(1, i) .. tokens[random(#tokens)] .. text:sub(i + 1) end,
   function(text, i)
     return text:sub(1, i) .. tokens[random(#tokens)]:rep(random(1, 200)) .. text:sub(i + 1)

@@ -1,6 +1,7 @@
--- What clients make a server hold, in total: messages that do not end, answers that nobody reads, large calls.
+-- What clients make a server hold, in total: messages that do not end, answers that are not read,
+-- large calls.
 
-package.path = (arg[0]:match '^.*/' or '') .. 'support/?.lua;' .. package.path
+local pressure = require 'pressure'
 local processes = require 'processes'
 local socket = require 'socket'
 local tango = require 'tango'
@@ -22,40 +23,16 @@ local function start(configuration)
   return server
 end
 
--- The most memory that the server ever had, in bytes.
-local function peak(server)
-  local file = assert(io.open('/proc/' .. server.pid .. '/status'))
-  local text = file:read 'a'
-  file:close()
-  return tonumber(text:match 'VmHWM:%s*(%d+)') * 1024
-end
-
 local function raw(server)
   local peer = assert(socket.connect('127.0.0.1', server.port))
   peer:settimeout(0.05)
   return peer
 end
 
--- Sends as much as the server and the system take.
-local function push(peer, text)
-  local from = 1
-  while from <= #text do
-    local last, _, partial = peer:send(text, from)
-    from = (last or partial) + 1
-    if not last then return end
-  end
-end
-
 local function unfinished(server, bytes, rest)
   local peer = raw(server)
-  push(peer, (bytes + (rest or 100)) .. '\n{"length","' .. ('x'):rep(bytes))
+  pressure.push(peer, (bytes + (rest or 100)) .. '\n{"length","' .. ('x'):rep(bytes))
   return peer
-end
-
-local function isClosed(peer)
-  peer:settimeout(0)
-  local _, reason = peer:receive(1)
-  return reason ~= 'timeout'
 end
 
 local function count(lines, fragment)
@@ -64,26 +41,20 @@ local function count(lines, fragment)
   return n
 end
 
-local function waitUntilClosed(peers)
-  processes.waitFor('a disconnection', function()
-    for _, peer in ipairs(peers) do if isClosed(peer) then return true end end
-  end)
-end
-
 test('messages that do not end', function()
   local server = start 'max_buffered_bytes = 16 << 20, max_frame_bytes = 4 << 20'
-  local before = peak(server)
+  local before = server:peakMemory()
   local peers = {}
   for i = 1, 20 do
     peers[i] = unfinished(server, 3000000)
     T.equal(server.witness.length(('x'):rep(200000)), 200000)
   end
-  waitUntilClosed(peers)
-  assert(peak(server) - before < 40 * MB, ('%d bytes'):format(peak(server) - before))
+  pressure.waitUntilClosed(peers)
+  assert(server:peakMemory() - before < 40 * MB, ('%d bytes'):format(server:peakMemory() - before))
   local lines = server:errorLines(1)
   T.contains(lines[1], 'disconnected: it holds ')
   T.contains(lines[1], 'hold more than 16777216 bytes together (max_buffered_bytes)')
-  -- Those that are left are disconnected, or have their turn, one after the other.
+  -- The peers that are left are disconnected, or have their turn, one after the other.
   for _, peer in ipairs(peers) do peer:close() end
   T.equal(server.witness.length(('x'):rep(4000000)), 4000000)
   server:stop()
@@ -96,7 +67,7 @@ test('who drips is no better', function()
   processes.waitFor('a disconnection', function()
     for _, peer in ipairs(peers) do
       peer:send 'x'
-      if isClosed(peer) then return true end
+      if pressure.isClosed(peer) then return true end
     end
     T.equal(server.witness.add(1, 2), 3)
   end)
@@ -118,12 +89,12 @@ test('answers that nobody reads', function()
   local peers = {}
   for i = 1, 8 do
     peers[i] = raw(server)
-    push(peers[i], '16\n{"big",15000000}')
+    pressure.push(peers[i], '16\n{"big",15000000}')
   end
   local lines = server:errorLines(1)
   T.contains(lines[1], 'max_buffered_bytes')
   T.equal(server.witness.add(1, 2), 3)
-  assert(peak(server) < 250 * MB, ('%d bytes'):format(peak(server)))
+  assert(server:peakMemory() < 250 * MB, ('%d bytes'):format(server:peakMemory()))
   for _, peer in ipairs(peers) do peer:close() end
   server:stop()
 end)
@@ -131,7 +102,7 @@ end)
 test('who reads slowly gets everything', function()
   local server = start 'max_buffered_bytes = 20 << 20'
   local peer = raw(server)
-  push(peer, '16\n{"big",15000000}')
+  pressure.push(peer, '16\n{"big",15000000}')
   peer:settimeout(60)
   local bytes = tonumber(peer:receive '*l')
   local got = 0
@@ -156,7 +127,7 @@ test('calls that run count, and are answered', function()
   -- What would have to wait, waits, and small calls do not.
   local other = unfinished(server, 3000000)
   T.equal(server.witness.add(1, 2), 3)
-  waitUntilClosed{other}
+  pressure.waitUntilClosed{other}
   T.equal(count(server:errorLines(1), 'max_buffered_bytes'), 1)
   server.witness.release(3)
   for _, peer in ipairs(peers) do
@@ -180,7 +151,8 @@ test('those who leave are not counted', function()
   server:stop()
 end)
 
--- Clients that leave, one after the other, while a function of theirs waits; each has one more call behind that.
+-- Clients that leave, one after the other, while a function of theirs waits; each has one more call
+-- behind that.
 local function leave(server, n)
   T.equal(server.witness.add(1, 2), 3)
   local open = server:descriptors()
@@ -203,10 +175,10 @@ test('what clients have called before they left counts', function()
   T.contains(lines[1], 'disconnected: it holds ')
   T.contains(lines[1], 'max_buffered_bytes')
   server.witness.release(10)
-  -- Those that were not dropped are carried out.
+  -- Calls that were not dropped are carried out.
   local ticks
   processes.waitFor('calls', function() ticks = server.witness.ticks() return ticks > 0 end)
-  for i = 1, 20 do ticks = server.witness.ticks() end
+  for _ = 1, 20 do ticks = server.witness.ticks() end
   assert(ticks < 10, ticks)
   server:stop()
 end)
@@ -230,7 +202,7 @@ test('servers with limits of their own', function()
   local small = start 'max_buffered_bytes = 1 << 20, max_frame_bytes = 500000'
   local peers = {}
   for i = 1, 5 do peers[i] = unfinished(small, 400000) end
-  waitUntilClosed(peers)
+  pressure.waitUntilClosed(peers)
   small:stop()
   for _, wrong in ipairs{0, -1, 1.5, 'much', {}} do
     T.fails("tango: bad configuration: 'max_buffered_bytes' must be a", tango.server.copas_socket.new,

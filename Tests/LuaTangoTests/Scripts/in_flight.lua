@@ -1,6 +1,5 @@
 -- Many calls in flight: futures and pipelines; reconnection.
 
-package.path = (arg[0]:match '^.*/' or '') .. 'support/?.lua;' .. package.path
 local cjson = require 'cjson'
 local copas = require 'copas'
 local processes = require 'processes'
@@ -76,7 +75,7 @@ local function run(how)
 
   test('futures that nobody keeps', function()
     local con = connect()
-    for i = 1, 300 do con.async.echo(('x'):rep(1000)) end
+    for _ = 1, 300 do con.async.echo(('x'):rep(1000)) end
     collectgarbage()
     collectgarbage()
     T.equal(con.echo(1), 1)
@@ -197,7 +196,7 @@ local function run(how)
     T.equal(con.count(), 2)
     T.equal(con.async.count():get(), 3)
     second:stop()
-    -- It went while nobody called: nothing is lost.
+    -- It went while no call was under way: nothing is lost.
     second = processes.server('port = ' .. port, counting)
     T.equal(con.count(), 1)
     second:stop()
@@ -281,7 +280,7 @@ test('many threads find the connection lost, and one connects', function()
     mortal = processes.server('port = ' .. port, counting)
   end)
   local results = {}
-  together(30, function(i)
+  together(30, function()
     copas.pause(0.01)
     local number = con.count()
     results[#results + 1] = number

@@ -1,6 +1,5 @@
 -- Clients come, call, and go: nothing of them stays.
 
-package.path = (arg[0]:match '^.*/' or '') .. 'support/?.lua;' .. package.path
 local copas = require 'copas'
 local processes = require 'processes'
 local socket = require 'socket'
@@ -17,8 +16,8 @@ local server = processes.server('', [[
     coroutines[coroutine.running()] = true
     return object
   end
-  -- Numbers in the registry are places that are free. A few coroutines of ev_socket are kept there for whoever
-  -- needs one next.
+  -- Numbers in the registry are places that are free. A few coroutines of ev_socket are kept there
+  -- for the next connections that need one.
   local pools = os.getenv 'TANGO_SERVER' == 'ev_socket'
   local function size(t)
     local n, threads = 0, 0
@@ -135,15 +134,6 @@ test('300 clients at a time', function()
 end)
 
 test('a client lets go of what it had, too', function()
-  local function registry()
-    collectgarbage()
-    collectgarbage()
-    local n = 0
-    for _, value in pairs(debug.getregistry()) do
-      if type(value) ~= 'number' then n = n + 1 end
-    end
-    return n
-  end
   local function visit()
     local con = tango.client.socket.connect{
       port = server.port, serialize = function() return '{"add",1,2}' end,
@@ -166,9 +156,9 @@ test('a client lets go of what it had, too', function()
     end
   end
   visits(50)
-  local before, kilobytes = registry(), collectgarbage 'count'
+  local before, kilobytes = T.registered(), collectgarbage 'count'
   visits(200)
-  T.equal(registry(), before)
+  T.equal(T.registered(), before)
   assert(collectgarbage 'count' < kilobytes + 64)
 end)
 

@@ -1,7 +1,6 @@
--- Clients that leave while a function of theirs waits: their descriptors are free at once, and `on_disconnect` says what
--- becomes of the function.
+-- Clients that leave while a function of theirs waits: their descriptors are free at once, and
+-- `on_disconnect` says what becomes of the function.
 
-package.path = (arg[0]:match '^.*/' or '') .. 'support/?.lua;' .. package.path
 local certificates = require 'certificates'
 local copas = require 'copas'
 local processes = require 'processes'

@@ -1,13 +1,11 @@
 -- tango.ref and tango.unref: objects that stay on the server.
 
-package.path = (arg[0]:match '^.*/' or '') .. 'support/?.lua;' .. package.path
 local processes = require 'processes'
 local tango = require 'tango'
 local T = require 'testing'
 local test = T.test
 
 local server = processes.server('max_references = 20', [[
-  alive = setmetatable({}, {__mode = 'k'})
   function make(...)
     local object = {values = {...}}
     alive[object] = true
@@ -21,12 +19,6 @@ local server = processes.server('max_references = 20', [[
     object.variable = 5
     object.part = {name = function() return 'part' end}
     return object
-  end
-  function living()
-    collectgarbage() collectgarbage()
-    local n = 0
-    for _ in pairs(alive) do n = n + 1 end
-    return n
   end
   function nothing() end
   shared = make('shared')
@@ -141,7 +133,7 @@ test('references that are collected', function()
     collectgarbage()
   end
   T.equal(con.living(), 1)
-  -- The answers to these releases are nobody's.
+  -- The answers to these releases belong to no call.
   T.equal({con.echo(1, 2)}, {1, 2})
 end)
 
@@ -175,15 +167,7 @@ end)
 
 test('10,000 references, taken and abandoned', function()
   local before = con.living()
-  local many = processes.server('', [[
-    alive = setmetatable({}, {__mode = 'k'})
-    function make() local object = {} alive[object] = true return object end
-    function living()
-      collectgarbage() collectgarbage()
-      local n = 0
-      for _ in pairs(alive) do n = n + 1 end
-      return n
-    end]])
+  local many = processes.server()
   local other = tango.client.socket.connect{port = many.port}
   local hold = {}
   for i = 1, 10000 do hold[i] = tango.ref(other.make) end
@@ -193,7 +177,7 @@ test('10,000 references, taken and abandoned', function()
   collectgarbage()
   collectgarbage()
   T.equal(other.living(), 0)
-  for i = 1, 10000 do tango.ref(other.make) end
+  for _ = 1, 10000 do tango.ref(other.make) end
   -- Abandoned with the connection: the server has them, until that ends.
   tango.close(other)
   other = tango.client.socket.connect{port = many.port}

@@ -1,6 +1,5 @@
 -- Serialization of the program's own: JSON, pairs that fail, pairs that return something else.
 
-package.path = (arg[0]:match '^.*/' or '') .. 'support/?.lua;' .. package.path
 local cjson = require 'cjson'
 local copas = require 'copas'
 local processes = require 'processes'

@@ -1,6 +1,5 @@
 -- TLS through LuaSec, on both sides, blocking and in Copas threads.
 
-package.path = (arg[0]:match '^.*/' or '') .. 'support/?.lua;' .. package.path
 local certificates = require 'certificates'
 local copas = require 'copas'
 local processes = require 'processes'
@@ -146,7 +145,7 @@ T.test('no call before the new connection is authorized', function()
     T.equal({together()}, {0, 20})
     isTrusted = true
     T.equal({together()}, {20, 0})
-    -- Those that were refused never got there.
+    -- Clients that were refused never got there.
     T.equal(con.count(), 21)
     second:stop()
   end)
@@ -166,7 +165,7 @@ T.test('a client that does not shake hands', function()
   T.contains(patient:errorLines(1)[1], 'TLS handshake failed')
   T.equal(connect{port = patient.port}.add(1, 2), 3)
   patient:stop()
-  -- One who is too slow, too, may try again.
+  -- A client that was too slow may try again, too.
   processes.waitFor('an answer', function()
     local ok, sum = pcall(function() return connect{port = impatient.port}.add(1, 2) end)
     return ok and sum == 3
@@ -190,7 +189,7 @@ T.test('clients with certificates only', function()
   T.equal((pcall(function() return connect{port = strict.port}.add(1, 2) end)), false)
   T.equal(con.add(1, 2), 3)
   strict:stop()
-  -- All globals for those who have a certificate need no more words.
+  -- A server that asks for certificates may offer all globals without `insecure`.
   local listener = tango.server.copas_socket.new{interface = '*', port = 0, sslparams = load1(parameters)}
   listener:close()
   T.fails('refusing to offer all globals', tango.server.copas_socket.new,

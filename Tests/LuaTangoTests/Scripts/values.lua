@@ -1,6 +1,5 @@
 -- Every value that can be sent arrives as it was, and comes back as it was.
 
-package.path = (arg[0]:match '^.*/' or '') .. 'support/?.lua;' .. package.path
 local processes = require 'processes'
 local tango = require 'tango'
 local T = require 'testing'

@@ -1,6 +1,5 @@
 -- lua5.1: a client as the original is one, and our server.
 
-package.path = (arg[0]:match '^.*/' or '') .. 'support/?.lua;' .. package.path
 local processes = require 'processes'
 local socket = require 'socket'
 local wire = require 'original_wire'
@@ -116,7 +115,8 @@ test('a large message', function()
 end)
 
 -- How long a call takes: sent in two writes with Nagle's algorithm on, the second waits until the
--- first is acknowledged, and a server that leaves that to the system's timer answers after some 40 ms.
+-- first is acknowledged, and a server that leaves that to the system's timer answers after some 40
+-- ms.
 test('1,000 calls in two writes take no longer than they must', function()
   local separate, together = connect(), connect()
   separate:setoption('tcp-nodelay', false)
@@ -131,7 +131,8 @@ test('1,000 calls in two writes take no longer than they must', function()
     together:send(#text .. '\n' .. text)
     assert(wire.receive(together)[2] == number)
   end
-  -- In turns, so that whatever else the machine does slows down both; and it does not slow down half of them.
+  -- In turns, so that whatever else the machine does slows down both; and it does not slow down
+  -- half of them.
   local spent, reference = {}, {}
   for i = 1, 1000 do
     local start = socket.gettime()

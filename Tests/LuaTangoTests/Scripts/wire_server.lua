@@ -1,6 +1,5 @@
 -- Our client, and a server as the original is one, under lua5.1.
 
-package.path = (arg[0]:match '^.*/' or '') .. 'support/?.lua;' .. package.path
 local copas = require 'copas'
 local processes = require 'processes'
 local tango = require 'tango'

@@ -1,6 +1,5 @@
 -- tango over ZeroMQ: client and server, blocking and in Copas threads.
 
-package.path = (arg[0]:match '^.*/' or '') .. 'support/?.lua;' .. package.path
 local cjson = require 'cjson'
 local copas = require 'copas'
 local processes = require 'processes'
@@ -11,19 +10,12 @@ local threads = require 'threads'
 
 local zmq = tango.client.zmq
 local server = processes.server("url = 'tcp://127.0.0.1:*'", [[
-  alive = setmetatable({}, {__mode = 'k'})
   function make(...)
     local object = {values = {...}}
     alive[object] = true
     function object:get(i) return self.values[i] end
     function object:child(...) return make(...) end
     return object
-  end
-  function living()
-    collectgarbage() collectgarbage()
-    local n = 0
-    for _ in pairs(alive) do n = n + 1 end
-    return n
   end
   calls = 0
   function countCall() calls = calls + 1 return calls end
@@ -33,9 +25,6 @@ local function connect(configuration)
   configuration = configuration or {}
   configuration.url = configuration.url or url(server.port)
   return zmq.connect(configuration)
-end
-local function pause(seconds)
-  if coroutine.isyieldable() then copas.pause(seconds) else socket.sleep(seconds) end
 end
 
 local function run(how)
@@ -105,7 +94,7 @@ local function run(how)
 
   test('limits', function()
     local con = connect{max_calls_in_flight = 2, max_frame_bytes = 1000}
-    -- Otherwise they are sent when somebody asks for them.
+    -- Otherwise they are sent when a future is asked for its result.
     T.equal(con.echo 'connected', 'connected')
     local futures = {con.async.hold 'limits', con.async.hold 'limits'}
     T.fails('2 calls await their answers', con.echo, 1)
@@ -173,7 +162,8 @@ local function run(how)
   end)
 
   test('serialization of the program\'s own, and built in', function()
-    local json = processes.server "url = 'tcp://127.0.0.1:*', serialize = require 'cjson'.encode, unserialize = require 'cjson'.decode"
+    local json = processes.server("url = 'tcp://127.0.0.1:*', "
+      .. "serialize = require 'cjson'.encode, unserialize = require 'cjson'.decode")
     local con = connect{url = url(json.port), serialize = cjson.encode, unserialize = cjson.decode}
     T.equal(con.add(1, 2), 3.0)
     T.equal(con.async.echo{1}:get(), {1.0})
@@ -356,7 +346,8 @@ T.test('a client that never reads its answers', function()
   raw:close()
 end)
 
--- A server that speaks by hand, too: `answers[i]` follows the i-th request, with ID in the place of its number.
+-- A server that speaks by hand, too: `answers[i]` follows the i-th request, with ID in the place of
+-- its number.
 local function serveByHand(answers)
   local listener = assert(socket.bind('127.0.0.1', 0))
   local _, port = listener:getsockname()
@@ -402,7 +393,7 @@ test('answers that are garbage', function()
     answers[n] = answer(body)
     T.fails('bad answer', con.add, 1, 2)
   end
-  -- Answered twice; the second is nobody's.
+  -- Answered twice; the second answer belongs to no call.
   answers[n + 1] = good .. answer '{true,1}'
   T.equal(con.add(40, 2), 42)
   T.equal(con.add(40, 2), 42)
@@ -416,7 +407,7 @@ test('answers that are garbage', function()
     T.equal(con.add(40, 2), 42)
     n = n + 1
   end
-  -- Never answered, and nobody asks: others have their place.
+  -- Never answered, and no future is asked: other calls have their place.
   con = connect{url = url(port), timeout = 0.05, max_calls_in_flight = 3}
   answers.rest = ''
   repeat
@@ -484,7 +475,7 @@ test('a server makes way for another one', function()
     T.equal(con.name(), 'second')
     assert(socket.gettime() - begin < 30)
     second:stop()
-    -- While nobody calls.
+    -- While no call is under way.
     second = start 'third'
     copas.pause(0.05)
     T.equal(con.name(), 'third')
@@ -495,7 +486,7 @@ end)
 test('authorize is called once about each client', function()
   local asked, verdict = 0, true
   local own = tango.server.zmq.new{url = 'tcp://127.0.0.1:*', functab = {add = function(a, b) return a + b end},
-    authorize = function(peer)
+    authorize = function()
       asked = asked + 1
       copas.pause(0.02)
       if verdict == 'removed' then
@@ -509,7 +500,7 @@ test('authorize is called once about each client', function()
   T.equal(con.pipeline(function(p) for i = 1, 50 do p.add(i, i) end end)[50], 100)
   T.equal(asked, 1)
   local futures = {}
-  -- Those who wait for the answer do not wait for ever when it does not come.
+  -- Calls that wait for the answer do not wait for ever when it does not come.
   verdict, con = 'removed', connect{url = own:url(), timeout = 60}
   for i = 1, 5 do futures[i] = con.async.add(i, i) end
   T.fails('the call was ended', futures[1].get, futures[1])
@@ -541,7 +532,7 @@ test('calls that go on when their server has stopped', function()
 end)
 
 test('connections that end on both sides at once', function()
-  -- libzmq's thread must not be left waiting for somebody to tell of it: all would end.
+  -- libzmq's thread must not wait in vain for our thread to read its message: all would end.
   for i = 1, 300 do
     local own = tango.server.zmq.new{url = 'tcp://127.0.0.1:*', functab = {echo = function(...) return ... end}}
     local con = connect{url = own:url(), timeout = 60}

@@ -1,8 +1,7 @@
--- What clients make a ZeroMQ server hold: answers that they do not read, calls behind them, large calls.
+-- What clients make a ZeroMQ server hold: answers that they do not read, calls behind them, large
+-- calls.
 
-package.path = (arg[0]:match '^.*/' or '') .. 'support/?.lua;' .. package.path
 local processes = require 'processes'
-local socket = require 'socket'
 local tango = require 'tango'
 local T = require 'testing'
 local zmtp = require 'zmtp'
@@ -44,13 +43,6 @@ local function start(configuration)
   return server
 end
 
-local function memory(server, what)
-  local file = assert(io.open('/proc/' .. server.pid .. '/status'))
-  local text = file:read 'a'
-  file:close()
-  return tonumber(text:match(what .. ':%s*(%d+)')) * 1024
-end
-
 -- How many calls of `big` there were, when there are no more.
 local function callsInTheEnd(server)
   local calls
@@ -66,7 +58,7 @@ end
 test('a client that does not read has to wait with its calls', function()
   local server = start()
   T.equal(server.witness.add(1, 2), 3)
-  local before = memory(server, 'VmHWM')
+  local before = server:peakMemory()
   local client = zmtp.connect(server.port)
   local requests = {}
   for i = 1, 300 do requests[i] = zmtp.request('id' .. i, '{"big",1000000}') end
@@ -75,10 +67,10 @@ test('a client that does not read has to wait with its calls', function()
   -- Others go on meanwhile. Some answers are on their way, or in the system's buffers.
   local calls = callsInTheEnd(server)
   assert(calls < 100, calls .. ' calls')
-  assert(memory(server, 'VmHWM') - before < 60 * MB)
+  assert(server:peakMemory() - before < 60 * MB)
   -- When it reads it gets all answers, each once.
   local seen = {}
-  for i = 1, 300 do
+  for _ = 1, 300 do
     local id, body = client:receive()
     assert(not seen[id] and #body > 1000000, id)
     seen[id] = true
@@ -92,14 +84,14 @@ end)
 test('many small answers, too', function()
   local server = start()
   T.equal(server.witness.add(1, 2), 3)
-  local before = memory(server, 'VmHWM')
+  local before = server:peakMemory()
   local client = zmtp.connect(server.port)
   assert(client:push(zmtp.request('id', '{"big",1000}'):rep(40000)))
   processes.waitFor('the first call', function() return server.witness.counted() > 0 end)
   local calls = callsInTheEnd(server)
   assert(calls < 30000, calls .. ' calls')
-  assert(memory(server, 'VmHWM') - before < 80 * MB)
-  for i = 1, 40000 do
+  assert(server:peakMemory() - before < 80 * MB)
+  for _ = 1, 40000 do
     local _, body = client:receive()
     assert(#body > 1000)
   end
@@ -149,7 +141,7 @@ test('results of calls that ran side by side', function()
   local client = zmtp.connect(server.port)
   assert(client:push(zmtp.request('id', '{"keep",1000000}'):rep(60)))
   server.witness.release(60)
-  -- Nobody reads them: that ends the client.
+  -- They are not read: that ends the client.
   local lines = server:errorLines(1)
   T.equal(#lines, 1)
   T.contains(lines[1], 'max_buffered_bytes')
@@ -158,7 +150,7 @@ test('results of calls that ran side by side', function()
   client = zmtp.connect(server.port)
   assert(client:push(zmtp.request('id', '{"keep",1000000}'):rep(20)))
   server.witness.release(20)
-  for i = 1, 20 do
+  for _ = 1, 20 do
     local _, body = client:receive()
     assert(#body > 1000000)
   end
@@ -171,13 +163,13 @@ test('large calls that run side by side', function()
   -- Its share is a message, or a quarter: four of them.
   local request = zmtp.request('id', '{"keep",1,"' .. ('x'):rep(1000000) .. '"}')
   assert(client:push(request:rep(6)))
-  for i = 1, 2 do
+  for _ = 1, 2 do
     local _, body = client:receive()
     T.contains(body, 'too many bytes of calls wait (max_buffered_bytes)')
   end
   T.equal(server.witness.length(('x'):rep(1000000)), 1000000)
   server.witness.release(4)
-  for i = 1, 4 do
+  for _ = 1, 4 do
     local _, body = client:receive()
     T.equal(body, '{true,1000000}')
   end
@@ -194,17 +186,17 @@ test('calls that had to wait hold nobody up when they begin', function()
   assert(client:push(zmtp.request('id', '{"burn"}'):rep(300)))
   local before = callsInTheEnd(server)
   assert(before < 20, before)
-  for i = 1, 20 do client:receive() end
+  for _ = 1, 20 do client:receive() end
   processes.waitFor('calls', function() return server.witness.counted() > 20 end)
   local most, last = 0, server.witness.counted()
-  for i = 1, 10 do
+  for _ = 1, 10 do
     local calls = server.witness.counted()
     if calls == 320 then break end
     most, last = math.max(most, calls - last), calls
   end
   assert(most < 30, most)
   assert(last < 320, last)
-  for i = 1, 300 do T.equal(select(2, client:receive()), '{true}') end
+  for _ = 1, 300 do T.equal(select(2, client:receive()), '{true}') end
   server:stop()
 end)
 
@@ -213,7 +205,7 @@ test('errors, too, wait to be read', function()
   local client = zmtp.connect(server.port)
   assert(client:push(zmtp.request('id', '{"fail",1000000}'):rep(25)))
   server.witness.release(25)
-  for i = 1, 25 do
+  for _ = 1, 25 do
     local _, body = client:receive()
     assert(#body > 1000000 and body:find('^{false,'))
   end

@@ -1,4 +1,5 @@
--- What a peer sends without an end, and too little memory for it: an error, and the program goes on.
+-- What a peer sends without an end, and too little memory for it: an error, and the program goes
+-- on.
 local socket = require 'socket'
 socket.unix = require 'socket.unix'
 

@@ -1,4 +1,5 @@
--- Messages of many clients that do not end, and too little memory for them: connections end, the servers go on.
+-- Messages of many clients that do not end, and too little memory for them: connections end, the
+-- servers go on.
 local copas, socket, tango, rpc = require 'copas', require 'socket', require 'tango', require 'rpc'
 copas.setErrorHandler(function(message) io.stderr:write(tostring(message), '\n') end, true)
 local api = {f = function(x) return #x end}

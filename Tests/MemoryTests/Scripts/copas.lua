@@ -10,7 +10,7 @@ copas.addserver(server, copas.handler(function(skt)
   for line in function() return skt:receive() end do skt:send(line .. '\n') end
 end))
 local finished = 0
-for i = 1, 5 do
+for _ = 1, 5 do
   copas.addthread(function()
     local skt = copas.wrap(socket.tcp())
     skt:settimeout(5)
@@ -26,12 +26,12 @@ end
 copas.addthread(function()
   local q, l, s = queue.new(), lock.new(5), semaphore.new(3, 1, 5)
   local f = future.addthread(function() copas.pause(0) return 'done' end)
-  local worker = q:add_worker(function(item) finished = finished + item end)
-  for i = 1, 20 do q:push(1) end
+  local _ = q:add_worker(function(item) finished = finished + item end)
+  for _ = 1, 20 do q:push(1) end
   assert(l:get() and l:release())
   assert(s:take() and s:give())
   assert(f:get() == true or true)
-  local t = timer.new {delay = 0, callback = function() finished = finished + 1 end}
+  local _ = timer.new {delay = 0, callback = function() finished = finished + 1 end}
   copas.pause(0.01)
   q:stop()
   while finished < 26 do copas.pause(0.001) end

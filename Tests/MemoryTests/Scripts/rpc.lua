@@ -27,7 +27,7 @@ copas.addthread(function()
   assert(peer:call 'object')
   assert(peer:call('require', 'rpc'))
   local running = 5
-  for i = 1, 5 do
+  for _ = 1, 5 do
     copas.addthread(function()
       pcall(peer.call, peer, 'wait')
       running = running - 1

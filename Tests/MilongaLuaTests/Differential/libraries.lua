@@ -10,7 +10,8 @@ local functions = {
   'string.lower', 'string.pack', 'string.packsize', 'string.rep', 'string.reverse', 'string.sub', 'string.unpack',
   'string.upper', 'utf8.codepoint', 'utf8.codes', 'utf8.len', 'utf8.offset', 'tonumber', 'next', 'pairs', 'setmetatable',
   'getmetatable', 'xpcall', 'load', 'coroutine.close', 'coroutine.resume', 'coroutine.wrap', 'coroutine.create'}
-local texts = {'', 'a', 'abc', 'x y', 'h\xc3\xa9llo \xe2\x82\xac', '\x80\x80', 'a\xff\x80', '3', ' 0x10 ', '%d', '%s|%q', 'i4', '!8 z',
+local texts = {'', 'a', 'abc', 'x y', 'h\xc3\xa9llo \xe2\x82\xac', '\x80\x80', 'a\xff\x80', '3', ' 0x10 ', '%d', '%s|%q',
+  'i4', '!8 z',
   '<I2s1', 'return 1', 'return ...', 'x =', 'z', '\xf4\x90\x80\x80', 'b'}
 local integers = {0, 1, 2, 3, 4, 5, 7, 10, 16, 36, -1, -2, -3, -10, math.maxinteger, math.mininteger, 2.0, 2.5}
 local tables = {

@@ -4,7 +4,8 @@ local function random(n)
   return (seed >> 33) % n + 1
 end
 local function pick(t) return t[random(#t)] end
-local bytes = {'a', 'b', 'c', 'A', 'B', '1', '2', ' ', '%', '.', '(', ')', '-', '^', '$', ']', '[', '\0', '\xe9', 'x', '_', '*', '+', '?', '\n'}
+local bytes = {'a', 'b', 'c', 'A', 'B', '1', '2', ' ', '%', '.',
+  '(', ')', '-', '^', '$', ']', '[', '\0', '\xe9', 'x', '_', '*', '+', '?', '\n'}
 local function subject()
   local t = {}
   for i = 1, random(14) - 1 do
@@ -21,7 +22,7 @@ local often = {'*', '+', '-', '?'}
 local function pattern()
   local t = {}
   if random(6) == 1 then t[1] = '^' end
-  for i = 1, random(7) - 1 do
+  for _ = 1, random(7) - 1 do
     local r = random(10)
     if r > 8 then
       t[#t + 1] = pick(odd)

@@ -1,4 +1,5 @@
--- Certificates that sign themselves, made by openssl in a folder of their own, and parameters for LuaSec.
+-- Certificates that sign themselves, made by openssl in a folder of their own, and parameters for
+-- LuaSec.
 
 local certificates = {}
 certificates.__index = certificates
@@ -15,7 +16,8 @@ function certificates.new(...)
   return self
 end
 
--- Parameters for LuaSec, as text: `own` is the side's own certificate, `trusted` the one it trusts, `more` more fields.
+-- Parameters for LuaSec, as text: `own` is the side's own certificate, `trusted` the one it trusts,
+-- `more` more fields.
 function certificates:text(mode, own, trusted, more)
   local fields = {("mode = '%s', protocol = 'any'"):format(mode)}
   if own then

@@ -1,4 +1,4 @@
--- Calls that compute, for tests that others have their turns between them.
+-- Calls that compute, for tests in which other clients have their turns between such calls.
 
 local expensive = {}
 

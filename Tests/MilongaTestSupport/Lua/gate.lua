@@ -1,5 +1,5 @@
--- Functions for servers of tests, which keep calls under way until the test says that they may end: what happens
--- meanwhile may take as long as it likes. A key tells calls of one test from those of others, if need be.
+-- Functions for servers of tests. They keep calls under way until the test releases them, so a test
+-- does not depend on time. A key tells the calls of one test from those of other tests.
 
 local copas = require 'copas'
 
@@ -30,7 +30,7 @@ function gate.holding(wanted, key)
   while entry(key).count < wanted do copas.pause(0.001) end
 end
 
--- Waits for that, and lets all go that are held.
+-- Waits until so many calls are held, and releases all of them.
 function gate.release(wanted, key)
   gate.holding(wanted, key)
   local self, name = entry(key)

@@ -1,7 +1,7 @@
 -- Starts and watches other programs: tango servers, and clients that are not Milonga. For every Lua
 -- from 5.1 on.
 --
--- What is still running when the test ends is killed by whoever runs the tests, with the whole
+-- Programs that still run when the test ends are killed by the test's Swift part, with the whole
 -- process group.
 
 local socket = require 'socket'
@@ -14,8 +14,8 @@ local directory = arg[0]:match('^(.*)/') or '.'
 
 local function quote(word) return "'" .. tostring(word):gsub("'", "'\\''") .. "'" end
 
--- The interpreter under test: the one that runs this script; or, when that is a stock Lua which plays
--- the peer, what the variable MILONGA names.
+-- The interpreter under test. It is the one that runs this script, unless that is a stock Lua in the
+-- part of a peer; then the variable MILONGA names it.
 local function interpreter()
   if not package.preload.tango then return quote(assert(os.getenv 'MILONGA', 'MILONGA is not set')) end
   local words, first = {}, 0
@@ -55,7 +55,8 @@ function processes.lua(version, script, ...)
   return start('lua' .. version, {directory .. '/' .. script, ...})
 end
 
--- Runs a script of this directory under Lua 5.1, with the original that a folder's `env.sh` makes known.
+-- Runs a script of this directory under Lua 5.1, with the original that a folder's `env.sh` makes
+-- known.
 function processes.original(folder, script, ...)
   return start('sh', {'-c', '. "$0"/env.sh && exec lua5.1 "$@"', folder, directory .. '/' .. script, ...})
 end
@@ -78,7 +79,7 @@ function Process:isRunning()
   return status ~= '' and not status:find('%) Z ')
 end
 
--- Waits until f returns something true, and returns that. On a loaded machine others may have the processor for long.
+-- Waits until f returns something true, and returns that. On a loaded machine this may take long.
 function processes.waitFor(what, f, seconds)
   local deadline = socket.gettime() + (seconds or 60)
   while true do
@@ -122,11 +123,17 @@ function Process:stop()
   os.remove(self.errors)
 end
 
--- Bytes of memory that are in use, and descriptors.
-function Process:memory()
-  return tonumber(contents('/proc/' .. self.pid .. '/status'):match('VmRSS:%s*(%d+)')) * 1024
+local function memory(self, what)
+  return tonumber(contents('/proc/' .. self.pid .. '/status'):match(what .. ':%s*(%d+)')) * 1024
 end
 
+-- Bytes of memory that are in use.
+function Process:memory() return memory(self, 'VmRSS') end
+
+-- Bytes of memory that were in use at the moment when it had the most.
+function Process:peakMemory() return memory(self, 'VmHWM') end
+
+-- The number of open descriptors.
 function Process:descriptors()
   local pipe = io.popen('ls /proc/' .. self.pid .. '/fd | wc -l')
   local count = tonumber(pipe:read('*a'))
@@ -136,8 +143,9 @@ end
 
 local holders = {}
 
--- A port that nobody listens on, and that the system gives nobody else: a socket that does not listen holds it.
--- Servers, which all allow their address to be used again, may listen on it.
+-- A port on which no program listens, and which the system gives to no other program: a socket that
+-- does not listen holds it. Servers may listen on it, because all of them allow their address to be
+-- used again.
 function processes.freePort()
   local holder = assert(socket.tcp4())
   assert(holder:setoption('reuseaddr', true))

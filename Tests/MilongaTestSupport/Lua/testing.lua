@@ -1,8 +1,8 @@
 -- A small test harness, for every Lua from 5.1 on.
 --
--- `test(name, f)` runs f at once and prints `ok - name`, or `not ok - name` and below it, indented,
--- the reason. `finish()` prints how many tests there were, so that a script that ended too early is
--- noticed.
+-- `test(name, f)` runs f at once and prints `ok - name`, or `not ok - name` and the reason, indented,
+-- in the next lines. `finish()` prints how many tests there were: without that line the script has
+-- ended too early.
 
 local testing = {}
 
@@ -10,7 +10,7 @@ local total, failed = 0, 0
 
 io.stdout:setvbuf 'line'
 
--- A text that is the same for the same values only, integers and floats told apart.
+-- Describes a value as a text. Different values have different texts; integers and floats do, too.
 local function describe(value, ancestors)
   local kind = type(value)
   if kind == 'string' then
@@ -65,7 +65,8 @@ function testing.contains(text, fragment)
     describe(fragment), shorten(describe(text))), 2)
 end
 
--- Fails unless f raises an error; returns it. With a fragment, the error is a text that contains it.
+-- Fails unless f raises an error; returns it. With a fragment, the error is a text that contains
+-- it.
 function testing.fails(fragment, f, ...)
   local ok, reason = pcall(f, ...)
   if ok then error('expected an error, found the result ' .. shorten(describe(reason)), 2) end
@@ -76,8 +77,21 @@ function testing.fails(fragment, f, ...)
   return reason
 end
 
--- Runs f(1), and as long as that fails because of a timeout f(2), f(3), ...; returns its result. For what has to
--- succeed where the timeout is so short, for something else to run into it, that a loaded machine may exceed it.
+-- How many values are kept in the registry, after the garbage was collected. Numbers there are free
+-- places.
+function testing.registered()
+  collectgarbage()
+  collectgarbage()
+  local n = 0
+  for _, value in pairs(debug.getregistry()) do
+    if type(value) ~= 'number' then n = n + 1 end
+  end
+  return n
+end
+
+-- Runs f(1), then f(2), f(3), ... as long as they fail because of a timeout; returns the result. For
+-- calls that have to succeed although the timeout, which other calls are to run into, is so short
+-- that a loaded machine may exceed it.
 function testing.patiently(f)
   local deadline, i = os.time() + 60, 0
   while true do

@@ -1,7 +1,8 @@
--- Calls everything with anything: hostile.lua [--calls N] [--seed S] [--size N] [--seconds N] [--host milonga|module]
--- All functions of all modules, and all methods of live objects of every class, with odd values, from odd places,
--- while the debug library takes apart what it can reach. The calls are made in child processes: so many in each. An end
--- by a signal is a fault, unless the same calls end the stock lua5.4 by one, too. To repeat one: --seed S --calls N.
+-- Calls everything with anything: hostile.lua [--calls N] [--seed S] [--size N] [--seconds N]
+-- [--host milonga|module] All functions of all modules, and all methods of live objects of every
+-- class, with odd values, from odd places, while the debug library takes apart what it can reach.
+-- The calls are made in child processes: so many in each. An end by a signal is a fault, unless the
+-- same calls end the stock lua5.4 by one, too. To repeat one: --seed S --calls N.
 local options = {calls = 2000, seed = 1, size = 400, seconds = 20, host = 'milonga'}
 for index = 1, #arg, 2 do
   local name = arg[index]:match '^%-%-(%w+)$'

@@ -1,5 +1,5 @@
--- Peers that call the debug library, and functions that take their server apart: what they get is an error or an
--- answer, and the others are served.
+-- Peers that call the debug library, and functions that take their server apart: what they get is
+-- an error or an answer, and the others are served.
 local testing = require 'testing'
 local test, equal, finish = testing.test, testing.equal, testing.finish
 local copas, tango, rpc = require 'copas', require 'tango', require 'rpc'

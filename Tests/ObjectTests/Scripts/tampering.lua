@@ -1,4 +1,5 @@
--- What a script changes in objects of ours, by fields, by the debug library and by metamethods called by hand.
+-- What a script changes in objects of ours, by fields, by the debug library and by metamethods
+-- called by hand.
 local testing = require 'testing'
 local test, equal, finish = testing.test, testing.equal, testing.finish
 local copas, socket = require 'copas', require 'socket'
@@ -87,7 +88,6 @@ test('a first upvalue of another kind', function()
 end)
 
 test('a first upvalue that is let go of while the function runs', function()
-  local try = socket.newtry(function() end)
   local f
   local function replace()
     debug.setupvalue(f, 1, nil)

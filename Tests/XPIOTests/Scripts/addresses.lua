@@ -21,13 +21,15 @@ for address, expected in pairs {
 end
 
 for _, address in ipairs {
-  "localhost", "localhost:80", "127.0.0.1:80x", "127.0.0.1:x", "127.0.0.1:-1", "127.0.0.1:65536", "127.0.0.1:99999999999999999999",
+  "localhost", "localhost:80", "127.0.0.1:80x", "127.0.0.1:x", "127.0.0.1:-1", "127.0.0.1:65536",
+  "127.0.0.1:99999999999999999999",
   "256.0.0.1", "1.2.3.4.5", "1..2", ".1", "1.", "4294967296", "127.16777216", "127.0.65536", " 127.0.0.1", "127.0.0.1 ",
   "-1", "0x7f000001", "127.0.0.1\0", "[::1", "[]", "[::1]80", "[::1]:x", "[127.0.0.1]:80", "::1", "[::1%nosuch]:80", "unix:",
   "unix:/" .. ("x"):rep(200), "unix:/tmp/a\0b",
 } do
   local value, why = bound(address)
-  check.ok(("no address '%s'"):format(address:sub(1, 20)), value == nil and why == "xpio: mal-formed address argument", value, why)
+  check.ok(("no address '%s'"):format(address:sub(1, 20)),
+    value == nil and why == "xpio: mal-formed address argument", value, why)
 end
 local socket = xpio.socket("TCP")
 local value, why = socket:try_connect("somewhere")
@@ -36,7 +38,8 @@ check.raises("an address is a string", "(string expected, got no value)", socket
 check.raises("not a table", "(string expected, got table)", socket.try_connect, socket, {})
 
 -- The seed's examples.
-check.ok('"127.0.0.1": any available port on localhost', socket:bind("127.0.0.1") and socket:getsockname():find("^127%.0%.0%.1:%d+$"))
+check.ok('"127.0.0.1": any available port on localhost',
+  socket:bind("127.0.0.1") and socket:getsockname():find("^127%.0%.0%.1:%d+$"))
 -- A port that is free for UDP, too, most of the time.
 local any, port, good
 for _ = 1, 20 do

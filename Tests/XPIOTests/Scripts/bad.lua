@@ -1,6 +1,6 @@
 -- oks: 87
--- Bad input: an error that says what is wrong, and nothing is left behind: descriptors and children are
--- counted before and after each.
+-- Bad input: an error that says what is wrong, and nothing is left behind: descriptors and children
+-- are counted before and after each.
 local xpio = require "xpio"
 local check = require "check"
 
@@ -30,7 +30,8 @@ local function bad(expected, body, ...)
   local results = table.pack(pcall(body, ...))
   local returned = expected:match "^nil: (.*)"
   if returned then
-    check.ok(expected, results[1] and results.n == 3 and results[2] == nil and results[3] == returned, table.unpack(results, 1, results.n))
+    check.ok(expected,
+      results[1] and results.n == 3 and results[2] == nil and results[3] == returned, table.unpack(results, 1, results.n))
   else
     local why = tostring(results[2])
     check.ok(expected, not results[1] and why:sub(-#expected) == expected, why)

@@ -8,8 +8,12 @@ local ok, equal, raises, pack = check.ok, check.equal, check.raises, table.pack
 local read, write = xpio.pipe()
 equal("what need not wait works anywhere", write:write("hello"), 5)
 equal("reading as well", read:read(100), "hello")
-raises("waiting outside a coroutine", "xpio: 'read' has to wait, but does not run in a coroutine that can yield; call it in one, or use 'try_read'", function() read:read(1) end)
-raises("waiting without a current task", "xpio: 'read' has to wait, but there is no current task; call xpio.setCurrentTask before the coroutine is resumed, or use 'try_read'",
+raises("waiting outside a coroutine",
+  "xpio: 'read' has to wait, but does not run in a coroutine that can yield; "
+    .. "call it in one, or use 'try_read'", function() read:read(1) end)
+raises("waiting without a current task",
+  "xpio: 'read' has to wait, but there is no current task; "
+    .. "call xpio.setCurrentTask before the coroutine is resumed, or use 'try_read'",
   coroutine.wrap(function() read:read(1) end))
 local process = assert(xpio.spawn({"sleep", "60"}, xpio.env, {}))
 raises("each function is named", "call it in one, or use 'try_wait'", function() process:wait() end)
@@ -17,11 +21,8 @@ process:kill()
 
 -- A task by hand.
 local queue = xpio.tqueue()
-local task, got = {_queue = queue}, nil
-local body = coroutine.create(function(...)
-  got = pack(...)
-  return read:read(100)
-end)
+local task = {_queue = queue}
+local body = coroutine.create(function() return read:read(100) end)
 xpio.setCurrentTask(task)
 check.results("it yields nothing", pack(coroutine.resume(body)), true)
 ok("and has scheduled the current task", task._dequeue and not queue:isEmpty())
@@ -29,7 +30,8 @@ write:try_write("later")
 ok("which becomes ready", queue:wait(60)[1] == task)
 check.results("what it is resumed with does not matter", pack(coroutine.resume(body, 1, 2, 3)), true, "later")
 xpio.setCurrentTask({})
-raises("a current task without a queue", "the task's field '_queue' is to be a task queue (see xpio.tqueue), got nil)", coroutine.wrap(function() read:read(1) end))
+raises("a current task without a queue",
+  "the task's field '_queue' is to be a task queue (see xpio.tqueue), got nil)", coroutine.wrap(function() read:read(1) end))
 xpio.setCurrentTask(nil)
 
 check.run(function()

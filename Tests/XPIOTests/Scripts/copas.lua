@@ -70,7 +70,7 @@ copas.addthread(function()
 
   local read, write = xpio.pipe()
   local size = 1000000
-  local writer = copas.addthread(function()
+  local _ = copas.addthread(function()
     write:write(("x"):rep(size))
     write:close()
   end)

@@ -14,7 +14,8 @@ local function run(body, ...)
 end
 local function closing(what) return setmetatable({}, {__close = function() note(what) end}) end
 
-check.results("run returns what the thread returns", pack(dispatcher.run(function(...) return ... end, 1, nil, 3, nil)), 1, nil, 3, nil)
+check.results("run returns what the thread returns",
+  pack(dispatcher.run(function(...) return ... end, 1, nil, 3, nil)), 1, nil, 3, nil)
 equal("threads take turns", run(function()
   for i = 1, 2 do
     dispatcher.start(function()
@@ -44,11 +45,11 @@ equal("sleepers wake in the order of their times", order, "10 10 20 30 40 50")
 ok("and not before", xpio.gettime() - start >= 0.05)
 math.randomseed(42)
 run(function()
-  local begin, late = xpio.gettime(), 0
+  local begin = xpio.gettime()
   local threads = {}
   for i = 1, 500 do
     threads[i] = dispatcher.start(function()
-      -- Those that are killed must not have ended before.
+      -- Threads that are killed must not have ended before.
       local seconds = i % 3 == 1 and 60 or math.random() / 20
       dispatcher.sleep(seconds)
       note(xpio.gettime() >= begin + seconds and "on time" or "early")

@@ -1,6 +1,6 @@
 -- oks: 3
--- Random descriptor maps, checked from inside the child: each of the parent's files is a file of its own,
--- and the child says which one it has at each number.
+-- Random descriptor maps, checked from inside the child: each of the parent's files is a file of
+-- its own, and the child says which one it has at each number.
 local xpio = require "xpio"
 local check = require "check"
 

@@ -10,7 +10,8 @@ local before = ignored()
 local xpio = require "xpio"
 local check = require "check"
 
-for _, name in ipairs {"socket", "socketpair", "pipe", "fdopen", "tqueue", "spawn", "gettime", "setCurrentTask", "getCurrentTask"} do
+for _, name in ipairs {"socket", "socketpair", "pipe", "fdopen", "tqueue", "spawn", "gettime",
+  "setCurrentTask", "getCurrentTask"} do
   check.equal("function " .. name, type(xpio[name]), "function")
 end
 package.loaded.xpio = nil

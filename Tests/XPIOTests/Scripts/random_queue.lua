@@ -1,6 +1,6 @@
 -- oks: 2
--- Random operations on queues against a model: who waits for what, and what is ready, is asked from poll(2)'s
--- point of view (what can be read now).
+-- Random operations on queues beside a model. The model knows which task waits for which direction,
+-- and asks poll(2) what can be read now.
 local xpio = require "xpio"
 local check = require "check"
 

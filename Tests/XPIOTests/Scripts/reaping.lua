@@ -1,5 +1,5 @@
 -- oks: 9
--- No zombies, and nobody else's children.
+-- No zombies remain, and children of other libraries stay theirs.
 local xpio = require "xpio"
 local check = require "check"
 local equal, ok = check.equal, check.ok
@@ -24,7 +24,7 @@ collectgarbage()
 equal("a process that nobody has is killed, and no zombie", settle(0), 0)
 ok("their descriptors are closed", check.count(check.descriptors()) <= before - 40, before, check.count(check.descriptors()))
 
--- Other children's ends are for those who started them.
+-- The end of another child is for the library that started it.
 local ours = assert(xpio.spawn({"sh", "-c", "exit 3"}, xpio.env, {}))
 local theirs = io.popen("exit 5")
 ours:when_wait {_queue = queue}
@@ -34,7 +34,7 @@ equal("its status", how .. status, "exit3")
 equal("theirs", select(3, theirs:close()), 5)
 equal("and that of a command", select(3, os.execute("exit 6")), 6)
 
--- When somebody else has waited for ours, nobody knows how it ended; but nobody waits for ever.
+-- When other code has waited for our child, its status is lost; but no wait lasts for ever.
 local code = [[
   local xpio = require "xpio"
   local check = require "check"
@@ -47,7 +47,9 @@ local link = io.popen("readlink /proc/$PPID/exe")
 local interpreter = link:read()
 link:close()
 local output = check.output({"sh", "-c", "trap '' CHLD; exec \"$@\"", "sh", interpreter, "-e", code})
-ok("a status that is lost", output:find("nil\tNo child processes\nnil\tNo child processes\n", 1, true) or output:find("exit\t0\nexit\t0\n", 1, true), output)
+ok("a status that is lost",
+  output:find("nil\tNo child processes\nnil\tNo child processes\n", 1, true)
+    or output:find("exit\t0\nexit\t0\n", 1, true), output)
 
 -- At the end of the program they are killed.
 output = check.output({interpreter, "-e", [[

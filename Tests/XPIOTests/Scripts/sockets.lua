@@ -8,7 +8,8 @@ results("unknown types", pack(xpio.socket("FOO")), nil, "xpio: unsupported socke
 raises("a type is a string", "(string expected, got table)", xpio.socket, {})
 
 local server = assert(xpio.socket("TCP"))
-check.ok("sockets are userdata with methods in a metatable", type(server) == "userdata" and getmetatable(server).__index.bind == server.bind)
+check.ok("sockets are userdata with methods in a metatable",
+  type(server) == "userdata" and getmetatable(server).__index.bind == server.bind)
 check.ok("they say what they are", tostring(server):find("^xpio socket: 0x%x+ %(descriptor %d+%)$"), tostring(server))
 check.ok("they do not block", server:getsockopt("O_NONBLOCK"))
 results("bind", pack(server:bind("127.0.0.1")), true)
@@ -98,13 +99,14 @@ equal("a pair of sockets, in both directions", other:try_read(9) .. one:try_read
 
 write:setsockopt("O_NONBLOCK", false)
 local copy = xpio.fdopen(write:fileno())
-check.ok("fdopen duplicates, and leaves blocking alone", copy:fileno() ~= write:fileno() and copy:getsockopt("O_NONBLOCK") == false)
+check.ok("fdopen duplicates, and leaves blocking alone",
+  copy:fileno() ~= write:fileno() and copy:getsockopt("O_NONBLOCK") == false)
 write:close()
 copy:try_write("still open")
 equal("each has its own descriptor", read:try_read(100), "still open")
 results("fdopen of what is not open", pack(xpio.fdopen(12345)), nil, "Bad file descriptor")
 raises("fdopen of a negative number", "(a number of 0 or more expected, got -1.0)", xpio.fdopen, -1)
 do
-  local scoped <close> = copy
+  local _ <close> = copy
 end
 equal("a to-be-closed variable closes", copy:fileno(), -1)

@@ -39,7 +39,8 @@ os.execute("mkdir " .. folder .. "/a/xpio-test-folder")
 local plain = file("b/xpio-test-plain", "no program", "644")
 local garbage = file("b/xpio-test-garbage", "no program", "755")
 local orphan = file("b/xpio-test-orphan", "#!/no/such/interpreter\n", "755")
--- PATH is that of this process; it cannot be changed from Lua, so a copy of the program runs the rest.
+-- PATH is that of this process; it cannot be changed from Lua, so a copy of the program runs the
+-- rest.
 local inner = [[
   local xpio = require "xpio"
   local check = require "check"
@@ -65,7 +66,8 @@ ok("PATH is searched for what may be executed", output:find("^tool\n"), output)
 ok("what may not is named", output:find("nil\t" .. folder .. "/b/xpio-test-plain: Permission denied", 1, true), output)
 ok("folders do not count", output:find("false\tfile not found in PATH: xpio-test-folder", 1, true), output)
 output = program(inner, ":/bin:/usr/bin", folder .. "/b")
-ok("an empty part is the working directory, also for a child that works elsewhere", select(2, output:gsub("tool\n", "")) == 2, output)
+ok("an empty part is the working directory, also for a child that works elsewhere",
+  select(2, output:gsub("tool\n", "")) == 2, output)
 
 ---------------------------------------------------------------- programs that cannot run
 for _, case in ipairs {
@@ -103,7 +105,8 @@ check.results("it ends", pack(check.await(process, "wait", "wait")), "exit", 0)
 
 local a, b = xpio.socketpair()
 local number = a:fileno()
-check.results("a number", pack(check.await(xpio.spawn({"sh", "-c", "echo x >&9"}, xpio.env, {[9] = number}), "wait", "wait")), "exit", 0)
+check.results("a number",
+  pack(check.await(xpio.spawn({"sh", "-c", "echo x >&9"}, xpio.env, {[9] = number}), "wait", "wait")), "exit", 0)
 ok("stays open", a:fileno() == number and b:try_read(9) == "x\n")
 ok("and was made blocking", not a:getsockopt("O_NONBLOCK"))
 a:setsockopt("O_NONBLOCK", true)
@@ -138,8 +141,10 @@ check.results("SIGPIPE ends a child", pack(check.await(process, "wait", "wait"))
 
 ---------------------------------------------------------------- attributes
 equal("cwd", (check.output({"pwd"}, nil, {cwd = "/usr"})), "/usr\n")
-equal("a relative program is looked for there", (check.output({"./b/xpio-test-tool"}, nil, {cwd = folder})), "tool\n")
-check.results("no such directory", pack(xpio.spawn({"true"}, {}, {}, {cwd = "/no/such"})), nil, "directory /no/such: No such file or directory")
+equal("a relative program is looked for there",
+  (check.output({"./b/xpio-test-tool"}, nil, {cwd = folder})), "tool\n")
+check.results("no such directory",
+  pack(xpio.spawn({"true"}, {}, {}, {cwd = "/no/such"})), nil, "directory /no/such: No such file or directory")
 equal("umask in octal digits", (check.output({"sh", "-c", "umask"}, nil, {umask = "0137"})), "0137\n")
 equal("umask as a number", (check.output({"sh", "-c", "umask"}, nil, {umask = 63})), "0077\n")
 local function groups(files, attrs)
@@ -160,7 +165,8 @@ pid, group = groups(nil, {pgroup = leader})
 ok("the group of another process", tonumber(group) == leader:pid() and group ~= pid)
 leader:kill()
 check.await(leader, "wait", "wait")
-check.results("a group that is gone", pack(xpio.spawn({"true"}, {}, {}, {pgroup = leader})), nil, "process group: Operation not permitted")
+check.results("a group that is gone",
+  pack(xpio.spawn({"true"}, {}, {}, {pgroup = leader})), nil, "process group: Operation not permitted")
 
 ---------------------------------------------------------------- the end
 process = assert(xpio.spawn({"sh", "-c", "exit 42"}, {}, {}))

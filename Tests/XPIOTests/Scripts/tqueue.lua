@@ -117,7 +117,7 @@ ok("not empty while nobody has taken it", not queue:isEmpty())
 r:_dequeue()
 ok("it can be taken out before", queue:isEmpty() and #queue:wait(0) == 0)
 
--- A number that was somebody else's.
+-- A number that belonged to another descriptor.
 local one, other = xpio.socketpair()
 local number = one:fileno()
 one:when_read(r)
@@ -147,7 +147,7 @@ again:close()
 ok("both are told of its closing", queue:wait(60)[1] == r and second:wait(5)[1] == inSecond)
 
 -- Regular files are always ready.
-local file <close> = io.open("/proc/self/exe")
+local _ <close> = io.open("/proc/self/exe")
 local names = {}
 for name in io.popen("exec ls -l /proc/$PPID/fd"):lines() do
   local n = name:match "(%d+) %-> .*/milonga$" or name:match "(%d+) %-> .*/lua5.4$"
@@ -161,21 +161,26 @@ equal("and can be read", #regular:try_read(4), 4)
 -- Errors.
 raises("no task", "(table expected, got no value)", read.when_read, read)
 raises("no queue", "the task's field '_queue' is to be a task queue (see xpio.tqueue), got nil)", read.when_read, read, {})
-raises("something else", "the task's field '_queue' is to be a task queue (see xpio.tqueue), got table)", read.when_read, read, {_queue = {}})
+raises("something else",
+  "the task's field '_queue' is to be a task queue (see xpio.tqueue), got table)", read.when_read, read, {_queue = {}})
 ok("nobody was scheduled", queue:isEmpty())
 local class = {_queue = queue}
 class.__index = class
 local instance = setmetatable({}, class)
 read:when_read(instance)
 write:try_write("x")
-ok("a task may have its queue from its class", queue:wait(60)[1] == instance)
-local strict = setmetatable({_queue = queue}, {__index = function(_, name) error("no field " .. name) end, __newindex = function(_, name) error("no new field " .. name) end})
+ok("a task may have its queue from its class",
+  queue:wait(60)[1] == instance)
+local strict = setmetatable({_queue = queue}, {
+  __index = function(_, name) error("no field " .. name) end,
+  __newindex = function(_, name) error("no new field " .. name) end,
+})
 read:when_read(strict)
 ok("other fields are not touched", queue:wait(60)[1] == strict and rawget(strict, "_dequeue") == nil)
 raises("an error in a class passes through", "no field _queue", read.when_read, read, setmetatable({}, getmetatable(strict)))
 read:try_read(10)
 
--- Who waits in a queue that nobody has is collected with it.
+-- A task that waits in a queue is collected with it, when the program has dropped the queue.
 local weak = setmetatable({}, {__mode = "v"})
 do
   local lost = xpio.tqueue()

@@ -3,7 +3,7 @@
 local xpio = require "xpio"
 local check = require "check"
 local dispatcher = require "dispatcher"
-local ok, equal, pack = check.ok, check.equal, table.pack
+local equal, pack = check.equal, table.pack
 
 for _, host in ipairs {"127.0.0.1", "[::1]"} do
   local server, client = assert(xpio.socket("UDP")), assert(xpio.socket("UDP"))

@@ -19,7 +19,7 @@ function lock:get(seconds) end
 ---@return string? err
 function lock:release() end
 
----Whoever waits gets "destroyed".
+---Threads that wait get "destroyed".
 ---@return boolean
 function lock:destroy() end
 

@@ -42,7 +42,7 @@ function queue:stop() end
 ---@return string? err
 function queue:finish(seconds, no_destroy_on_timeout) end
 
----Drops all items; whoever waits gets "destroyed".
+---Drops all items; threads that wait get "destroyed".
 ---@return boolean? ok
 ---@return string? err
 function queue:destroy() end

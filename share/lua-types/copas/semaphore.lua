@@ -25,11 +25,11 @@ function semaphore:take(wanted, seconds) end
 ---@return integer
 function semaphore:get_count() end
 
----How many are wanted by those who wait.
+---How many resources the waiting threads want.
 ---@return integer
 function semaphore:get_wait() end
 
----Whoever waits gets "destroyed".
+---Threads that wait get "destroyed".
 ---@return boolean
 function semaphore:destroy() end
 

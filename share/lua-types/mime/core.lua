@@ -2,6 +2,6 @@
 -- mime.core: the low-level filters alone; `mime` is the same table with all filters.
 
 ---@type mime
-local core
+local core = {}
 
 return core

@@ -1,4 +1,5 @@
--- copas.debug.socket: a stand-in for a socket that prints what its methods are called with, and what they return.
+-- copas.debug.socket: a stand-in for a socket that prints what its methods are called with, and
+-- what they return.
 
 local iswrapped = ...
 

@@ -16,8 +16,8 @@ local ACCEPT_PAUSE = 0.01
 
 local sockets = { create = layer.tcp }
 
--- Copas waits for listening sockets only in servers, which have a thread of their own for each
--- connection: this one is wanted in the thread of the session.
+-- Copas waits for listening sockets only in servers, and a server starts a thread for each
+-- connection. A session needs the connection in its own thread.
 function sockets.accept(server, timeout)
   local deadline = monotonic() + (timeout or math.huge)
   server:settimeout(0)
@@ -35,7 +35,7 @@ function sockets.arrived(connection)
   return socket.select({ control }, nil, 0)[control] ~= nil
 end
 
--- A request that leaves other threads in peace.
+-- A request that does not stop other threads.
 local function prepared(request)
   return layer.with(request, { create = layer.tcp, sockets = sockets })
 end

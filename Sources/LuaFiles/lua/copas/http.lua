@@ -32,7 +32,7 @@ local function wrapparameters(given)
   return parameters
 end
 
--- A server knows by its name which certificate is wanted; addresses are no names.
+-- The name tells the server which certificate to show. An address is not a name, and is not sent.
 local function sniparameters(given, host)
   if given and given.names then return given end
   if host:find(":", 1, true) or host:match("^[%d.]+$") then return nil end
@@ -41,7 +41,7 @@ local function sniparameters(given, host)
   return { names = host, strict = strict }
 end
 
--- What `copas.wrap` gets to know. Requests have `sslparams`, or, as in earlier versions, the fields
+-- What `copas.wrap` is told. Requests have `sslparams`, or, as in earlier versions, the fields
 -- `protocol`, `options` and `verify`.
 local function sslparameters(request, host)
   local given = request.sslparams or {}
@@ -74,7 +74,7 @@ end
 
 local PHASES = { connect = true, send = true, receive = true }
 
--- A misspelled phase would wait for the wrong time.
+-- Refuses a misspelled phase, which would have no timeout.
 local function checktimeout(timeout)
   if type(timeout) ~= "table" then return end
   for phase in pairs(timeout) do

@@ -5,7 +5,7 @@ local socket = require "socket"
 
 local layer = {}
 
----A module that has what another one has. The settings are the same ones: they are set in both.
+---A module with the fields of another one. Settings are shared: setting one sets it in both.
 ---@param original table
 ---@param settings string[] the names of settings
 ---@return table

@@ -60,7 +60,7 @@ else
   connect = tango.client.socket.connect
 end
 
--- Errors of values are written like results; texts as they are.
+-- Writes an error: a text as it is, another value like a result.
 local function describe(value)
   if type(value) == "string" then return (value:gsub("^=?milonga/call%.lua:%d+: ", "")) end
   local ok, text = pcall(tango.codec.tango.encode, value)

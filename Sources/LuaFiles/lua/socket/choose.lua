@@ -1,7 +1,7 @@
 -- socket.choose: functions that make something by its name: sources, sinks, encodings.
 
----A function that calls the one in `factories` which its first argument names; when that is
----no name, the one called "default".
+---A function that calls a function in `factories`: the one that its first argument names, or
+---"default" when that argument is not a name.
 ---@param factories table<string, function>
 ---@return function
 return function(factories)

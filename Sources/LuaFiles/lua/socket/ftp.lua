@@ -40,7 +40,7 @@ end
 
 ---------------------------------------------------------------- sessions
 
----The methods throw what `socket.protect` catches, and return 1 if nothing else is said.
+---The methods throw what `socket.protect` catches. They return 1 unless a result is named.
 ---@class socket.ftp.session
 ---@field tp socket.tp.connection
 ---@field try fun(...): ...
@@ -133,7 +133,7 @@ local function parseepsv(reply)
   return isport(port) and port or nil
 end
 
--- Notes where the server listens, which is where the next transfer goes through.
+-- Notes where the server listens: the next transfer connects there.
 local function setpassive(session, address, port)
   forget(session)
   session.pasvt = { address = address, port = port }
@@ -230,12 +230,12 @@ local function active(session)
   return session:port()
 end
 
--- Seconds until `deadline`, if there is one: too few to wait for, when it is over.
+-- Seconds until `deadline`, if there is one. After the deadline it is a time too short to wait.
 local function remaining(deadline)
   return deadline and math.max(0.01, deadline - monotonic())
 end
 
----Waits for the server to connect; others who come are sent away.
+---Waits for the server to connect. Connections of other hosts are closed.
 function Session:portconnect()
   local expected = self.try(self.tp:getpeername())
   local deadline = ftp.TIMEOUT and ftp.TIMEOUT >= 0 and monotonic() + ftp.TIMEOUT
@@ -361,7 +361,7 @@ end
 ---@type fun(url: string): socket.ftp.transfer?, string?
 ftp.genericform = socket.protect(parseurl)
 
--- The fields of a transfer: those of its URL, if it has one, and its own.
+-- The fields of a transfer: the fields of its URL, if it has one, and its own.
 local function override(transfer)
   if not transfer.url then return transfer end
   local fields = url.parse(transfer.url, DEFAULTS) or {}

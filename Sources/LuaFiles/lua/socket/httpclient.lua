@@ -264,7 +264,7 @@ function Connection:close()
   return self.c:close()
 end
 
--- When an error of the program or the end of its thread comes in between.
+-- Closes the connection when the program fails, or its thread ends, before the answer is complete.
 function meta.__close(self)
   if not self.isclosed then self:close() end
 end
@@ -339,7 +339,7 @@ local function requestfields(client, request, plan, proxy)
   return fields
 end
 
--- Everything that one needs to know about a request.
+-- All that a request needs, in one table.
 local function prepare(client, request)
   local text = request.url ~= "" and request.url or "//"
   local plan = url.parse(text, DEFAULTS) --[[@as table]]
@@ -392,7 +392,7 @@ end
 
 local REDIRECTS = { [301] = true, [302] = true, [303] = true, [307] = true }
 
--- Fields that are the business of the host they were made for.
+-- Fields that no other host than the one they were made for may see.
 local PRIVATE = { ["authorization"] = true, ["cookie"] = true, ["host"] = true }
 
 local function percent(char)

@@ -10,7 +10,7 @@ local smtp = {
   TIMEOUT = 60,                                     -- seconds for every wait
   SERVER = "localhost",
   PORT = 25,
-  DOMAIN = os.getenv("SERVER_NAME") or "localhost", -- who we say we are
+  DOMAIN = os.getenv("SERVER_NAME") or "localhost", -- what we call ourselves
   ZONE = "-0000",                                   -- the time zone of dates
 }
 
@@ -47,7 +47,7 @@ local function ask(session, expected, command, argument)
 end
 
 ---Greets the server.
----@param domain? string who we are
+---@param domain? string what we call ourselves
 ---@return string extensions the server's answer
 function Session:greet(domain)
   expect(self, "2..")
@@ -89,8 +89,8 @@ function Session:plain(user, password)
   return ask(self, "2..", "AUTH", "PLAIN " .. base64("\0" .. user .. "\0" .. password))
 end
 
----Authenticates by a method that is in the server's answer to the greeting; without a user not
----at all.
+---Authenticates by a method that the server's answer to the greeting names. Does nothing without a
+---user.
 ---@param user? string
 ---@param password? string
 ---@param extensions string
@@ -150,8 +150,8 @@ local function date(zone)
     DAYS[now.wday], now.day, MONTHS[now.month], now.year, now.hour, now.min, now.sec, zone)
 end
 
--- A line that is in no part of a message, as far as one can know without reading them: 128
--- random bits. "=_" cannot be in quoted-printable or base64 text.
+-- A boundary that no part of a message contains, with near certainty: 128 random bits. "=_" cannot
+-- be in quoted-printable or base64 text.
 local function makeboundary()
   return ("=_%016x%016x"):format(math.random(0), math.random(0))
 end

@@ -34,7 +34,7 @@ sinkt["keep-open"] = sender(function() end)
 sinkt["close-when-done"] = sender(function(sock) sock:close() end)
 sinkt["default"] = sinkt["keep-open"]
 
--- So many bytes, and not one of those that follow them.
+-- So many bytes, and none of the bytes behind them.
 sourcet["by-length"] = function(sock, length)
   local left = length
   return streams.over(sock, function()

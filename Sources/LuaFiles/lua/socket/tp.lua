@@ -53,7 +53,7 @@ local function receivereply(self)
   local code, hyphen = line:match("^(%d%d%d)(%-?)")
   if not code then return nil, "invalid server reply" end
   if hyphen == "" then return code, line end
-  local reply, complete = { line }, nil
+  local reply, complete = { line }
   complete, err = receiverest(lines, code, reply)
   if not complete then return nil, err end
   return code, table.concat(reply, "\n")

@@ -83,7 +83,8 @@ function url.parse(text, default)
   end
 
   cut("^(%w[%w+.-]*):(.*)$", "scheme")
-  -- "?" and "#" end the authority, too, unless they are in a password: LuaSocket's tests have those.
+  -- "?" and "#" end the authority, too, unless they are in a password: LuaSocket's tests have
+  -- those.
   cut(rest:find("^//[^/]*@") and "^//([^/]*)(.*)$" or "^//([^/?#]*)(.*)$", "authority")
   cutend("#", "fragment")
   cutend("%?", "query")

@@ -1,5 +1,5 @@
--- socket.wire: what http, ftp and smtp have in common: connecting, the lines of a reply, read within
--- limits, and header fields, written safely. Not part of LuaSocket's interface.
+-- socket.wire: what http, ftp and smtp have in common: connecting, the lines of a reply, read
+-- within limits, and header fields, written safely. Not part of LuaSocket's interface.
 
 local socket = require "socket"
 local headers = require "socket.headers"
@@ -65,14 +65,15 @@ function Reader:expired()
   return now > self.deadline
 end
 
----The next line begins another reply: the limits go on, the time begins again.
+---The next line begins another reply. Its time begins anew; the limits count on.
 function Reader:restart()
   self.deadline = nil
 end
 
--- The bytes up to the next line end, which is included, if there are no more of them than `most`.
--- Receiving a line has no limit, and what follows the line is not ours to take: so it is one byte,
--- which may have to be waited for, and then what has come with it, as far as the socket tells.
+-- The bytes up to the next line end and with it, if there are no more of them than `most`.
+-- `receive` of a line has no limit, and bytes behind the line must stay in the socket. So this
+-- receives one byte, for which it may wait, and then the part of the line that the socket holds
+-- already.
 function Reader:receive(most)
   local pieces, count = {}, 0
   while count < most do

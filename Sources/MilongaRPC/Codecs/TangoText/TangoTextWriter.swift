@@ -95,7 +95,7 @@ extension TangoTextWriter {
   @usableFromInline
   mutating func name(_ bytes: UnsafeRawBufferPointer) {
     guard isName(bytes) else { return quoted(bytes) }
-    buffer.truncate(to: buffer.count - 1)
+    buffer.removeLast()
     buffer.append(bytes)
     key = .bare
   }

@@ -1,25 +1,9 @@
--- Each behaviour that a script finds as it should be is one line `ok`. The first line of a script
--- says how many there are.
+-- What the scripts of Copas use: `ok` and `equal`, sockets, threads, memory of the process.
 local copas = require "copas"
+local oks = require "oks"
 local socket = require "socket"
 
-local M = {}
-
---- Counts one behaviour; ends the script when it is not as it should be.
-function M.ok(what, condition, ...)
-  if not condition then
-    local values = table.pack(...)
-    for i = 1, values.n do values[i] = tostring(values[i]) end
-    io.stderr:write(debug.traceback("failed: " .. what .. " " .. table.concat(values, ", "), 2), "\n")
-    os.exit(1)
-  end
-  print("ok " .. what)
-end
-
---- Counts one behaviour: the values are equal.
-function M.equal(what, value, expected)
-  M.ok(what, value == expected, value, "instead of", expected)
-end
+local M = {ok = oks.ok, equal = oks.equal}
 
 --- A listening socket on a free port of loopback.
 function M.listener(host)
@@ -39,7 +23,8 @@ end
 
 local held = {}
 
---- A port of loopback on which nobody listens, nor will: a socket that does not listen holds it.
+--- A port of loopback on which no program listens, or will listen: a socket that does not listen
+--- holds it.
 function M.freePort()
   local holder = socket.tcp4()
   assert(holder:bind("127.0.0.1", 0))
@@ -53,13 +38,13 @@ function M.reset(connection)
   connection:close()
 end
 
---- Waits until the condition holds. What comes through the system may take its time on a loaded machine.
+--- Waits until the condition holds. On a loaded machine the system may be slow.
 function M.await(condition)
   local deadline = socket.gettime() + 60
   while not condition() and socket.gettime() < deadline do copas.pause(0.001) end
 end
 
---- Waits until there is something to read from the plain socket, and everybody else, too.
+--- Waits until there is something to read from the plain socket. All threads wait meanwhile.
 function M.arrived(skt) socket.select({skt}, nil, 60) end
 
 --- Runs a thread to its end, and all that it starts.

@@ -1,5 +1,5 @@
--- Ends a program while helper threads are at work, with everything open. For a stock Lua with milonga.so, which
--- unloads its modules when it closes the state.
+-- Ends a program with everything open, while helper threads are at work. It is for a stock Lua with
+-- milonga.so, because a stock Lua unloads its modules when it closes the state.
 --
 --   leave_working.lua HOW [alone]
 --
@@ -14,7 +14,7 @@ local xpio = require "xpio"
 local function openEverything()
   -- Threads and connections that wait.
   copas.addthread(function()
-    local closed <close> = setmetatable({}, {__close = function() end})
+    local _ <close> = setmetatable({}, {__close = function() end})
     copas.pause(600)
   end)
   for _, backEnd in ipairs {"copas_socket", "ev_socket"} do

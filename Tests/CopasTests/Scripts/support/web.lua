@@ -71,8 +71,8 @@ function M.redirect(c, location, code)
   c:send(("HTTP/1.1 %d Found\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n"):format(code or 302, location))
 end
 
---- A key and a certificate for `name` that nobody has signed, as files in a folder that the caller
---- removes: the parameters of a server, and the folder.
+--- Makes a key and a certificate for `name`, without a signer, as files in a folder that the caller
+--- removes. Returns the parameters of a server, and the folder.
 function M.certificate(name)
   local folder = os.tmpname()
   os.remove(folder)

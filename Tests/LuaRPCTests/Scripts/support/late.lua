@@ -1,4 +1,5 @@
--- Stock Lua: connects to PORT as soon as somebody listens, and answers one call: there is no such function.
+-- Stock Lua: connects to PORT as soon as a server listens, and answers one call: there is no such
+-- function.
 
 local socket = require 'socket'
 

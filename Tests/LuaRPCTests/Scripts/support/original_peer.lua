@@ -7,8 +7,7 @@ sched = require 'sched'
 local rpc = require 'rpc'
 local socket = require 'socket'
 
--- Whoever connected last.
-local session = rpc.newsession
+-- The peer that connected last.
 peer = nil
 
 function echo(...) return ... end
@@ -26,7 +25,8 @@ local function same(a, b)
   return true
 end
 
--- What its own test does (luafwk/tests/rpc.lua), with the other side as the peer; the names of what failed.
+-- Makes the calls of the original's own test, with the other side as the peer. Returns the names of
+-- the calls that failed.
 function test()
   local failures = {}
   local function check(name, ok) if not ok then failures[#failures + 1] = name end end
@@ -40,7 +40,7 @@ function test()
   check('newexec of pieces', peer:newexec {'return', ' ... + 1'} (42) == 43)
   local ok, reason = copcall(function() return peer:newexec "error('hi')" () end)
   check('newexec of an error', not ok and reason:find 'rpc:1: hi')
-  -- Its function is bytecode of Lua 5.1, and that is said.
+  -- The function is bytecode of Lua 5.1, and the error says so.
   ok, reason = copcall(peer.newexec, peer, function(x) return x + 1 end)
   check('newexec of a function', not ok and reason:find 'bytecode of Lua 5.1' and reason:find 'source text')
   ok, reason = copcall(peer.call, peer, 'fail', {'some error'})
@@ -56,7 +56,7 @@ function test()
   return failures
 end
 
--- Seconds that a call takes, of so many: more than the quickest quarter does.
+-- The seconds of a call: those of the slowest call among the quickest quarter.
 function measure(count)
   local times = {}
   for i = 1, count do

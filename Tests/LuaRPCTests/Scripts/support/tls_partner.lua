@@ -2,8 +2,8 @@
 --
 --   tls_partner.lua PORT SSLPARAMS
 --
--- Somebody who says nothing connects first. Then both sides call at once, 20 threads each. The server gives nobody much
--- time to shake hands: who was too slow tries again.
+-- A client that says nothing connects first. Then both sides call at once, 20 threads each. The
+-- server gives little time for the handshake, so a client that was too slow tries again.
 
 local copas = require 'copas'
 local rpc = require 'rpc'

@@ -1,6 +1,6 @@
--- Small servers for HTTP, HTTPS, FTP and SMTP. `lua5.4 servers.lua kind` prints the port and serves one
--- connection after the other, until it is asked to quit or nobody comes; what it has to tell goes to
--- its output. Required as a module, it starts them.
+-- Small servers for HTTP, HTTPS, FTP and SMTP. `lua5.4 servers.lua kind` prints the port and serves
+-- one connection after the other, until it is asked to quit, or no client comes for a minute; it
+-- writes to its output what it has to tell. Required as a module, it starts them.
 
 local IDLE = 60 -- seconds
 
@@ -33,8 +33,8 @@ if not (arg and arg[0] and arg[0]:find "servers%.lua$") then return M end
 
 local socket = require "socket"
 
--- Calls `serve` with each connection and its first line; a protocol in which the server speaks first
--- has a greeting. `secure` makes a TLS connection of another.
+-- Calls `serve` with each connection and its first line; a protocol in which the server speaks
+-- first has a greeting. `secure` makes a TLS connection of another.
 local function loop(greeting, serve, secure)
   local listener = assert(socket.bind("127.0.0.1", 0))
   listener:settimeout(IDLE)
@@ -240,7 +240,7 @@ function smtp.DATA(c)
   c:send "250 taken\r\n"
 end
 
--- Makes TLS connections, with a certificate that nobody has signed.
+-- Makes TLS connections, with a certificate without a signer.
 local function tls()
   local folder = os.tmpname()
   os.remove(folder)

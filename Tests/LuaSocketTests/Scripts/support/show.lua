@@ -96,7 +96,8 @@ end
 
 local held = {}
 
---- A port of loopback on which nobody listens, nor will: a socket that does not listen holds it.
+--- A port of loopback on which no program listens, or will listen: a socket that does not listen
+--- holds it.
 function M.freePort(host)
   local holder = host and socket.tcp6() or socket.tcp4()
   assert(holder:bind(host or "127.0.0.1", 0))

@@ -51,7 +51,7 @@ copas.addthread(function()
   if how == 'cancelall' then copas.cancelall() end
   if how == 'collect' then
     cons, kept = {}, {}
-    server, handler, events, zmq, inside = nil
+    server, handler, events, zmq, inside = nil, nil, nil, nil, nil
     collectgarbage()
     collectgarbage()
     copas.cancelall()

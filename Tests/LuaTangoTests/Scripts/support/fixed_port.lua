@@ -1,5 +1,5 @@
--- Loaded in front of a program that leaves tango's port at its default: makes that the one which the
--- variable TANGO_PORT names. For the original's tango on Lua 5.1, and for ours.
+-- Loaded before a program that does not set tango's port: it uses the port in the variable TANGO_PORT
+-- then. For the original's tango on Lua 5.1, and for ours.
 
 local tango = require 'tango'
 

@@ -20,7 +20,7 @@ end
 strerror = function() error 'testmessage' end
 customerror = function(value) error(value) end
 person = function(name)
-  return {name = function(self, new)
+  return {name = function(_, new)
     if not new then return name end
     name = new
   end}

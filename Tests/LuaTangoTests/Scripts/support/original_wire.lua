@@ -1,5 +1,6 @@
--- tango's wire as its original has it, for Lua 5.1: what LuaSocket does by default, and a table's text
--- as its serializer writes it and `loadstring` reads it. Written anew from its observable behaviour.
+-- The original's wire, for Lua 5.1: sockets as LuaSocket makes them, and tables as text that its
+-- serializer would write and `loadstring` reads. It is our own code, made from what the original
+-- sends.
 
 local wire = {}
 

@@ -1,5 +1,5 @@
--- A peer that breaks the rules: sends a text to its first client as soon as that says something,
--- and closes, or (with `stay`) does not.
+-- A peer that breaks the rules. It sends a text to its first client as soon as the client has sent
+-- something, and closes the connection, unless it is told to `stay`.
 --
 --   peer.lua TEXT [stay]
 

@@ -5,14 +5,10 @@
 -- CONFIGURATION: fields of its configuration, such as `read_access = false`
 -- SETUP: statements to run first
 
-package.path = (arg[0]:match '^.*/' or '') .. '?.lua;' .. package.path
 local copas = require 'copas'
 local tango = require 'tango'
-local testing = require 'testing'
-local gate = require 'gate'
+require 'served'
 
-function add(a, b) return a + b end
-function echo(...) return ... end
 function strerror() error('testmessage') end
 function customerror(value) error(value) end
 nested = {method = {name = function() return true end}}
@@ -29,27 +25,10 @@ end
 function double_x() return 2 * x end
 data = {x = 0, y = 3}
 
--- What arrived, as a text that tells all values apart.
-list = testing.list
-function count(...) return select('#', ...) end
--- Answers after a while, without holding up anybody else.
-function later(seconds, ...)
-  copas.pause(seconds)
-  return ...
-end
--- Calls that end when the test says so.
-hold, holding, release = gate.hold, gate.holding, gate.release
--- Has the server collect its garbage, and tells how many bytes Lua still holds.
-function kilobytes()
-  collectgarbage()
-  collectgarbage()
-  return collectgarbage('count')
-end
-
 assert(load(arg[2] or ''))()
 local configuration = assert(load('return {' .. (arg[1] or '') .. '}'))()
 configuration.port = configuration.port or 0
--- Both servers for sockets have to pass the same tests.
+-- Both servers for sockets pass the same tests.
 local backEnd = os.getenv 'TANGO_SERVER' or 'copas_socket'
 local port
 if backEnd == 'zmq' or configuration.url then
@@ -60,11 +39,6 @@ else
   _, port = server:getsockname()
 end
 if handler then copas.addserver(server, handler) end
--- Nobody may be left to stop it.
-copas.addthread(function()
-  copas.pause(600)
-  os.exit(3)
-end)
 io.stdout:setvbuf 'line'
 print('listening ' .. ('%d'):format(port))
 copas.loop()

@@ -1,4 +1,5 @@
--- ZeroMQ's protocol (ZMTP 3.0, without security) on a plain socket, for clients that libzmq would not let be so rude.
+-- ZeroMQ's protocol (ZMTP 3.0, without security) on a plain socket, for clients that do what libzmq
+-- does not allow.
 
 local socket = require 'socket'
 

@@ -1,6 +1,6 @@
--- Makes the calls of a seed: child.lua SEED CALLS [FIRST [stock]]. What is about to be called is written to the file
--- `log` first, so that the last line tells what has ended the process. With `stock` only what needs no Milonga is
--- called, and the names of the functions are read from the file `names`.
+-- Makes the calls of a seed: child.lua SEED CALLS [FIRST [stock]]. Before each call it writes to the
+-- file `log`, so the last line names the call that has ended the process. With `stock` it makes only
+-- calls that need no Milonga, and reads the names of the functions from the file `names`.
 local seed, calls, first, mode = math.tointeger(arg[1]), math.tointeger(arg[2]), math.tointeger(arg[3] or 1), arg[4]
 local isStock = mode == 'stock'
 if not isStock and not pcall(require, 'copas') then require 'milonga' end
@@ -18,7 +18,7 @@ local world = {tamper = tamper, light = nil}
 local pool, order = {}, {}
 local names, functions = {}, {}
 
--- What ends the process, waits for ever, or does harm elsewhere, by design.
+-- Functions that end the process, wait for ever, or do harm elsewhere, by design.
 local harmful = {
   ['os.exit'] = true, ['os.remove'] = true, ['os.rename'] = true, ['os.execute'] = true, ['os.tmpname'] = true,
   ['io.popen'] = true, ['io.read'] = true, ['io.output'] = true, ['io.input'] = true, ['io.open'] = true,
@@ -29,8 +29,8 @@ local harmful = {
   ['_G.loadfile'] = true, ['_G.require'] = true, ['socket.dns.toip'] = true, ['string.rep'] = true,
   ['coroutine.wrap'] = true, ['collectgarbage'] = true, ['socket.sleep'] = true, ['copas.debug.start'] = true,
 }
--- The debug library is tamper.lua's, which spares what is not ours; the libraries of the stock Lua end by a signal
--- themselves when they are taken apart.
+-- tamper.lua calls the debug library, and spares what is not ours: the libraries of the stock Lua end
+-- by a signal when they are taken apart.
 local spared = {
   debug = true, io = true, package = true, string = true, table = true, coroutine = true, os = true, math = true,
   utf8 = true,
@@ -84,7 +84,6 @@ local function learnAll()
   end
   for _, name in ipairs(order) do
     local object = pool[name]
-    local class = name:gsub('%..*', '')
     if type(object) == 'function' then learn(name .. '()', object) end
     local meta = debug.getmetatable(object)
     if type(meta) == 'table' and name ~= 'file' then
@@ -139,7 +138,7 @@ local function shown(value)
   return kind
 end
 
--- Arguments that a function may well take lead farther than others.
+-- Arguments of a type that the function takes lead farther into it than others.
 local usual = {0, 1, 2, 3, 10, 100, 'x', 'a.b', '*l', 'echo', 'add', 'tamper', '127.0.0.1', true, false}
 
 local function arguments(d, name)
@@ -180,7 +179,7 @@ local contexts = {
     return collectgarbage()
   end,
   function(f)
-    local x <close> = setmetatable({}, {__close = f})
+    local _ <close> = setmetatable({}, {__close = f})
     error 'closing'
   end,
 }

@@ -1,5 +1,5 @@
--- Random draws. Each call has its own, made from the seed and its number: so the calls of a seed are the same
--- whatever the earlier ones returned, and some of them can be left out.
+-- Random draws. Each call has draws of its own, made from the seed and the call's number. So a call
+-- is the same whatever earlier calls returned, and calls can be left out.
 local draws = {}
 draws.__index = draws
 

@@ -134,7 +134,7 @@ local function remote(tamper)
       local object = tango.ref(con.object)
       add('tango.reference.' .. name, object)
       add('tango.method.' .. name, object.get)
-      for key, value in pairs(con) do
+      for _, value in pairs(con) do
         if type(value) == 'userdata' then add('tango.connection.' .. name, value) end
       end
       add('thread.calling.' .. name, copas.addthread(function() con.wait() end))

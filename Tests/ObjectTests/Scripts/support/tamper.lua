@@ -1,6 +1,7 @@
--- What the debug library can do to objects of ours: to the stacks of functions that run or wait, to upvalues, to
--- what belongs to userdata, to the registry. It leaves the standard library's functions alone, and what Lua's
--- virtual machine has on the stack: those end the stock lua5.4 as well.
+-- What the debug library can do to objects of ours: to the stacks of functions that run or wait, to
+-- upvalues, to what belongs to userdata, to the registry. It leaves the standard library's
+-- functions alone, and what Lua's virtual machine has on the stack: those end the stock lua5.4 as
+-- well.
 local tamper = {}
 
 local ours = {}          -- our functions
@@ -67,7 +68,8 @@ function tamper.userdata(object)
   elseif what == 2 then
     local part = debug.getuservalue(object, 1)
     if type(part) == 'table' then
-      for key in pairs(part) do part[key] = value(draw) break end
+      local key = next(part)
+      if key ~= nil then part[key] = value(draw) end
     end
   elseif what == 3 and draw:chance(20) then
     pcall(debug.setmetatable, object, draw:chance(50) and {} or nil)
@@ -87,7 +89,7 @@ function tamper.finalise(object)
   end
 end
 
--- The box of a function: what Swift's part is in.
+-- The box of a function: the userdata that holds the Swift closure.
 function tamper.box(f)
   if type(f) ~= 'function' or not ours[f] then return end
   local name, box = debug.getupvalue(f, 1)
@@ -105,7 +107,7 @@ function tamper.fields(object)
   if #keys > 0 and #keys < 30 then rawset(object, draw:of(keys), value(draw)) end
 end
 
--- What Lua itself and its libraries cannot do without stays.
+-- What Lua and its libraries need stays.
 local kept = {
   [1] = true, [2] = true, _LOADED = true, _PRELOAD = true, _CLIBS = true, ['FILE*'] = true, _IO_input = true,
   _IO_output = true, LUA_NOENV = true,

@@ -3,7 +3,7 @@ local values = {}
 
 local yielding = coroutine.isyieldable
 
--- Functions that do something to who calls them. `tamper` is tamper.lua's.
+-- Functions that do something to their caller. `tamper` is tamper.lua's.
 local function callbacks(tamper)
   return {
     function() end,

@@ -1,31 +1,11 @@
--- Each behaviour that a script finds as it should be is one line `ok`. The first line of a script
--- says how many there are.
+-- What the scripts of XPIO use: `ok` and `equal`, results and errors, sockets, processes.
 local root = debug.getinfo(1, "S").source:match "^@(.*)/Tests/"
 package.path = root .. "/Examples/xpio/?.lua;" .. package.path
 local xpio = require "xpio"
 local dispatcher = require "dispatcher"
+local oks = require "oks"
 
-local M = {}
-
-local function shown(value)
-  return type(value) == "string" and ("%q"):format(value) or tostring(value)
-end
-
---- Counts one behaviour; ends the script when it is not as it should be.
-function M.ok(what, condition, ...)
-  if not condition then
-    local values = table.pack(...)
-    for i = 1, values.n do values[i] = shown(values[i]) end
-    io.stderr:write(debug.traceback("failed: " .. what .. " " .. table.concat(values, ", "), 2), "\n")
-    os.exit(1)
-  end
-  print("ok " .. what)
-end
-
---- Counts one behaviour: the values are equal.
-function M.equal(what, value, expected)
-  M.ok(what, value == expected, value, "instead of", expected)
-end
+local M = {ok = oks.ok, equal = oks.equal}
 
 --- Counts one behaviour: so many results, and these.
 function M.results(what, results, ...)
@@ -41,7 +21,7 @@ function M.raises(what, ending, body, ...)
   M.ok(what, not good and tostring(why):sub(-#ending) == ending, why)
 end
 
---- Runs a thread to its end, and all that it starts.
+--- Runs a thread, and all threads that it starts, to their ends.
 M.run = dispatcher.run
 
 --- The numbers of the process's descriptors, below 1,024.
@@ -94,7 +74,7 @@ function M.pair()
   return client, accepted
 end
 
---- Waits for what a try function has, without a dispatcher.
+--- Calls a try function until it has a result, without a dispatcher.
 function M.await(object, name, when, ...)
   local queue = xpio.tqueue()
   while true do
@@ -126,7 +106,7 @@ function M.output(args, files, attrs, env)
   return table.concat(pieces), M.await(process, "wait", "wait")
 end
 
---- A path that nobody has used.
+--- A path at which there is no file.
 function M.path(name)
   local path = os.tmpname()
   os.remove(path)

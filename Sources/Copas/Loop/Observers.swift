@@ -1,0 +1,86 @@
+import MilongaScheduler
+
+/// Has something to do when a coroutine has had its turn, such as to send what the turn left
+/// behind.
+public protocol TurnEndObserver: AnyObject {
+  func turnEnded()
+}
+
+/// Has something to do when all tasks that were ready have had their turns, such as to send in one
+/// go what they left behind.
+public protocol RoundEndObserver: AnyObject {
+  func roundEnded()
+}
+
+/// Has something to do when a coroutine has ended.
+public protocol ThreadObserver: AnyObject {
+  func ended(_ task: TaskID)
+}
+
+/// The observers that are told once, at the end of a round.
+final class RoundEndObservers {
+  private var waiting: [any RoundEndObserver] = []
+  /// The memory of those that are being told.
+  private var told: [any RoundEndObserver] = []
+
+  var isEmpty: Bool { waiting.isEmpty }
+
+  func add(_ observer: some RoundEndObserver) { waiting.append(observer) }
+
+  /// Tells them. What they add is told the next time.
+  func tell() {
+    swap(&waiting, &told)
+    for observer in told { observer.roundEnded() }
+    told.removeAll(keepingCapacity: true)
+  }
+}
+
+/// Observers of coroutines, by their numbers from 1: a task's record has room for no more than a
+/// number.
+struct ThreadObservers {
+  private var observers: [(any ThreadObserver)?] = []
+  private var free: [Int32] = []
+
+  /// The observer's number, 0 for none. A number that was given up does no harm.
+  subscript(number: Int32) -> (any ThreadObserver)? {
+    number == 0 ? nil : observers[Int(number) - 1]
+  }
+
+  mutating func add(_ observer: some ThreadObserver) -> Int32 {
+    if let number = free.popLast() {
+      observers[Int(number) - 1] = observer
+      return number
+    }
+    observers.append(observer)
+    return Int32(observers.count)
+  }
+
+  mutating func remove(_ number: Int32) {
+    observers[Int(number) - 1] = nil
+    free.append(number)
+  }
+}
+
+extension CopasLoop {
+  /// Tells the observer once every task that is ready now has had a turn.
+  public func observeRoundEnd(by observer: some RoundEndObserver) {
+    roundEndObservers.add(observer)
+  }
+
+  /// Gives an observer a number other than 0, for ``observeRemoval(by:)``. It is kept alive until
+  /// ``removeObserver(_:)``.
+  public func addObserver(_ observer: some ThreadObserver) -> Int32 {
+    threadObservers.add(observer)
+  }
+
+  public func removeObserver(_ number: Int32) { threadObservers.remove(number) }
+
+  /// From now on the observer is told when the running coroutine is removed while it waits; 0 is no
+  /// observer.
+  @inline(__always)
+  public func observeRemoval(by number: Int32) {
+    if let current { tasks[current].removalObserver = number }
+  }
+
+  func tell(_ number: Int32, endOf task: TaskID) { threadObservers[number]?.ended(task) }
+}

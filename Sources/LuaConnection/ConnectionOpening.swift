@@ -1,0 +1,252 @@
+import Copas
+import LuaSocket
+import MilongaIO
+import MilongaLua
+import SystemPackage
+
+/// What a connection needs before its first message.
+public struct OpeningSettings {
+  /// Where a client connects to; nil when the connection is there already.
+  public var destination: (host: String, port: Int)?
+  /// The connection speaks TLS.
+  public var tls: TLSContext?
+  /// Seconds that a TLS handshake may take.
+  public var handshakeTimeout: Double
+  /// The program's function that decides about the other side; nil when it has none.
+  public var authorization: Authorization?
+
+  public init(
+    destination: (host: String, port: Int)? = nil, tls: TLSContext?, handshakeTimeout: Double,
+    authorization: Authorization?
+  ) {
+    self.destination = destination
+    self.tls = tls
+    self.handshakeTimeout = handshakeTimeout
+    self.authorization = authorization
+  }
+
+  /// A program's function `authorize`, and how to call it.
+  public struct Authorization {
+    /// The function, in the registry.
+    let function: Int32
+    /// How many results it has. The first says whether the other side may go on, the second one why
+    /// not.
+    let results: Int
+    /// Pushes the function's arguments, and returns how many they are.
+    let arguments: (StreamConnection, LuaCall) -> Int
+
+    /// - Parameters:
+    ///   - function: where the function is in the registry.
+    ///   - results: 1 or 2.
+    ///   - arguments: pushes the function's arguments, and returns how many they are.
+    public init(
+      _ function: Int32, results: Int, arguments: @escaping (StreamConnection, LuaCall) -> Int
+    ) {
+      self.function = function
+      self.results = results
+      self.arguments = arguments
+    }
+  }
+}
+
+/// Opens a connection: a client connects, then comes the TLS handshake, and at last the program
+/// says whether it wants the other side. Servers and clients of all protocols open their
+/// connections with this value.
+///
+/// The Swift function that opens a connection calls ``proceed(_:_:socketAt:suspends:state:)`` each
+/// time it runs. The value knows where it goes on.
+public struct ConnectionOpening {
+  /// How far the opening got.
+  public enum Progress {
+    /// The connection is open.
+    case open
+    /// The function is to return this, and goes on when it runs again.
+    case waits(LuaOutcome)
+    /// The same: the program's `authorize` is called.
+    case asks(LuaOutcome)
+    case failed(Failure)
+  }
+
+  /// Why a connection is not opened.
+  public enum Failure {
+    case connect(SocketFailure)
+    /// TLS cannot begin.
+    case tls(String)
+    case handshakeTimedOut
+    case handshake(String)
+    /// The coroutine cannot wait for the descriptor.
+    case unwatchable(Errno)
+    /// The program does not want the other side, perhaps for a reason.
+    case refused(String?)
+    /// The program's function failed. The error value is on top of the stack.
+    case authorizeFailed
+  }
+
+  private enum Stage {
+    case begin
+    case connecting(PendingConnect)
+    case connected
+    case handshake(until: Int64)
+    case secure
+    case asking
+    case open
+  }
+
+  private let settings: OpeningSettings
+  private let deadline: Int64
+  private var stage = Stage.begin
+
+  /// - Parameter deadline: when connecting and the handshake have to be over.
+  public init(_ settings: OpeningSettings, until deadline: Int64 = MonotonicTime.never) {
+    self.settings = settings
+    self.deadline = deadline
+  }
+
+  /// The connection to the other side is not made yet.
+  public var isConnecting: Bool {
+    switch stage {
+    case .begin, .connecting: true
+    case .connected, .handshake, .secure, .asking, .open: false
+    }
+  }
+
+  /// The program is asked about the other side.
+  public var isAsking: Bool {
+    if case .asking = stage { true } else { false }
+  }
+
+  /// Goes on with the opening.
+  ///
+  /// - Parameters:
+  ///   - index: the place of the LuaSocket object on the stack.
+  ///   - suspends: the running coroutine waits; otherwise the whole program does.
+  ///   - state: what is kept while it waits.
+  /// - Throws: `interrupted!`, when Ctrl-C ends a wait of the whole program.
+  public mutating func proceed(
+    _ call: LuaCall, _ stream: StreamConnection, socketAt index: Int, suspends: Bool, state: Int
+  ) throws(LuaFailure) -> Progress {
+    if let progress = try connect(call, stream, suspends: suspends, state: state) {
+      return progress
+    }
+    if let progress = try secure(
+      call, stream, socketAt: index, suspends: suspends, state: state)
+    {
+      return progress
+    }
+    return authorize(call, stream, state: state)
+  }
+
+  // MARK: Connecting
+
+  /// Nil when the connection is there.
+  private mutating func connect(
+    _ call: LuaCall, _ stream: StreamConnection, suspends: Bool, state: Int
+  ) throws(LuaFailure) -> Progress? {
+    guard isConnecting else { return nil }
+    let socket = stream.socket
+    guard let (host, port) = settings.destination else {
+      stage = .connected
+      return nil
+    }
+    guard suspends else {
+      if let failure = try connectAtOnce(call, stream, host, port) {
+        return .failed(.connect(failure))
+      }
+      connected(socket)
+      return nil
+    }
+    var pending: PendingConnect
+    if case .connecting(let begun) = stage {
+      pending = begun
+    } else {
+      pending = stream.loop.startConnect(
+        socket, host: host, service: String(port), until: deadline)
+    }
+    switch stream.loop.proceed(&pending, socket, state: state) {
+    case .done:
+      connected(socket)
+      return nil
+    case .failed(let failure): return .failed(.connect(failure))
+    case .wait(let outcome):
+      stage = .connecting(pending)
+      return .waits(outcome)
+    }
+  }
+
+  /// Connects while the whole program waits. Each address of the name may take the time that is
+  /// left.
+  private func connectAtOnce(
+    _ call: LuaCall, _ stream: StreamConnection, _ host: String, _ port: Int
+  ) throws(LuaFailure) -> SocketFailure? {
+    let socket = stream.socket
+    socket.pointee.timeouts.block =
+      deadline == MonotonicTime.never ? -1 : max(0.001, MonotonicTime.seconds(until: deadline))
+    let query = ResolverQuery(
+      host: host, service: String(port), family: socket.pointee.family)
+    return try stream.sockets.connect(call, socket, query)
+  }
+
+  private mutating func connected(_ socket: UnsafeMutablePointer<SocketObject>) {
+    try? socket.pointee.socket.set(.noDelay, to: 1)
+    socket.pointee.timeouts.block = -1
+    stage = .connected
+  }
+
+  // MARK: TLS
+
+  /// Nil when the connection is secure, or is not to be.
+  private mutating func secure(
+    _ call: LuaCall, _ stream: StreamConnection, socketAt index: Int, suspends: Bool, state: Int
+  ) throws(LuaFailure) -> Progress? {
+    if case .connected = stage {
+      guard let context = settings.tls else {
+        stage = .secure
+        return nil
+      }
+      guard stream.startTLS(call, socket: index, context) else {
+        return .failed(.tls(call.stringIfString(at: -1) ?? "unknown error"))
+      }
+      if let host = settings.destination?.host, SocketAddress(numeric: host, port: 0) == nil {
+        stream.setServerName(host)
+      }
+      let end = MonotonicTime.deadline(
+        after: settings.handshakeTimeout, from: MonotonicTime.now())
+      stage = .handshake(until: min(deadline, end))
+    }
+    guard case .handshake(let end) = stage else { return nil }
+    let handshake = try stream.handshake(call, until: end, suspends: suspends, state: state)
+    switch handshake {
+    case .done:
+      stage = .secure
+      return nil
+    case .unfinished(let outcome): return .waits(outcome)
+    case .timedOut: return .failed(.handshakeTimedOut)
+    case .failed(let reason): return .failed(.handshake(reason))
+    case .unwatchable(let error): return .failed(.unwatchable(error))
+    }
+  }
+
+  // MARK: The program's consent
+
+  private mutating func authorize(
+    _ call: LuaCall, _ stream: StreamConnection, state: Int
+  ) -> Progress {
+    guard let authorization = settings.authorization else {
+      stage = .open
+      return .open
+    }
+    guard case .asking = stage else {
+      stage = .asking
+      call.pushRetained(authorization.function)
+      let arguments = authorization.arguments(stream, call)
+      return .asks(
+        .protectedCall(arguments: arguments, results: authorization.results, state: state))
+    }
+    guard call.phase == .returned else { return .failed(.authorizeFailed) }
+    guard call.boolean(at: -authorization.results) else {
+      return .failed(.refused(authorization.results > 1 ? call.stringIfString(at: -1) : nil))
+    }
+    stage = .open
+    return .open
+  }
+}
