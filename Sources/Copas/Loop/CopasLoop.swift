@@ -152,8 +152,6 @@ struct RunningTurn {
 final class CopasModuleValues {
   /// The module's table: it holds settings (`autoclose`) and state (`running`).
   var table = LuaStored()
-  /// The function `copas.connect`.
-  var connect = LuaStored()
   /// Empty unless the program has set one.
   var errorHandler = LuaStored()
   /// The modules `copas.lock` and so on that were asked for: a table, by their names.
