@@ -164,7 +164,7 @@ let package = Package(
     .testTarget(
       name: "LuaTangoTests",
       dependencies: [
-        "milonga", "MilongaTestSupport",
+        "LuaTango", "milonga", "MilongaScheduler", "MilongaTestSupport",
       ], exclude: ["Scripts"]),
     .testTarget(
       name: "MilongaLuaTests",
@@ -187,7 +187,7 @@ let package = Package(
       name: "MilongaRPCTests",
       dependencies: [
         "MilongaRPC", "MilongaTestSupport",
-      ]),
+      ], exclude: ["Tango2/tango2-frames.txt"]),
     .testTarget(
       name: "MilongaSchedulerTests",
       dependencies: [

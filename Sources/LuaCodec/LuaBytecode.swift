@@ -2,7 +2,7 @@ import CMilongaLua
 import CMilongaShims
 import MilongaLua
 
-/// What has to be known of the format of `string.dump` (lundump.c and ldump.c of Lua 5.4).
+/// The parts of the format of `string.dump` that we need (lundump.c and ldump.c of Lua 5.4).
 enum LuaBytecode {
   /// 5.4, as a header has it.
   static let ourVersion: UInt8 = 0x54
@@ -15,7 +15,8 @@ enum LuaBytecode {
     return bytes[4]
   }
 
-  /// The bytecode of the Lua function at `index`, without its debug information; nil for C functions.
+  /// The bytecode of the Lua function at `index`, without its debug information; nil for C
+  /// functions.
   static func dump(_ state: OpaquePointer, at index: Int32, strip: Bool) -> [UInt8]? {
     guard lua_iscfunction(state, index) == 0, lua_type(state, index) == LUA_TFUNCTION else {
       return nil
@@ -62,7 +63,8 @@ enum LuaBytecode {
       return count
     }
 
-    /// Goes from the instructions to the descriptions of the upvalues, and returns how many there are.
+    /// Goes from the instructions to the descriptions of the upvalues, and returns how many there
+    /// are.
     mutating func findUpvalues(instructions: Int) -> Int? {
       position += 4 * instructions
       guard let constants = size() else { return nil }
@@ -83,8 +85,8 @@ enum LuaBytecode {
     }
   }
 
-  /// Sets to 0 what stripped bytecode says about where the function's own upvalues come from: that
-  /// depends on the functions around it, not on the function.
+  /// Sets the origins of the function's own upvalues to 0 in stripped bytecode. They depend on the
+  /// functions around it.
   ///
   /// - Returns: whether the bytecode is as expected.
   static func forgetUpvalueOrigins(_ bytes: inout [UInt8]) -> Bool {

@@ -12,8 +12,8 @@ import MilongaLua
 
 /// The source text of a Lua function, for a peer that may run another version of Lua.
 ///
-/// It is found through the function's debug information. What is found is compiled and its bytecode
-/// compared with the function's, so that it is the function's text, whatever has become of the file.
+/// The function's debug information says where it is. The text is compiled, and its bytecode is
+/// compared with the function's: the file may have changed.
 enum LuaFunctionText {
   /// Why there is no text.
   enum Failure: Error {
@@ -56,7 +56,7 @@ enum LuaFunctionText {
     return found
   }
 
-  /// The names of what the function refers to outside itself, but for the table of globals.
+  /// The names of the function's upvalues, without the table of globals.
   static func upvalueNames(_ call: LuaCall, at index: Int) -> [String] {
     var names: [String] = []
     var number: Int32 = 1
@@ -83,7 +83,7 @@ enum LuaFunctionText {
   ) throws(Failure) -> [UInt8] {
     var text = text
     if text.first == UInt8(ascii: "#") {
-      // What a shell reads; the line stays, so that line numbers do.
+      // The line is for a shell. It stays as an empty line, so line numbers stay, too.
       text.removeSubrange(..<(text.firstIndex(of: newline) ?? text.count))
     }
     guard let wanted = normalized(call, at: index), isSame(call, text, wanted, calls: false) else {
@@ -148,7 +148,7 @@ enum LuaFunctionText {
         attempts += 1
         guard attempts <= mostAttempts else { return nil }
         let function = head.text + lines.bytes[head.rest..<end + 3]
-        // On its own lines, because bytecode has line numbers.
+        // The function must be on the lines that it had: bytecode has line numbers.
         let padding = [UInt8](repeating: newline, count: lines.first - 1)
         if isSame(call, padding + Array("return ".utf8) + function, wanted, calls: true) {
           return Array("return (".utf8) + function + Array(")(...)".utf8)
@@ -210,7 +210,7 @@ enum LuaFunctionText {
 
   /// Whether the text compiles to a function with this bytecode.
   ///
-  /// - Parameter calls: the function is what the chunk returns, which makes one and does nothing else.
+  /// - Parameter calls: the function to compare is the one that the chunk makes and returns.
   private static func isSame(
     _ call: LuaCall, _ text: [UInt8], _ wanted: [UInt8], calls: Bool
   ) -> Bool {
@@ -230,8 +230,8 @@ enum LuaFunctionText {
     return normalized(call, at: call.count) == wanted
   }
 
-  /// Whether the chunk on top is `return function ... end`. Text between the two words could close the
-  /// function and go on with something that runs.
+  /// Whether the chunk on top is `return function ... end`, and nothing else: other text could
+  /// close the function and go on with code that runs.
   private static func makesOneFunction(_ call: LuaCall) -> Bool {
     LuaBytecode.dump(call.state, at: Int32(call.count), strip: true)
       .map(LuaBytecode.returnsFunction) ?? false

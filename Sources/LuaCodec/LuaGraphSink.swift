@@ -7,13 +7,14 @@ import MilongaRPC
 ///
 /// A codec limits how deep tables are nested, which bounds the stack.
 public struct LuaGraphSink: GraphSink {
-  /// What becomes of functions.
+  /// Which functions are accepted, and what compiling them may cost.
   public struct FunctionPolicy: Sendable {
     /// Source text is compiled.
     public var acceptsText: Bool
     /// Bytecode is loaded, which can do anything to the process.
     public var acceptsBytecode: Bool
-    /// Instructions that compiling a function may take, where a byte counts as one; negative for any number.
+    /// Instructions that compiling a function may take, where a byte counts as one; negative for
+    /// any number.
     public var instructions: Int64 = -1
     /// Nanoseconds that it may take; negative for any number.
     public var nanoseconds: Int64 = -1
@@ -29,8 +30,8 @@ public struct LuaGraphSink: GraphSink {
   private let policy: FunctionPolicy
   /// The functions' table of globals, in the registry; 0 for Lua's own.
   private let environment: Int32
-  /// The place on the stack of the table of what has a number, and, under negative ones, of strings; 0
-  /// while there is none. It lies below the value that is being read.
+  /// The place of a table on the stack, below the value that is being read; 0 while there is none.
+  /// Objects are in it under their numbers, strings under negative numbers.
   @usableFromInline var numbered: Int32 = 0
   /// Where the stack ended before the value.
   @usableFromInline var base: Int32 = 0
@@ -63,7 +64,7 @@ public struct LuaGraphSink: GraphSink {
     return lua_checkstack(state, 16) != 0
   }
 
-  /// To be called when the last value is complete, or was broken off.
+  /// Call it when the last value is complete, or was broken off.
   @inlinable
   public mutating func endTopLevelValue() {
     if numbered != 0 {
@@ -92,7 +93,7 @@ public struct LuaGraphSink: GraphSink {
     stack.store(in: numbered, at: lua_Integer(number))
   }
 
-  /// To fetch a string that came before takes less time than to have Lua find it by its bytes.
+  /// Pushes a string that came before. That takes less time than to let Lua find it by its bytes.
   @inlinable
   public mutating func string(_ bytes: UnsafeRawBufferPointer, again number: Int) {
     if numbered == 0 { makeNumbered() }

@@ -19,8 +19,8 @@ public struct GraphFailure: Error, Sendable {
   public var isMemory: Bool { reason == LuatobinRefusal.memory.description }
 }
 
-/// Sends values of the Lua stack to a luatobin writer, shared tables, cycles and functions included.
-/// Tables are read raw: no metamethod runs.
+/// Sends values of the Lua stack to a luatobin writer, shared tables, cycles and functions
+/// included. Tables are read raw: no metamethod runs.
 public struct LuaGraphSource {
   @usableFromInline let state: OpaquePointer
   private let depthLimit: Int
@@ -36,8 +36,8 @@ public struct LuaGraphSource {
     self.sendsBytecode = sendsBytecode
   }
 
-  /// Writes the value at `index` as a value of its own. What was written of it before a failure is the
-  /// caller's to remove.
+  /// Writes the value at `index` as a value of its own. What was written of it before a failure is
+  /// the caller's to remove.
   @inlinable
   public func write(
     _ index: Int, to writer: inout LuatobinWriter
@@ -72,8 +72,8 @@ public struct LuaGraphSource {
     return true
   }
 
-  /// Writes the table or function at `index`. The tables that are being written lie on the stack, each
-  /// with the key at which it goes on above it.
+  /// Writes the table or function at `index`. The tables that are being written lie on the stack,
+  /// each with the key at which it goes on above it.
   @usableFromInline
   func writeObject(_ index: Int32, to writer: inout LuatobinWriter) throws(GraphFailure) {
     let bottom = lua_gettop(state) + 1
@@ -118,7 +118,8 @@ public struct LuaGraphSource {
 
   /// Begins with the object on top.
   ///
-  /// - Returns: whether it is a table whose pairs are to come; a first key, nil, is above it then.
+  /// - Returns: whether it is a table that has pairs to write; then the first key, nil, is above
+  ///   it.
   private func begin(
     _ bottom: Int32, _ writer: inout LuatobinWriter
   ) throws(GraphFailure) -> Bool {

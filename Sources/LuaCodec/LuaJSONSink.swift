@@ -3,11 +3,12 @@ import CMilongaShims
 import MilongaLua
 import MilongaRPC
 
-/// Receives what a format with a null of its own says: inside tables it becomes a light userdata that is the NULL
-/// pointer, which a table can hold; it is equal to `cjson.null`. A message's own elements are nil.
+/// Receives values of a format that has a null, such as JSON. Inside tables null becomes the light
+/// userdata NULL, which equals `cjson.null`, because a table cannot hold nil. An element of a
+/// message becomes nil.
 public struct LuaJSONSink: MessageSink {
   @usableFromInline var stack: LuaStackSink
-  /// Tables that are open; null is nil outside of all.
+  /// How many tables are open. Outside of all null is nil.
   @usableFromInline var depth: Int
 
   /// Values go on top of the call's stack.

@@ -141,9 +141,10 @@ public struct LuaStackSource {
     sink.endTable()
   }
 
-  // MARK: Tables whose shape comes first
+  // MARK: Formats that write a table's shape in front of it
 
-  /// What a table has: keys in all, the largest integer, and whether all keys are positive integers.
+  /// What a table has: keys in all, the largest integer, and whether all keys are positive
+  /// integers.
   @usableFromInline
   struct Census {
     @usableFromInline var keys = 0

@@ -56,7 +56,7 @@ public struct ConfigurationTable {
     return seconds < 0 ? .infinity : seconds
   }
 
-  /// Lua's truth of a field.
+  /// Whether a field is true in Lua's sense: neither nil nor false.
   public func boolean(_ name: StaticString, default fallback: Bool) -> Bool {
     guard push(name) else { return fallback }
     defer { call.pop() }
@@ -100,7 +100,7 @@ public struct ConfigurationTable {
     return (call.retainTop(), exposesGlobals)
   }
 
-  /// An error unless only this machine can reach the interface, or the program insists.
+  /// An error, unless only this machine can reach the interface or the program has set `insecure`.
   ///
   /// - Parameter loopback: what to write for an interface that only this machine reaches.
   public func refuseExposure(of interface: String, loopback: String) throws(LuaFailure) {
@@ -111,7 +111,7 @@ public struct ConfigurationTable {
         + "\(loopback), or, if that is really wanted, insecure = true")
   }
 
-  /// What one connection may cost, and all together.
+  /// The limits for one connection, and for all together.
   ///
   /// - Parameters:
   ///   - defaults: the limits for which there are no fields.

@@ -29,7 +29,8 @@ public struct OpeningSettings {
   public struct Authorization {
     /// The function, in the registry.
     let function: Int32
-    /// How many results it has. The first says whether the other side may go on, the second one why not.
+    /// How many results it has. The first says whether the other side may go on, the second one why
+    /// not.
     let results: Int
     /// Pushes the function's arguments, and returns how many they are.
     let arguments: (StreamConnection, LuaCall) -> Int
@@ -48,11 +49,12 @@ public struct OpeningSettings {
   }
 }
 
-/// Opens a connection: a client connects, then comes the TLS handshake, and at last the program says whether it wants
-/// the other side. Servers and clients of all protocols open their connections with this value.
+/// Opens a connection: a client connects, then comes the TLS handshake, and at last the program
+/// says whether it wants the other side. Servers and clients of all protocols open their
+/// connections with this value.
 ///
-/// The Swift function that opens a connection calls ``proceed(_:_:socketAt:suspends:state:)`` each time it runs. The
-/// value knows where it goes on.
+/// The Swift function that opens a connection calls ``proceed(_:_:socketAt:suspends:state:)`` each
+/// time it runs. The value knows where it goes on.
 public struct ConnectionOpening {
   /// How far the opening got.
   public enum Progress {
@@ -106,6 +108,11 @@ public struct ConnectionOpening {
     case .begin, .connecting: true
     case .connected, .handshake, .secure, .asking, .open: false
     }
+  }
+
+  /// The program is asked about the other side.
+  public var isAsking: Bool {
+    if case .asking = stage { true } else { false }
   }
 
   /// Goes on with the opening.
@@ -166,7 +173,8 @@ public struct ConnectionOpening {
     }
   }
 
-  /// Connects while the whole program waits. Each address of the name may take the time that is left.
+  /// Connects while the whole program waits. Each address of the name may take the time that is
+  /// left.
   private func connectAtOnce(
     _ call: LuaCall, _ stream: StreamConnection, _ host: String, _ port: Int
   ) throws(LuaFailure) -> SocketFailure? {

@@ -1,6 +1,6 @@
 import MilongaLua
 
-/// What becomes of a function that waits when the peer that has called it leaves.
+/// What happens to a function that waits when the peer that has called it leaves.
 public enum OnDisconnect: String, Sendable, CaseIterable {
   /// It runs to its end, and its answer is dropped.
   case finish

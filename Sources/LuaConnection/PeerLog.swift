@@ -1,6 +1,6 @@
 import Logging
 
-/// Where servers tell of peers that break the protocol: one line each, on standard error.
+/// Reports peers that break the protocol: one line each, on standard error.
 public struct PeerLog: Sendable {
   private let logger: Logger
 
@@ -14,6 +14,6 @@ public struct PeerLog: Sendable {
     logger.warning("\(peer): disconnected: \(reason)")
   }
 
-  /// Something else about a peer that somebody should know.
+  /// Another problem with a peer.
   public func warn(_ peer: String, _ text: String) { logger.warning("\(peer): \(text)") }
 }

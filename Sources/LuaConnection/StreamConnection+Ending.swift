@@ -3,7 +3,7 @@ import MilongaIO
 import MilongaRPC
 import SystemPackage
 
-// The end of a connection that is noticed while nothing has to be read from it.
+// The end of a connection that is noticed while no message is awaited.
 extension StreamConnection {
   /// Registers the descriptor with the dispatcher before anything waits for it.
   public func watch() throws(Errno) {

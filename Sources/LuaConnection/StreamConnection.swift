@@ -6,13 +6,14 @@ import MilongaRPC
 import MilongaScheduler
 import SystemPackage
 
-/// The bytes of one TCP connection, with or without TLS: what the connections of several protocols have in common.
-/// Messages are taken out of the socket's receive buffer where they lie; those to be sent are collected in a buffer.
+/// The bytes of one TCP connection, with or without TLS: what the connections of several protocols
+/// have in common. Messages are taken out of the socket's receive buffer where they lie; those to
+/// be sent are collected in a buffer.
 public final class StreamConnection {
   public let sockets: SocketLibrary
   public let loop: CopasLoop
-  /// The socket's payload, inside the userdata that the owner keeps on its stack or in the registry. With TLS
-  /// LuaSec has the descriptor, and only the buffer is used.
+  /// The socket's payload, inside the userdata that the owner keeps on its stack or in the
+  /// registry. With TLS LuaSec has the descriptor, and only the buffer is used.
   public let socket: UnsafeMutablePointer<SocketObject>
   public let spare: SpareBuffer
   /// Of a server: what ends the largest connection when there is no memory.
@@ -50,8 +51,8 @@ public final class StreamConnection {
   /// The other side's address; nil when the connection has ended.
   public var remoteAddress: SocketAddress? { try? Socket(descriptor: descriptor).peerAddress() }
 
-  /// Pushes what a program is told that has to judge the other side: a table with its `address` and `port`, and with
-  /// TLS its `certificate`.
+  /// Pushes what `authorize` is told about the other side: a table with its `address` and `port`,
+  /// and with TLS its `certificate`.
   public func pushPeer(onto call: LuaCall) {
     let remote = remoteAddress
     call.pushTable(fields: 3)
@@ -103,7 +104,7 @@ public final class StreamConnection {
   /// Goes on with the handshake, which has to be over at `deadline`.
   ///
   /// - Parameters:
-  ///   - suspends: the running coroutine waits; otherwise everything does.
+  ///   - suspends: the running coroutine waits; otherwise the whole program does.
   ///   - state: what is kept while it waits.
   public func handshake(
     _ call: LuaCall, until deadline: Int64, suspends: Bool, state: Int = 0
@@ -145,7 +146,7 @@ public final class StreamConnection {
     socket.pointee.buffer.releaseIfEmpty(to: pool)
   }
 
-  /// Whether it is worth asking the system, as far as the dispatcher knows.
+  /// Whether the dispatcher believes that there is something to read.
   public var mayRead: Bool { tls != nil || loop.isReady(socket, .read) }
 
   /// Reads what is there.
@@ -175,7 +176,8 @@ public final class StreamConnection {
     return .done
   }
 
-  /// The other side may be holding the rest of a message back until it knows that what was read has arrived.
+  /// Acknowledges at once what was read. The other side may hold the rest of a message back until
+  /// then.
   public func acknowledgeAtOnce() {
     if tls == nil { socket.pointee.socket.acknowledgeAtOnce() }
   }
@@ -202,7 +204,8 @@ public final class StreamConnection {
     return progress
   }
 
-  /// Lets the running coroutine wait until the connection is ready; it was found not to be just before.
+  /// Lets the running coroutine wait until the connection is ready. Call it when an operation has
+  /// just said `.wait`.
   public func wait(
     for direction: Direction, until deadline: Int64, state: Int = 0
   ) throws(Errno) -> LuaOutcome {

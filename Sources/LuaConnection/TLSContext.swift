@@ -2,16 +2,17 @@ import CMilongaLua
 import CMilongaShims
 import MilongaLua
 
-/// What a program's `sslparams` say: a context of LuaSec, from which connections are made.
+/// A context of LuaSec, made of a program's `sslparams`. TLS connections are made from it.
 public final class TLSContext {
   /// LuaSec's context, and its function `wrap`, in the registry.
   private let context: Int32
   private let wrap: Int32
-  /// Peers without a certificate that was checked are refused.
+  /// Peers without a valid certificate are refused.
   public let requiresCertificate: Bool
   private let main: LuaCall
 
-  /// Makes the context of the field `sslparams`: a table as LuaSec takes it, or a context of LuaSec.
+  /// Makes the context of the field `sslparams`: a table as LuaSec takes it, or a context of
+  /// LuaSec.
   ///
   /// - Parameters:
   ///   - mode: what the table's field `mode` is when it has none: "client" or "server".
@@ -65,7 +66,7 @@ public final class TLSContext {
       return false
     }
     call.pushField("newcontext", of: ssl)
-    // A copy, for the program's table is its own.
+    // A copy: the program's table is not changed.
     call.pushTable()
     let copy = call.count
     call.push(mode)
@@ -104,8 +105,8 @@ public final class TLSContext {
     return false
   }
 
-  /// Pushes a connection of LuaSec over the descriptor of the LuaSocket object at `socket`, which loses it; or the
-  /// reason why that failed, and false.
+  /// Pushes a connection of LuaSec over the descriptor of the LuaSocket object at `socket`, which
+  /// loses it; or the reason why that failed, and false.
   func pushConnection(_ call: LuaCall, socket: Int) -> Bool {
     call.pushRetained(wrap)
     call.pushValue(at: socket)

@@ -6,8 +6,8 @@ import MilongaLua
 import MilongaRPC
 import MilongaScheduler
 
-/// TLS on one connection, by LuaSec. Its functions are told not to wait; who called them waits for what they want, in
-/// the ways of the dispatcher or outside, and calls again.
+/// TLS on one connection, by LuaSec. Its functions are told not to wait. The caller waits for what
+/// they want, inside or outside the dispatcher, and calls again.
 @usableFromInline
 final class TLSLayer {
   typealias Progress = StreamConnection.Progress
@@ -18,14 +18,15 @@ final class TLSLayer {
   /// The connection of LuaSec, in the registry; 0 once it is closed.
   private var connection: Int32
   private let main: LuaCall
-  /// Why an operation has failed. OpenSSL does not go on then, and LuaSec, called again, may loop for ever.
+  /// Why an operation has failed. OpenSSL does not go on then, and LuaSec, called again, may loop
+  /// for ever.
   private var failed: String?
   /// Bytes asked for in one call.
   private static let chunk = 16 * 1024
 
   /// Takes the connection of LuaSec that is on top of the stack.
   ///
-  /// - Parameter main: the main thread's stack, for what happens in nobody's turn.
+  /// - Parameter main: the main thread's stack, for what happens outside the turns of coroutines.
   init(_ call: LuaCall, descriptor: Int32, main: LuaCall) {
     self.descriptor = descriptor
     self.main = main
@@ -38,7 +39,7 @@ final class TLSLayer {
       call.pop()
     }
     connection = call.retainTop()
-    // LuaSec's `close` says goodbye with a write that blocks, whether the peer reads or not.
+    // LuaSec's `close` ends TLS with a write that blocks, whether the peer reads or not.
     Socket(descriptor: descriptor).limitBlockingSends()
   }
 
@@ -70,14 +71,15 @@ final class TLSLayer {
     return milonga_pcall(main.state, 1 + arguments(main), results, 0) == LUA_OK
   }
 
-  /// What the error on the main stack says.
+  /// The outcome of a call whose error is on the main stack.
   private func failure(_ index: Int, _ direction: Direction) -> Progress {
     let text = main.stringIfString(at: index) ?? "unknown error"
     switch text {
     case "wantread": return .wait(.read)
     case "wantwrite": return .wait(.write)
     case "timeout": return .wait(direction)
-    // A peer that died said no goodbye. What is missing then, the frames tell.
+    // A peer that died did not end the TLS connection. The frames show whether something is
+    // missing.
     case "unexpected eof while reading", "Connection reset by peer", "Broken pipe":
       failed = "closed"
       return .failed("closed")

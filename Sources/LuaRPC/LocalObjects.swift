@@ -8,36 +8,27 @@ import MilongaLua
 ///
 /// A class, because tables that grow may run finalizers, and these may call on the same connection.
 final class LocalObjects {
-  private let main: LuaCall
   /// Ids by objects, objects by ids.
-  private let objects: Int32
+  private let objects: LuaStored
   /// The names of the objects' types by their ids.
-  private let types: Int32
+  private let types: LuaStored
   private var count = 0
   private let limit: Int
 
-  /// - Parameters:
-  ///   - main: with its stack what is kept is let go.
-  ///   - limit: as many objects may be held.
-  init(_ call: LuaCall, main: LuaCall, limit: Int) {
-    self.main = main
+  /// - Parameter limit: as many objects may be held.
+  init(_ call: LuaCall, limit: Int) {
     self.limit = limit
     call.pushTable()
-    objects = call.retainTop()
+    objects = LuaStored(popping: call)
     call.pushTable()
-    types = call.retainTop()
-  }
-
-  deinit {
-    main.release(objects)
-    main.release(types)
+    types = LuaStored(popping: call)
   }
 
   /// The id of the object at `index`; nil when it is not sent by reference.
   ///
   /// - Parameter type: where the name of its declared type is, 0 when it has none.
   func id(_ call: LuaCall, of index: Int, type: Int) throws(GraphFailure) -> UInt32? {
-    call.pushRetained(objects)
+    objects.push(onto: call)
     defer { call.pop() }
     call.pushValue(at: index)
     milonga_rawget(call.state, -2)
@@ -57,7 +48,7 @@ final class LocalObjects {
     milonga_rawset(call.state, -3)
     call.pushValue(at: index)
     milonga_rawseti(call.state, -2, lua_Integer(id))
-    call.pushRetained(types)
+    types.push(onto: call)
     call.pushValue(at: type)
     milonga_rawseti(call.state, -2, lua_Integer(id))
     call.pop()
@@ -67,7 +58,7 @@ final class LocalObjects {
   /// Pushes the object with the id; false, with nothing pushed, when there is none.
   func push(_ call: LuaCall, _ id: UInt32) -> Bool {
     guard call.reserve(4) else { return false }
-    call.pushRetained(objects)
+    objects.push(onto: call)
     milonga_rawgeti(call.state, -1, lua_Integer(id))
     call.remove(at: -2)
     if call.type(at: -1) != .nil { return true }
@@ -78,13 +69,13 @@ final class LocalObjects {
   /// Pushes the name of the type of the object at `index`, or nil.
   func pushTypeName(_ call: LuaCall, of index: Int) {
     let index = Int(lua_absindex(call.state, Int32(index)))
-    call.pushRetained(objects)
+    objects.push(onto: call)
     call.pushValue(at: index)
     milonga_rawget(call.state, -2)
     call.remove(at: -2)
     guard let id = call.integerIfInteger(at: -1) else { return }
     call.pop()
-    call.pushRetained(types)
+    types.push(onto: call)
     milonga_rawgeti(call.state, -1, lua_Integer(id))
     call.remove(at: -2)
   }

@@ -20,12 +20,12 @@ final class RPCConfiguration {
 
   /// This side listens, and the peers connect.
   let isServer: Bool
-  /// The table whose functions and variables can be reached, in the registry.
+  /// The table whose functions and variables can be reached, in the store.
   let namespace: Int32
   /// That table is `_G`.
   let exposesGlobals: Bool
   let allowed: Allowed
-  /// The globals of code that arrives, in the registry; 0 for Lua's own.
+  /// The globals of code that arrives, in the store; 0 for Lua's own.
   let environment: Int32
   /// Bytes that a run of such code may take; 0 for any number.
   let memoryLimit: Int
@@ -48,7 +48,7 @@ final class RPCConfiguration {
   let limits: RPCLimits
   /// Counts what peers make the process hold.
   let keeper: BufferKeeper
-  /// The program's function that is asked about each connection, in the registry; 0 for none.
+  /// The program's function that is asked about each connection, in the store; 0 for none.
   let authorize: Int32
   let log = PeerLog(label: "rpc")
   private let main: LuaCall

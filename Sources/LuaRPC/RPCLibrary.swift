@@ -22,10 +22,10 @@ final class RPCLibrary {
   private(set) var peers: LuaClass<RPCPeer>!
   private(set) var objects: LuaClass<RemoteObject>!
   let signatures: RPCSignatures
-  /// The metatable of peers, in the registry.
-  private var metatable: Int32 = 0
-  /// The function that workers run, in the registry.
-  private(set) var workerFunction: Int32 = 0
+  /// The metatable of peers.
+  private var metatable = LuaStored()
+  /// The function that workers run.
+  private(set) var workerFunction = LuaStored()
   private var lastID = 0
   var configurationClass: LuaClass<RPCConfiguration>?
 
@@ -42,9 +42,9 @@ final class RPCLibrary {
     call.push { [self] (call) throws(LuaFailure) in
       try peers.check(call, at: 1).pointee.work(call, isNew: call.phase == .entered)
     }
-    workerFunction = call.retainTop()
+    workerFunction = LuaStored(popping: call)
     pushMethods(call)
-    metatable = call.retainTop()
+    metatable = LuaStored(popping: call)
   }
 
   func nextID() -> Int {
@@ -86,45 +86,44 @@ final class RPCLibrary {
 
   // MARK: Peers
 
-  /// Makes a peer of the connected socket at `index`, and replaces the socket by the peer's table. The peer has to
-  /// be opened (see ``RPCPeer/open(_:)``), then ``admit(_:at:startsWorker:)`` is to follow.
+  /// Makes a peer of the socket at `index`, and pushes its userdata. The peer has to be opened
+  /// (``RPCPeer/open(_:socketAt:)``), then ``admit(_:_:userdataAt:startsWorker:)`` is to follow.
   ///
-  /// - Returns: nil when TLS cannot begin; the reason is on top of the stack then.
-  func makePeer(
-    _ call: LuaCall, _ configuration: RPCConfiguration, socketAt index: Int
-  ) throws(LuaFailure) -> RPCPeer? {
+  /// - Parameter destination: where the socket is to be connected; nil when it is.
+  func pushPeer(
+    _ call: LuaCall, _ configuration: RPCConfiguration, socketAt index: Int,
+    destination: (host: String, port: Int)? = nil
+  ) throws(LuaFailure) -> RPCPeer {
     let socket = try sockets.tcp.client.check(call, at: index)
-    try? socket.pointee.socket.set(.noDelay, to: 1)
+    if destination == nil { try? socket.pointee.socket.set(.noDelay, to: 1) }
     socket.pointee.timeouts.block = -1
     call.pushValue(at: index)
-    let socketReference = call.retainTop()
+    let socketValue = LuaStored(popping: call)
     let stream = StreamConnection(
       socket, sockets: sockets, loop: loop, spare: spare, keeper: configuration.keeper)
-    let peer = RPCPeer(self, configuration, stream, socketReference: socketReference)
-    if let context = configuration.tls, !peer.stream.startTLS(call, socket: index, context) {
-      peer.close()
-      return nil
-    }
-    // The peer's table.
+    let peer = RPCPeer(
+      self, configuration, stream, socketValue: socketValue, destination: destination)
+    peers.push(peer, onto: call)
+    return peer
+  }
+
+  /// Lets the peer begin, which lives until its connection ends, and pushes its table.
+  ///
+  /// - Parameters:
+  ///   - index: the place of its userdata.
+  ///   - startsWorker: starts the thread that serves the other side.
+  func admit(_ call: LuaCall, _ peer: RPCPeer, userdataAt index: Int, startsWorker: Bool) {
     call.pushTable(fields: 4)
     peer.pushSocket(onto: call)
     call.setField("skt", of: -2)
     call.push(peer.id)
     call.setField("id", of: -2)
-    peers.push(peer, onto: call)
+    call.pushValue(at: index)
     call.setField(Self.peerKey, of: -2)
-    call.pushRetained(metatable)
+    metatable.push(onto: call)
     milonga_setmetatable(call.state, -2)
-    call.replace(at: index)
-    return peer
-  }
-
-  /// Lets the peer whose table is at `index` begin: it lives until its connection ends.
-  ///
-  /// - Parameter startsWorker: starts the thread that serves the other side.
-  func admit(_ call: LuaCall, _ peer: RPCPeer, at index: Int, startsWorker: Bool) {
-    call.pushField(Self.peerKey, of: index)
-    peer.userdataReference = call.retainTop()
+    call.pushValue(at: index)
+    peer.userdata = LuaStored(popping: call)
     if startsWorker { peer.startWorker() }
   }
 

@@ -45,15 +45,16 @@ extension RPCLibrary {
     call.setFunction("newclient") { [self] (call) throws(LuaFailure) in try newClient(call) }
     call.setFunction("newsession") { [self] (call) throws(LuaFailure) in
       try loop.requireOwnResumption(call, "rpc")
-      guard call.phase == .entered else { return try openClient(call, at: 1) }
+      guard call.phase == .entered else { return try openClient(call) }
       loop.unwrap(call, at: 1)
       let configuration = try RPCConfiguration(call, at: 2, interface: nil, loop: loop)
       let socket = try sockets.check(sockets.tcp.client, call)
       guard socket.pointee.descriptor >= 0 else {
         throw call.argumentFailure(1, "the socket is closed")
       }
-      call.count = 1
-      return try startClient(call, configuration, at: 1, hostAt: nil)
+      call.count = Client.socket
+      _ = try pushPeer(call, configuration, socketAt: Client.socket)
+      return try openClient(call)
     }
     call.setFunction("newserver") { [self] (call) throws(LuaFailure) in try newServer(call) }
     call.setFunction("newserveronly") { [self] (call) throws(LuaFailure) in try newServerOnly(call)
@@ -80,87 +81,40 @@ extension RPCLibrary {
 
   // MARK: Clients
 
-  /// The places of the stack while a client connects.
+  /// The places of the stack while a client's connection is opened.
   private enum Client {
-    static let configuration = 1
-    static let host = 2
-    /// Then the peer's table.
-    static let socket = 3
+    static let socket = 1
+    /// The peer's userdata.
+    static let peer = 2
   }
 
   /// `newclient([host [, port [, config]]])`
   private func newClient(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
-    if call.phase == .entered { return try connect(call) }
-    try loop.requireOwnResumption(call, "rpc")
-    if RPCPeer.Step(call) == .open { return try openClient(call, at: Client.socket) }
-    return try connected(call)
-  }
-
-  private func connect(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
-    let (host, port) = try hostAndPort(call)
+    guard call.phase == .entered else {
+      try loop.requireOwnResumption(call, "rpc")
+      return try openClient(call)
+    }
+    let destination = try hostAndPort(call)
     let configuration = try RPCConfiguration(call, at: 3, interface: nil, loop: loop)
     call.count = 0
-    configurations(call).push(configuration, onto: call)
-    call.push(host)
-    let socket = sockets.tcp.master.push(SocketObject(), onto: call)
-    let timeout = configuration.timeout
-    socket.pointee.timeouts.block = timeout == .infinity ? -1 : timeout
-    socket.pointee.copasTimeouts.connect = timeout
-    if loop.isInside(call), loop.mayWait {
-      loop.pushConnect(call)
-    } else {
-      call.push("connect")
-      guard milonga_gettable(call.state, Int32(Client.socket)) == LUA_OK else { throw .raised }
-    }
-    call.pushValue(at: Client.socket)
-    call.push(host)
-    call.push(port)
-    return .call(arguments: 3, results: 2, state: RPCPeer.Step.connect.state)
+    _ = sockets.tcp.client.push(SocketObject(), onto: call)
+    _ = try pushPeer(
+      call, configuration, socketAt: Client.socket, destination: destination)
+    return try openClient(call)
   }
 
-  private func connected(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
-    guard call.boolean(at: -2) else {
-      if let socket = sockets.any.payload(call, at: Client.socket) {
-        sockets.close(&socket.pointee)
-      }
-      return .results(2)
-    }
-    let configuration = try configurations(call).check(call, at: Client.configuration).pointee
-    call.count = Client.socket
-    return try startClient(call, configuration, at: Client.socket, hostAt: Client.host)
-  }
-
-  /// Makes a peer of the connected socket at `index`.
-  ///
-  /// - Parameter hostAt: the place of the host's name, if it is known.
-  private func startClient(
-    _ call: LuaCall, _ configuration: RPCConfiguration, at index: Int, hostAt: Int?
-  ) throws(LuaFailure) -> LuaOutcome {
-    guard let peer = try makePeer(call, configuration, socketAt: index) else {
-      call.pushNil()
-      call.insert(at: -2)
-      return .results(2)
-    }
-    if let hostAt, let host = call.stringIfString(at: hostAt),
-      SocketAddress(numeric: host, port: 0) == nil
-    {
-      peer.stream.setServerName(host)
-    }
-    return try openClient(call, at: index)
-  }
-
-  /// Goes on with the opening of the peer whose table is at `index`.
-  private func openClient(_ call: LuaCall, at index: Int) throws(LuaFailure) -> LuaOutcome {
-    let peer = try check(call, at: index)
-    switch try peer.open(call) {
+  /// Goes on with the opening of a client's connection.
+  private func openClient(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
+    let peer = try peers.check(call, at: Client.peer).pointee
+    switch try peer.open(call, socketAt: Client.socket) {
     case .unfinished(let outcome): return outcome
     case .refused(let reason):
       call.pushNil()
       call.push(reason)
       return .results(2)
     case .ready:
-      call.count = index
-      admit(call, peer, at: index, startsWorker: true)
+      call.count = Client.peer
+      admit(call, peer, userdataAt: Client.peer, startsWorker: true)
       return .results(1)
     }
   }
@@ -179,18 +133,6 @@ extension RPCLibrary {
     return (configuration, failure == nil)
   }
 
-  /// Makes a peer of a socket that was accepted, which is at `index`; nil, with a line in the log, when TLS
-  /// cannot begin.
-  private func accept(
-    _ call: LuaCall, _ configuration: RPCConfiguration, at index: Int
-  ) throws(LuaFailure) -> RPCPeer? {
-    let peer = try makePeer(call, configuration, socketAt: index)
-    if peer == nil {
-      configuration.log.warn("a client", "TLS failed: \(call.stringIfString(at: -1) ?? "?")")
-    }
-    return peer
-  }
-
   /// `newserveronly([host [, port [, config]]])`: the dispatcher serves all who come.
   private func newServerOnly(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
     let (configuration, isListening) = try listen(call)
@@ -203,14 +145,11 @@ extension RPCLibrary {
     return .results(1)
   }
 
-  /// The coroutine of a connection, the first of its workers. At 1 is its socket, then the peer's table, then the
-  /// peer's userdata.
+  /// The coroutine of a connection, the first of its workers. At 1 is its socket and behind it the peer's userdata, which
+  /// takes the socket's place when the connection is open.
   private func serveConnection(
     _ call: LuaCall, _ configuration: RPCConfiguration
   ) throws(LuaFailure) -> LuaOutcome {
-    if call.phase != .entered, RPCPeer.Step(call) != .open {
-      return try peers.check(call, at: 1).pointee.work(call, isNew: false)
-    }
     let peer: RPCPeer
     if call.phase == .entered {
       guard loop.isInside(call) else {
@@ -218,17 +157,19 @@ extension RPCLibrary {
       }
       call.count = 1
       if call.type(at: 1) == .table { loop.unwrap(call, at: 1) }
-      guard let made = try accept(call, configuration, at: 1) else { return .results(0) }
-      peer = made
+      peer = try pushPeer(call, configuration, socketAt: Client.socket)
+    } else if RPCPeer.Step(call) == .open {
+      peer = try peers.check(call, at: Client.peer).pointee
     } else {
-      peer = try check(call, at: 1)
+      return try peers.check(call, at: 1).pointee.work(call, isNew: false)
     }
-    switch try peer.open(call) {
+    switch try peer.open(call, socketAt: Client.socket) {
     case .unfinished(let outcome): return outcome
     case .refused: return .results(0)
     case .ready: break
     }
-    admit(call, peer, at: 1, startsWorker: false)
+    call.count = Client.peer
+    admit(call, peer, userdataAt: Client.peer, startsWorker: false)
     guard peer.pushUserdata(call) else { return .results(0) }
     call.replace(at: 1)
     call.count = 1
@@ -240,8 +181,10 @@ extension RPCLibrary {
   private enum Single {
     static let listener = 1
     static let configuration = 2
-    /// The accepted socket, then the peer's table.
+    /// The accepted socket.
     static let socket = 3
+    /// The peer's userdata.
+    static let peer = 4
   }
 
   /// `newserver([host [, port [, config]]])`: waits for one peer.
@@ -257,7 +200,7 @@ extension RPCLibrary {
     let listener = try sockets.tcp.server.check(call, at: Single.listener)
     let configuration = try configurations(call).check(call, at: Single.configuration).pointee
     if call.phase != .entered, RPCPeer.Step(call) == .open {
-      let peer = try check(call, at: Single.socket)
+      let peer = try peers.check(call, at: Single.peer).pointee
       if let outcome = try openOnly(call, peer, listener) { return outcome }
     }
     while true {
@@ -279,11 +222,8 @@ extension RPCLibrary {
       if let accepted {
         let socket = sockets.pushClient(accepted, family: listener.pointee.family, onto: call)
         socket.pointee.timeouts.block = 0
-        if let peer = try accept(call, configuration, at: Single.socket),
-          let outcome = try openOnly(call, peer, listener)
-        {
-          return outcome
-        }
+        let peer = try pushPeer(call, configuration, socketAt: Single.socket)
+        if let outcome = try openOnly(call, peer, listener) { return outcome }
         continue
       }
       let failure = try SocketTimeouts.wait(
@@ -292,18 +232,17 @@ extension RPCLibrary {
     }
   }
 
-  /// Goes on with the opening of the peer whose table is at its place; then the listener is closed.
-  /// Nil when the peer is refused.
+  /// Goes on with the opening of the only peer; then the listener is closed. Nil when the peer is refused.
   private func openOnly(
     _ call: LuaCall, _ peer: RPCPeer, _ listener: UnsafeMutablePointer<SocketObject>
   ) throws(LuaFailure) -> LuaOutcome? {
-    switch try peer.open(call) {
+    switch try peer.open(call, socketAt: Single.socket) {
     case .unfinished(let outcome): return outcome
     case .refused: return nil
     case .ready:
       sockets.close(&listener.pointee)
-      call.count = Single.socket
-      admit(call, peer, at: Single.socket, startsWorker: true)
+      call.count = Single.peer
+      admit(call, peer, userdataAt: Single.peer, startsWorker: true)
       return .results(1)
     }
   }

@@ -31,6 +31,6 @@ extension RPCPeer: HangupObserver {
   }
 
   func hungUp() {
-    if case .question = opening { close() }
+    if opening?.isAsking == true { close() }
   }
 }

@@ -7,8 +7,8 @@ extension RPCPeer {
   ///
   /// - Parameter type: where the name of its declared type is, 0 when it has none.
   func localID(_ call: LuaCall, _ index: Int, type: Int) throws(GraphFailure) -> UInt32? {
-    if localObjects == nil, type != 0, userdataReference != 0 {
-      localObjects = LocalObjects(call, main: loop.main, limit: configuration.limits.references)
+    if localObjects == nil, type != 0, !userdata.isEmpty {
+      localObjects = LocalObjects(call, limit: configuration.limits.references)
     }
     return try localObjects?.id(call, of: index, type: type)
   }
@@ -27,7 +27,7 @@ extension RPCPeer {
   /// Pushes what stands for the object of the other side with the id: always the same, as long as the program has it.
   func pushProxy(_ call: LuaCall, _ id: UInt32) {
     guard call.reserve(8) else { return call.pushNil() }
-    let remote = remoteObjects ?? RemoteObjects(call, main: loop.main)
+    let remote = remoteObjects ?? RemoteObjects(call)
     remoteObjects = remote
     remote.push(call, id) { library.objects.push(RemoteObject(peer: self, id: id), onto: call) }
   }

@@ -1,17 +1,11 @@
 import LuaConnection
+import LuaSocket
+import MilongaIO
 import MilongaLua
 
-// What has to happen before the first message: the TLS handshake, then the consent of the program.
+// What has to happen before the first message: a client connects; then come the TLS handshake, and the consent of the
+// program (``ConnectionOpening``).
 extension RPCPeer {
-  enum Opening {
-    /// The handshake, and when it has to be over.
-    case handshake(until: Int64)
-    case authorization
-    /// The program has been asked.
-    case question
-    case done
-  }
-
   /// What came of it.
   enum Opened {
     case ready
@@ -21,47 +15,65 @@ extension RPCPeer {
     case unfinished(LuaOutcome)
   }
 
-  /// Goes on with the opening. Runs again after each outcome that it gives; an error of the program's `authorize`
-  /// is on the stack when it throws.
-  func open(_ call: LuaCall) throws(LuaFailure) -> Opened {
-    if case .handshake(let deadline) = opening {
-      if let opened = try shake(call, until: deadline) { return opened }
-      opening = .authorization
-    }
-    if case .authorization = opening {
-      if configuration.authorize != 0 { return .unfinished(ask(call)) }
-      opening = .done
-    }
-    opener = nil
-    guard case .question = opening else { return .ready }
-    opening = .done
-    stopObservingHangup()
-    guard call.phase == .returned else {
-      close()
-      throw .raised
-    }
-    guard call.boolean(at: -1) else {
-      close()
-      return .refused("not authorized")
-    }
-    guard isOpen else { return .refused("closed") }
-    return .ready
+  /// How this peer is opened.
+  ///
+  /// - Parameter destination: where a client connects to; nil when the connection is there.
+  func openingSettings(_ destination: (host: String, port: Int)?) -> OpeningSettings {
+    OpeningSettings(
+      destination: destination, tls: configuration.tls,
+      handshakeTimeout: configuration.handshakeTimeout,
+      authorization: configuration.authorize == 0
+        ? nil
+        : .init(configuration.authorize, results: 1) { [unowned self] stream, call in
+          let address = stream.remoteAddress
+          call.push(address?.numericHost ?? "unknown")
+          call.push(Int(address?.port ?? 0))
+          pushSocket(onto: call)
+          return 3
+        })
   }
 
-  /// Goes on with the handshake; nil when it is done.
-  private func shake(_ call: LuaCall, until deadline: Int64) throws(LuaFailure) -> Opened? {
-    let handshake = try stream.handshake(
-      call, until: deadline, suspends: canSuspend(call), state: Step.open.state)
-    switch handshake {
-    case .done: return nil
-    case .unfinished(let outcome):
-      noteOpener()
-      return .unfinished(outcome)
-    case .timedOut:
-      return refuse("no TLS handshake within \(configuration.handshakeTimeout) s (ssl_timeout)")
-    case .failed(let reason): return refuse("TLS handshake failed: \(reason)")
-    case .unwatchable(let error): return refuse("its socket cannot be watched: \(error)")
+  /// Goes on with the opening. Runs again after each outcome that it gives; an error of the program's `authorize`
+  /// is on the stack when it throws.
+  ///
+  /// - Parameter index: the place of the LuaSocket object.
+  func open(_ call: LuaCall, socketAt index: Int) throws(LuaFailure) -> Opened {
+    guard var opening else { return .refused("closed") }
+    let wasConnecting = opening.isConnecting
+    let suspends = canSuspend(call)
+    let progress: ConnectionOpening.Progress
+    do throws(LuaFailure) {
+      progress = try opening.proceed(
+        call, stream, socketAt: index, suspends: suspends, state: Step.open.state)
+    } catch {
+      close()
+      throw error
     }
+    self.opening = opening
+    if wasConnecting, !opening.isConnecting { noteAddress() }
+    switch progress {
+    case .waits(let outcome):
+      if suspends { noteOpener() }
+      return .unfinished(outcome)
+    case .asks(let outcome):
+      if suspends {
+        noteOpener()
+        observeHangup()
+      }
+      return .unfinished(outcome)
+    case .open:
+      endOpening()
+      return isOpen ? .ready : .refused("closed")
+    case .failed(let failure):
+      endOpening()
+      return try failed(failure)
+    }
+  }
+
+  private func endOpening() {
+    opener = nil
+    opening = nil
+    stopObservingHangup()
   }
 
   /// With the running coroutine the opening ends.
@@ -70,22 +82,29 @@ extension RPCPeer {
     observe()
   }
 
+  private func failed(_ failure: ConnectionOpening.Failure) throws(LuaFailure) -> Opened {
+    switch failure {
+    case .connect(let failure): return refuse(failure.text)
+    case .tls(let reason):
+      guard configuration.isServer else { return refuse(reason) }
+      configuration.log.warn("a client", "TLS failed: \(reason)")
+      close()
+      return .refused(reason)
+    case .handshakeTimedOut:
+      return refuse("no TLS handshake within \(configuration.handshakeTimeout) s (ssl_timeout)")
+    case .handshake(let reason): return refuse("TLS handshake failed: \(reason)")
+    case .unwatchable(let error): return refuse("its socket cannot be watched: \(error)")
+    case .refused:
+      close()
+      return .refused("not authorized")
+    case .authorizeFailed:
+      close()
+      throw .raised
+    }
+  }
+
   private func refuse(_ reason: String) -> Opened {
     if configuration.isServer { disconnect(reason) } else { close() }
     return .refused(reason)
-  }
-
-  /// Asks the program about the other side.
-  private func ask(_ call: LuaCall) -> LuaOutcome {
-    opening = .question
-    if canSuspend(call) {
-      noteOpener()
-      observeHangup()
-    }
-    call.pushRetained(configuration.authorize)
-    call.push(remoteAddress?.numericHost ?? "unknown")
-    call.push(Int(remoteAddress?.port ?? 0))
-    pushSocket(onto: call)
-    return .protectedCall(arguments: 3, results: 1, state: Step.open.state)
   }
 }

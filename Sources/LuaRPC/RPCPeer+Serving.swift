@@ -137,7 +137,7 @@ extension RPCPeer {
     case .build:
       guard allowed.contains(.newexec) else { break }
       call.count = max(call.count, first)
-      let scripts = scripts ?? Scripts(call, configuration, functions, main: loop.main)
+      let scripts = scripts ?? Scripts(call, configuration, functions)
       self.scripts = scripts
       if let failure = scripts.keep(call, at: first) {
         respond(call, sequence, error: failure)

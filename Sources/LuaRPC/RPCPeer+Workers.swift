@@ -16,7 +16,7 @@ extension RPCPeer {
   /// Starts one more worker.
   func startWorker() {
     guard loop.main.reserve(4) else { return }
-    loop.main.pushRetained(library.workerFunction)
+    library.workerFunction.push(onto: loop.main)
     guard pushUserdata(loop.main) else { return loop.main.pop() }
     loop.startThread(loop.main, arguments: 1, name: nil)
     loop.main.pop()

@@ -24,17 +24,21 @@ final class RPCPeer {
   let configuration: RPCConfiguration
   let stream: StreamConnection
   let id: Int
-  /// The other side's address, numbers.
-  let remoteAddress: SocketAddress?
+  /// The other side's address, numbers; nil until there is a connection.
+  private(set) var remoteAddress: SocketAddress?
   /// The same, for messages.
-  let address: String
-  private var socketReference: Int32
-  /// What has to happen before the first message.
-  var opening: Opening
+  private(set) var address = "unknown peer"
+  /// What the other side may do.
+  private(set) var allowed: RPCConfiguration.Allowed = []
+  private(set) var functions = LuaGraphSink.FunctionPolicy(acceptsText: false)
+  /// The LuaSocket object; empty once the connection has ended.
+  private var socketValue: LuaStored
+  /// What has to happen before the first message; nil when it has.
+  var opening: ConnectionOpening?
   /// The coroutine that waits for that.
   var opener: TaskID?
   /// The userdata that holds this object, from its opening until the connection ends.
-  var userdataReference: Int32 = 0
+  var userdata = LuaStored()
   /// The descriptor whose hang-up is told (RPCPeer+Leaving); -1 for none.
   var observedDescriptor: Int32 = -1
   private var observerNumber: Int32 = 0
@@ -103,45 +107,47 @@ final class RPCPeer {
     var lastFlush: Int64 = 0
   }
 
-  /// What the other side may do. Nothing, if it is another machine and the program did not say what to offer.
-  let allowed: RPCConfiguration.Allowed
-  let functions: LuaGraphSink.FunctionPolicy
-
+  /// - Parameter destination: where a client connects to; nil when the connection is there.
   init(
     _ library: RPCLibrary, _ configuration: RPCConfiguration, _ stream: StreamConnection,
-    socketReference: Int32
+    socketValue: consuming LuaStored, destination: (host: String, port: Int)? = nil
   ) {
     self.library = library
     self.configuration = configuration
     self.stream = stream
-    self.socketReference = socketReference
+    self.socketValue = socketValue
     loop = library.loop
     id = library.nextID()
-    remoteAddress = stream.remoteAddress
-    address = remoteAddress.map(\.description) ?? "unknown peer"
-    let isHere = remoteAddress.map { $0.family == AF_UNIX || isLoopback($0.numericHost) } ?? false
-    let offersNothing = configuration.exposesGlobals && !configuration.isTrusting && !isHere
-    allowed = offersNothing ? [] : configuration.allowed
-    functions = offersNothing ? .init(acceptsText: false) : configuration.functions
     session = LuaRPCSession(maxBytes: configuration.limits.frameBytes)
-    opening =
-      configuration.tls == nil
-      ? .authorization
-      : .handshake(
-        until: MonotonicTime.deadline(
-          after: configuration.handshakeTimeout, from: MonotonicTime.now()))
     observerNumber = loop.addObserver(self)
+    if destination == nil { noteAddress() }
+    let deadline =
+      destination == nil
+      ? MonotonicTime.never
+      : MonotonicTime.deadline(after: configuration.timeout, from: MonotonicTime.now())
+    opening = ConnectionOpening(openingSettings(destination), until: deadline)
   }
 
   deinit { forgetHolder() }
 
+  /// There is a connection: who the other side is decides what it may do. Nothing, if all globals are offered, it is another
+  /// machine, and the program did not say that this is meant.
+  func noteAddress() {
+    remoteAddress = stream.remoteAddress
+    if let remoteAddress { address = remoteAddress.description }
+    let isHere = remoteAddress.map { $0.family == AF_UNIX || isLoopback($0.numericHost) } ?? false
+    guard isHere || !configuration.exposesGlobals || configuration.isTrusting else { return }
+    allowed = configuration.allowed
+    functions = configuration.functions
+  }
+
   /// Afterwards the socket, which may be collected then, is not looked at any more.
-  var isOpen: Bool { socketReference != 0 && stream.isOpen }
+  var isOpen: Bool { !socketValue.isEmpty && stream.isOpen }
 
   /// Pushes the userdata; false, with nothing pushed, when the connection has ended.
   func pushUserdata(_ call: LuaCall) -> Bool {
-    guard userdataReference != 0 else { return false }
-    call.pushRetained(userdataReference)
+    guard !userdata.isEmpty else { return false }
+    userdata.push(onto: call)
     return true
   }
 
@@ -150,7 +156,7 @@ final class RPCPeer {
     if stream.isSecure {
       stream.pushSecureConnection(onto: call)
     } else {
-      call.pushRetained(socketReference)
+      socketValue.push(onto: call)
     }
   }
 
@@ -161,7 +167,7 @@ final class RPCPeer {
 
   /// Ends the connection: all coroutines that wait for something are told.
   func close() {
-    guard socketReference != 0 else { return }
+    guard !socketValue.isEmpty else { return }
     flushBeforeClosing()
     stream.close()
     output.release()
@@ -190,19 +196,18 @@ final class RPCPeer {
 
   /// Lets go of everything in Lua.
   func release() {
-    guard socketReference != 0 else { return }
+    guard !socketValue.isEmpty else { return }
     stream.close()
     loop.removeObserver(observerNumber)
     stopObservingHangup()
-    loop.main.release(socketReference)
-    if userdataReference != 0 { loop.main.release(userdataReference) }
-    (socketReference, userdataReference) = (0, 0)
+    socketValue = LuaStored()
+    userdata = LuaStored()
     (localObjects, remoteObjects, scripts) = (nil, nil, nil)
   }
 
   /// The connection is lost, or the stream cannot be trusted any more: says why, once, and closes.
   func disconnect(_ reason: String) {
-    guard socketReference != 0 else { return }
+    guard !socketValue.isEmpty else { return }
     configuration.log.disconnected(address, reason)
     close()
   }

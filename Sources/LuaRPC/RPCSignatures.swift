@@ -4,23 +4,23 @@ import MilongaLua
 
 /// Which results of functions and methods are sent by reference: what `rpc.signature` declares.
 final class RPCSignatures {
-  /// Result types by the names of functions, in the registry.
-  private let functions: Int32
+  /// Result types by the names of functions.
+  private let functions: LuaStored
   /// Lengths, modulo 64, of the names in it: most functions are known by that to be none of them.
   private var lengths: UInt64 = 0
-  /// Result types by the names of methods, by the names of types, in the registry.
-  private let types: Int32
+  /// Result types by the names of methods, by the names of types.
+  private let types: LuaStored
 
   init(_ call: LuaCall) {
     call.pushTable()
-    functions = call.retainTop()
+    functions = LuaStored(popping: call)
     call.pushTable()
-    types = call.retainTop()
+    types = LuaStored(popping: call)
     declare(call, "require", "#module")
   }
 
   private func declare(_ call: LuaCall, _ function: StaticString, _ type: StaticString) {
-    call.pushRetained(functions)
+    functions.push(onto: call)
     call.pushTable(elements: 1)
     call.push(type)
     milonga_rawseti(call.state, -2, 1)
@@ -37,7 +37,7 @@ final class RPCSignatures {
     let isMethod = !call.isNoneOrNil(at: 3) || call.type(at: 2) == .string && isType(call, at: 1)
     if isMethod {
       try call.check(2, is: .string)
-      call.pushRetained(types)
+      types.push(onto: call)
       call.pushValue(at: 1)
       milonga_rawget(call.state, -2)
       if call.type(at: -1) != .table {
@@ -52,7 +52,7 @@ final class RPCSignatures {
       try pushResults(call, at: 3)
     } else {
       note(try call.bytes(at: 1).count)
-      call.pushRetained(functions)
+      functions.push(onto: call)
       call.pushValue(at: 1)
       try pushResults(call, at: 2)
     }
@@ -82,7 +82,7 @@ final class RPCSignatures {
   /// Pushes the result types of the function whose name, of this length, is at `index`, or nil.
   func push(_ call: LuaCall, functionAt index: Int, length: Int) {
     guard lengths & 1 << UInt64(length & 63) != 0 else { return call.pushNil() }
-    call.pushRetained(functions)
+    functions.push(onto: call)
     call.pushValue(at: index)
     milonga_rawget(call.state, -2)
     call.remove(at: -2)
@@ -91,7 +91,7 @@ final class RPCSignatures {
   /// Pushes the result types of a method, or nil; replaces the name of the object's type on top.
   func replaceType(_ call: LuaCall, byResultsOfMethodAt index: Int) {
     let index = Int(lua_absindex(call.state, Int32(index)))
-    call.pushRetained(types)
+    types.push(onto: call)
     call.insert(at: -2)
     milonga_rawget(call.state, -2)
     call.remove(at: -2)

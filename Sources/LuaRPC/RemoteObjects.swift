@@ -11,24 +11,20 @@ struct RemoteObject {
 /// What stands for the objects of the other side, by their ids: a weak table, so that an object has one such value
 /// as long as the program has it.
 final class RemoteObjects {
-  private let main: LuaCall
-  private let proxies: Int32
+  private let proxies: LuaStored
 
-  init(_ call: LuaCall, main: LuaCall) {
-    self.main = main
+  init(_ call: LuaCall) {
     call.pushTable()
     call.pushTable(fields: 1)
     call.push("v")
     call.setField("__mode", of: -2)
     milonga_setmetatable(call.state, -2)
-    proxies = call.retainTop()
+    proxies = LuaStored(popping: call)
   }
-
-  deinit { main.release(proxies) }
 
   /// Pushes what stands for the object; `push` makes it if there is none.
   func push(_ call: LuaCall, _ id: UInt32, make push: () -> Void) {
-    call.pushRetained(proxies)
+    proxies.push(onto: call)
     milonga_rawgeti(call.state, -1, lua_Integer(id))
     if call.type(at: -1) == .nil {
       call.pop()

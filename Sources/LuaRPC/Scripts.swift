@@ -8,25 +8,18 @@ import MilongaRPC
 final class Scripts {
   private let configuration: RPCConfiguration
   private let functions: LuaGraphSink.FunctionPolicy
-  private let main: LuaCall
-  private let table: Int32
+  private let table: LuaStored
   private var count = 0
 
-  /// - Parameters:
-  ///   - functions: what code is accepted.
-  ///   - main: with its stack what is kept is let go.
+  /// - Parameter functions: what code is accepted.
   init(
-    _ call: LuaCall, _ configuration: RPCConfiguration, _ functions: LuaGraphSink.FunctionPolicy,
-    main: LuaCall
+    _ call: LuaCall, _ configuration: RPCConfiguration, _ functions: LuaGraphSink.FunctionPolicy
   ) {
     self.configuration = configuration
     self.functions = functions
-    self.main = main
     call.pushTable()
-    table = call.retainTop()
+    table = LuaStored(popping: call)
   }
-
-  deinit { main.release(table) }
 
   /// Compiles the script at `index` and pushes its number; says why not otherwise.
   func keep(_ call: LuaCall, at index: Int) -> String? {
@@ -46,7 +39,7 @@ final class Scripts {
     }
     count += 1
     let number = count
-    call.pushRetained(table)
+    table.push(onto: call)
     call.insert(at: -2)
     milonga_rawseti(call.state, -2, lua_Integer(number))
     call.push(number)
@@ -58,7 +51,7 @@ final class Scripts {
     guard call.type(at: index) == .number, let number = call.integerIfInteger(at: index) else {
       return false
     }
-    call.pushRetained(table)
+    table.push(onto: call)
     milonga_rawgeti(call.state, -1, lua_Integer(number))
     call.remove(at: -2)
     if call.type(at: -1) == .function { return true }

@@ -35,7 +35,8 @@ extension SocketLibrary {
     return .results(1)
   }
 
-  /// Looks up the name and connects. The whole program waits meanwhile, as long as the socket's timeouts say.
+  /// Looks up the name and connects. The whole program waits meanwhile, as long as the socket's
+  /// timeouts say.
   ///
   /// - Throws: `interrupted!` after Ctrl-C.
   public func connect(

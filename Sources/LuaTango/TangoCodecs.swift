@@ -5,8 +5,9 @@ import LuaConnection
 import MilongaLua
 import MilongaRPC
 
-/// `tango.codec`: the formats that are built in, as functions that a program can call or give to a server or client
-/// as `serialize` and `unserialize`. Servers and clients know them, and then do without calling them.
+/// `tango.codec`: the formats that are built in, as functions that a program can call or give to a
+/// server or client as `serialize` and `unserialize`. Servers and clients recognize them, and do
+/// not call them.
 final class TangoCodecs {
   enum Direction {
     case encode, decode
@@ -50,13 +51,13 @@ final class TangoCodecs {
     call.push(function: body)
     functions.append(
       Function(identity: call.identity(at: -1)!, format: format, direction: direction))
-    // What is remembered by its address must stay.
+    // The function is remembered by its address, so it must stay.
     call.pushValue(at: -1)
     _ = call.retainTop()
     call.setField(name, of: -2)
   }
 
-  /// The format of which a field is the function; nil for other functions and none.
+  /// The format whose function the field holds; nil for other functions and for none.
   func format(
     _ table: ConfigurationTable, _ field: StaticString, of direction: Direction
   ) -> MessageFormat? {
@@ -68,7 +69,8 @@ final class TangoCodecs {
 
   // MARK: The functions
 
-  /// A document is as large as memory allows; what is nested deeper would not come through tango either.
+  /// A document is as large as memory allows; what is nested deeper would not come through tango
+  /// either.
   private static let limits = CodecLimits(values: .max, messageElements: .max)
 
   /// `encode(value)`.
@@ -131,5 +133,40 @@ final class TangoCodecs {
       throw call.failure("tango.codec: \(error)")
     }
     return .results(1)
+  }
+}
+
+/// How messages are written and read: in formats that are built in, or by a program's own
+/// functions.
+struct MessageCodec {
+  /// The program's own functions, in the registry.
+  var serialize: Int32?
+  var unserialize: Int32?
+  /// The formats in their place.
+  private(set) var writes = MessageFormat.text
+  private(set) var reads = MessageFormat.text
+
+  init(_ table: ConfigurationTable, _ codecs: TangoCodecs) throws(LuaFailure) {
+    if let format = codecs.format(table, "serialize", of: .encode) {
+      writes = format
+    } else {
+      serialize = try table.function("serialize")
+    }
+    if let format = codecs.format(table, "unserialize", of: .decode) {
+      reads = format
+      return
+    }
+    do throws(LuaFailure) {
+      unserialize = try table.function("unserialize")
+    } catch {
+      release(table.call)
+      throw error
+    }
+  }
+
+  /// Lets go of the functions.
+  func release(_ call: LuaCall) {
+    if let serialize { call.release(serialize) }
+    if let unserialize { call.release(unserialize) }
   }
 }

@@ -9,8 +9,8 @@ import MilongaScheduler
 final class TangoConnection: TurnEndObserver, RoundEndObserver {
   let stream: StreamConnection
   let loop: CopasLoop
-  /// The socket's payload, inside the userdata that the owner keeps on its stack or in the registry. With TLS
-  /// LuaSec has the descriptor, and only the buffer is used.
+  /// The socket's payload, inside the userdata that the owner keeps on its stack or in the
+  /// registry. With TLS LuaSec has the descriptor, and only the buffer is used.
   let socket: UnsafeMutablePointer<SocketObject>
   let limits: RPCLimits
   var output: MessageOutput
@@ -84,7 +84,8 @@ final class TangoConnection: TurnEndObserver, RoundEndObserver {
   func receive(needed: Int, mayRead: Bool) -> Progress {
     let progress = stream.receive(needed: needed, mayRead: mayRead)
     if case .wait = progress, !socket.pointee.buffer.isEmpty {
-      // Part of a frame. The original tango writes length and message separately, with Nagle's algorithm on.
+      // Part of a frame. The original tango writes length and message separately, with Nagle's
+      // algorithm on.
       stream.acknowledgeAtOnce()
     }
     return progress
@@ -118,12 +119,23 @@ final class TangoConnection: TurnEndObserver, RoundEndObserver {
     if isHolding { tellHolding() }
   }
 
-  /// The socket is not used any more, whoever closes it.
+  /// The connection does not use the socket any more, and leaves it open.
   func detach() {
     guard !isClosed else { return }
     isClosed = true
     keepsReceived = false
     output.release()
     forgetHolder()
+  }
+}
+
+extension OpeningSettings.Authorization {
+  /// The program's function is told about the other side, and answers whether that may go on, and
+  /// why not.
+  init(tango function: Int32) {
+    self.init(function, results: 2) { stream, call in
+      stream.pushPeer(onto: call)
+      return 1
+    }
   }
 }

@@ -89,7 +89,7 @@ private struct Counter: ValueSink {
 
 extension SeededGenerator {
   /// A copy of `input` with one to three small changes.
-  fileprivate mutating func mutated(_ input: [UInt8]) -> [UInt8] {
+  mutating func mutated(_ input: [UInt8]) -> [UInt8] {
     var input = input
     for _ in 0...below(3) { mutate(&input) }
     return input

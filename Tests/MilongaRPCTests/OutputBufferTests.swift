@@ -135,15 +135,18 @@ import Testing
 
   /// A message of which a part is missing must not leave.
   @Test func `a writer does not forget that it lacked memory`() {
-    for codec in [TangoTextWriter.self, MessagePackWriter.self, JSONWriter.self]
-      as [any MessageEncoder.Type]
-    {
-      #expect(remembersShortage(codec), "\(codec)")
-    }
+    // A macro cannot look into an expression with values that are not copied.
+    let text = remembersShortage(TangoTextWriter(buffer: OutputBuffer()))
+    let messagePack = remembersShortage(MessagePackWriter(buffer: OutputBuffer()))
+    let json = remembersShortage(JSONWriter(buffer: OutputBuffer()))
+    #expect(text)
+    #expect(messagePack)
+    #expect(json)
   }
 
-  private func remembersShortage<Encoder: MessageEncoder>(_: Encoder.Type) -> Bool {
-    var encoder = Encoder(buffer: OutputBuffer())
+  private func remembersShortage<Encoder: MessageEncoder & ~Copyable>(
+    _ encoder: consuming Encoder
+  ) -> Bool {
     encoder.buffer.append(UInt8(ascii: "x"))
     let waiting = encoder.buffer.count
     withUnsafeBytes(of: 0) { byte in
@@ -151,7 +154,8 @@ import Testing
       encoder.buffer.append(UnsafeRawBufferPointer(start: byte.baseAddress, count: 1 << 60))
     }
     guard encoder.buffer.lacksMemory else { return false }
-    Value.table(["name": ["inner": 1], "list": [1, 2]]).write(to: &encoder)
+    let value: Value = ["name": ["inner": 1]]
+    value.write(to: &encoder)
     guard encoder.buffer.lacksMemory else { return false }
     encoder.buffer.truncate(to: waiting)
     return !encoder.buffer.lacksMemory && encoder.buffer.count == waiting

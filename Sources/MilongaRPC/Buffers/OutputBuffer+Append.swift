@@ -43,6 +43,14 @@ extension OutputBuffer {
     tail &+= 1 + MemoryLayout<Number>.size
   }
 
+  /// Appends an integer in big endian byte order.
+  @inlinable
+  public mutating func append<Number: FixedWidthInteger>(bigEndian number: Number) {
+    guard reserve(MemoryLayout<Number>.size) else { return }
+    (base.unsafelyUnwrapped + tail).storeBytes(of: number.bigEndian, as: Number.self)
+    tail &+= MemoryLayout<Number>.size
+  }
+
   /// Appends an integer in decimal digits.
   @inlinable
   public mutating func append(decimal value: Int64) {

@@ -11,6 +11,7 @@ local threads = require 'threads'
 local setup = [[
   function lessThan(a, b) return a < b end
   function leave() require 'copas'.removethread(coroutine.running()) require 'copas'.pause(1) end
+  function many() local t = {} for i = 1, 20000 do t[i] = {i} end return t end
 ]]
 
 local back = {}
@@ -73,6 +74,29 @@ for _, back in ipairs(back) do
       T.equal(con.add(1, 2), 3)
       assert(socket.gettime() - start < 30)
     end
+  end)
+
+  -- Reading an answer allocates memory, and so runs finalizers.
+  both('finalizers that call, or close the connection, while an answer is read', function()
+    for round = 1, 20 do
+      local con, finalized = connect{timeout = 60}, 0
+      collectgarbage()
+      setmetatable({}, {__gc = function()
+        finalized = finalized + 1
+        if round % 2 == 0 then tango.close(con) end
+        pcall(con.add, 1, 2)
+        local ok, future = pcall(con.async.add, 1, 2)
+        if ok then future:ready() end
+      end})
+      local ok, result = pcall(con.many)
+      if ok then
+        T.equal(#result, 20000)
+        T.equal(result[20000][1], 20000)
+      end
+      assert(finalized == 1 or ok, result)
+      if round % 2 == 1 then T.equal(con.add(40, 2), 42) end
+    end
+    T.equal(connect().add(1, 2), 3)
   end)
 
   -- For sockets that is tested with all else about references.

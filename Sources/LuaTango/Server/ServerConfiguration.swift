@@ -1,0 +1,127 @@
+import CMilongaShims
+import Copas
+import LuaConnection
+import MilongaLua
+import MilongaRPC
+
+/// What a tango server offers, and to which clients.
+final class ServerConfiguration {
+  let interface: String
+  let port: Int
+  /// The table that clients see, in the registry.
+  let namespace: Int32
+  let namespaceIdentity: UnsafeRawPointer?
+  let access: Access
+  let codec: MessageCodec
+  let limits: RPCLimits
+  /// Counts what clients make the process hold.
+  let keeper: BufferKeeper
+  /// Clients at a time.
+  let maxConnections: Int
+  /// Seconds without a byte after which a client is disconnected; infinite for never.
+  let idleTimeout: Double
+  /// Seconds that a TLS handshake may take.
+  let handshakeTimeout: Double
+  /// What happens to a function that waits when its client leaves.
+  let onDisconnect: OnDisconnect
+  /// What a client's connection needs before its first request.
+  let opening: OpeningSettings
+  /// Asked about each client, in the registry.
+  let authorize: Int32?
+  /// The program's own `pcall`, in the registry.
+  let pcall: Int32?
+  /// Where a zmq server listens.
+  let url: String
+  let log: PeerLog
+  /// Clients that there are.
+  var connections = 0
+  private let main: LuaCall
+
+  /// Reads the table at `index`.
+  ///
+  /// - Parameters:
+  ///   - isStream: false for ZeroMQ, which has a URL in the place of interface, port and TLS.
+  ///   - loop: the dispatcher that serves. What is kept in the registry is released with its main thread's stack.
+  init(
+    _ call: LuaCall, at index: Int, isStream: Bool = true, codecs: TangoCodecs, loop: CopasLoop
+  ) throws(LuaFailure) {
+    let main = loop.main
+    let table = try ConfigurationTable(call, at: index, module: "tango")
+    interface = try table.string("interface", default: "127.0.0.1")
+    port = try table.integer("port", default: 12345, in: 0...65535)
+    url = try table.string("url", default: "tcp://127.0.0.1:12345")
+    var access: Access = []
+    if table.boolean("read_access", default: true) { access.insert(.read) }
+    if table.boolean("write_access", default: true) { access.insert(.write) }
+    self.access = access
+    limits = try table.limits()
+    keeper = BufferKeeper.make(limits, on: loop)
+    maxConnections = try table.integer("max_connections", default: .max >> 10, in: 1...(.max >> 10))
+    idleTimeout = try table.seconds("idle_timeout", default: .infinity)
+    handshakeTimeout = try table.seconds("ssl_timeout", default: 10)
+    onDisconnect = try table.onDisconnect()
+    log = PeerLog(label: "tango")
+    self.main = main
+    let tls = isStream ? try TLSContext.make(table, mode: "server", main: main) : nil
+
+    let (namespace, exposesGlobals) = try table.namespace()
+    var kept = [namespace]
+    do throws(LuaFailure) {
+      if exposesGlobals, tls?.requiresCertificate != true {
+        if isStream {
+          try table.refuseExposure(of: interface, loopback: "interface = '127.0.0.1'")
+        } else {
+          try table.refuseExposure(
+            of: Self.host(of: url), loopback: "url = 'tcp://127.0.0.1:12345'")
+        }
+      }
+      authorize = try table.function("authorize")
+      if let authorize { kept.append(authorize) }
+      opening = OpeningSettings(
+        tls: tls, handshakeTimeout: handshakeTimeout,
+        authorization: authorize.map(
+          OpeningSettings.Authorization.init(tango:)))
+      pcall = try Self.ownPcall(table)
+      if let pcall { kept.append(pcall) }
+      codec = try MessageCodec(table, codecs)
+    } catch {
+      for reference in kept { main.release(reference) }
+      throw error
+    }
+    self.namespace = namespace
+    call.pushRetained(namespace)
+    namespaceIdentity = call.identity(at: -1)
+    call.pop()
+  }
+
+  deinit {
+    codec.release(main)
+    main.release(namespace)
+    if let authorize { main.release(authorize) }
+    if let pcall { main.release(pcall) }
+  }
+
+  /// The field `pcall`; nil for Lua's own `pcall`: functions are called directly then.
+  private static func ownPcall(_ table: ConfigurationTable) throws(LuaFailure) -> Int32? {
+    guard let reference = try table.function("pcall") else { return nil }
+    let call = table.call
+    milonga_pushglobaltable(call.state)
+    call.pushField("pcall", of: -1)
+    call.pushRetained(reference)
+    defer { call.pop(3) }
+    guard call.identity(at: -1) == call.identity(at: -2) else { return reference }
+    call.release(reference)
+    return nil
+  }
+
+  /// The host of a ZeroMQ address, as an interface; that of addresses inside the machine is
+  /// loopback.
+  private static func host(of url: String) -> String {
+    guard url.hasPrefix("tcp://") else {
+      return url.hasPrefix("ipc://") || url.hasPrefix("inproc://") ? "localhost" : url
+    }
+    var host = url.dropFirst(6)
+    if let colon = host.lastIndex(of: ":") { host = host[..<colon] }
+    return String(host.drop { $0 == "[" }.prefix { $0 != "]" })
+  }
+}

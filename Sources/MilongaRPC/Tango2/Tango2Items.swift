@@ -1,0 +1,48 @@
+/// The items in one frame of a stream: each is a message behind its length, a variable-length integer as in Protocol
+/// Buffers (7 bits in a byte, the lowest first; the highest bit says that another byte follows).
+public struct Tango2Items: Sequence {
+  private let bytes: UnsafeRawBufferPointer
+
+  /// Checks a payload; nil when it is malformed, or has no item.
+  @usableFromInline
+  init?(_ payload: UnsafeRawBufferPointer) {
+    bytes = payload
+    var iterator = makeIterator()
+    while iterator.next() != nil {}
+    guard iterator.rest.isEmpty, !payload.isEmpty else { return nil }
+  }
+
+  /// The messages, in order. They lie in the received bytes.
+  public func makeIterator() -> Iterator { Iterator(rest: bytes[...]) }
+
+  /// Goes through the items.
+  public struct Iterator: IteratorProtocol {
+    fileprivate var rest: Slice<UnsafeRawBufferPointer>
+
+    public mutating func next() -> UnsafeRawBufferPointer? {
+      var length = 0
+      var place = rest.startIndex
+      repeat {
+        // A frame has fewer than 2^32 bytes.
+        guard place < rest.endIndex, place - rest.startIndex < 5 else { return nil }
+        length |= Int(rest[place] & 0x7F) << (7 * (place - rest.startIndex))
+        place += 1
+      } while rest[place - 1] & 0x80 != 0
+      guard rest.endIndex - place >= length else { return nil }
+      let item = rest[place..<(place + length)]
+      rest = rest[(place + length)...]
+      return UnsafeRawBufferPointer(rebasing: item)
+    }
+  }
+
+  /// Appends an item's length; its message is to follow.
+  @inlinable
+  public static func append(length: Int, to buffer: inout OutputBuffer) {
+    var rest = length
+    while rest >= 0x80 {
+      buffer.append(UInt8(truncatingIfNeeded: rest) | 0x80)
+      rest >>= 7
+    }
+    buffer.append(UInt8(truncatingIfNeeded: rest))
+  }
+}

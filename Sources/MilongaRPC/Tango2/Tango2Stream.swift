@@ -1,0 +1,73 @@
+/// Credit: how much of a stream may be on its way. Both ends reckon with the same numbers.
+///
+/// A stream begins with ``window`` bytes. A frame of items costs the size of its payload, but not more than the
+/// window; it may be sent when that much is left. So one item that is longer than the window may be sent when nothing is on
+/// its way, and credit never becomes negative. The receiver gives back what it has consumed.
+public enum Tango2Stream {
+  /// Bytes that a stream begins with.
+  public static let window: UInt32 = 64 << 10
+
+  /// What a frame of items with so many bytes of payload costs.
+  @inlinable
+  public static func cost(_ payloadBytes: Int) -> UInt32 {
+    UInt32(min(payloadBytes, Int(window)))
+  }
+}
+
+/// A stream that leaves.
+@usableFromInline
+struct Tango2Sending: Sendable {
+  @usableFromInline var credit = Tango2Stream.window
+
+  @inlinable init() {}
+
+  /// Takes what a frame costs from the credit; false, with nothing changed, when it has to wait.
+  @inlinable
+  mutating func send(_ payloadBytes: Int) -> Bool {
+    let cost = Tango2Stream.cost(payloadBytes)
+    guard credit >= cost else { return false }
+    credit -= cost
+    return true
+  }
+
+  /// The receiver gives credit; false when that is none, or too much.
+  @inlinable
+  mutating func take(_ bytes: UInt32) -> Bool {
+    let (sum, isTooMuch) = credit.addingReportingOverflow(bytes)
+    guard bytes > 0, !isTooMuch else { return false }
+    credit = sum
+    return true
+  }
+}
+
+/// A stream that arrives.
+@usableFromInline
+struct Tango2Receiving: Sendable {
+  /// What may still come.
+  @usableFromInline var left = Tango2Stream.window
+  /// What was consumed, and has not been given back.
+  @usableFromInline var consumed: UInt32 = 0
+
+  @inlinable init() {}
+
+  /// Items have come; false when they are more than there was credit for.
+  @inlinable
+  mutating func receive(_ payloadBytes: Int) -> Bool {
+    let cost = Tango2Stream.cost(payloadBytes)
+    guard left >= cost else { return false }
+    left -= cost
+    return true
+  }
+
+  /// The items of a frame were consumed.
+  ///
+  /// - Returns: credit to give; nil while it is too little to be worth a frame.
+  @inlinable
+  mutating func consume(_ payloadBytes: Int) -> UInt32? {
+    consumed += Tango2Stream.cost(payloadBytes)
+    guard consumed >= Tango2Stream.window / 2 || left == 0 && consumed > 0 else { return nil }
+    defer { consumed = 0 }
+    left += consumed
+    return consumed
+  }
+}

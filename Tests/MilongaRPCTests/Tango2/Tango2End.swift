@@ -1,0 +1,92 @@
+@testable import MilongaRPC
+
+/// One end of a conversation in tests: a session, and the bytes that it has sent and received.
+final class Tango2End {
+  var session: Tango2Session<Int>
+  var sent: [UInt8] = []
+  var received: [UInt8] = []
+
+  init(_ side: Tango2Session<Int>.Side, settings: Tango2Settings = Tango2Settings()) {
+    session = Tango2Session(side, settings: settings)
+    var buffer = OutputBuffer()
+    session.begin(&buffer)
+    sent = buffer.contents
+  }
+
+  /// Two ends that have told each other their settings.
+  static func pair(
+    client: Tango2Settings = Tango2Settings(), server: Tango2Settings = Tango2Settings()
+  ) -> (client: Tango2End, server: Tango2End) {
+    let ends = (
+      client: Tango2End(.client, settings: client), server: Tango2End(.server, settings: server)
+    )
+    ends.client.send(to: ends.server)
+    ends.server.send(to: ends.client)
+    _ = ends.client.next()
+    _ = ends.server.next()
+    return ends
+  }
+
+  /// Moves bytes that were sent to the other end: all, or so many.
+  func send(to other: Tango2End, _ count: Int = .max) {
+    other.received += sent.prefix(count)
+    sent.removeFirst(min(count, sent.count))
+  }
+
+  func write(
+    _ kind: Tango2Frame.Kind, _ flags: Tango2Frame.Flags = [], id: UInt32 = 0,
+    payload: [UInt8] = []
+  ) {
+    var buffer = OutputBuffer()
+    payload.withUnsafeBytes { Tango2Frame.append(kind, flags, id: id, payload: $0, to: &buffer) }
+    sent += buffer.contents
+  }
+
+  /// The next event, as text that does not point into the received bytes.
+  func next() -> String {
+    let (text, bytes) = received.withUnsafeBytes { received in
+      let (event, bytes) = session.next(in: received)
+      return (Self.text(event), bytes)
+    }
+    received.removeFirst(bytes)
+    return text
+  }
+
+  private static func text(_ event: Tango2Session<Int>.Event) -> String {
+    func text(_ bytes: UnsafeRawBufferPointer) -> String { String(decoding: bytes, as: UTF8.self) }
+    func items(_ items: Tango2Items) -> String { items.map(text).joined(separator: ",") }
+    return switch event {
+    case .incomplete: "incomplete"
+    case .original: "original"
+    case .nothing: "nothing"
+    case .settings: "settings"
+    case .call(let id, let call):
+      "call \(id) \(text(call.message))\(call.hasStream ? " stream" : "")"
+        + (call.deadline.map { " deadline \($0)" } ?? "") + (call.isReference ? " reference" : "")
+    case .refused(let id, let refusal): "refused \(id): \(refusal)"
+    case .cancelled(let id): "cancelled \(id)"
+    case .result(let caller, let message): "result of \(caller): \(text(message))"
+    case .error(let caller, let reason, let message):
+      "error of \(caller): \(reason) \(text(message))"
+    case .stream(let id, let caller, let message): "stream \(id) of \(caller): \(text(message))"
+    case .streamRefused(let id, let caller): "stream \(id) of \(caller) refused"
+    case .items(let caller, let id, let list, let bytes):
+      "items \(id) of \(caller): \(items(list)) (\(bytes))"
+    case .end(let caller): "end of \(caller)"
+    case .argumentItems(let id, let list, let bytes):
+      "argument items \(id): \(items(list)) (\(bytes))"
+    case .argumentEnd(let id): "argument end \(id)"
+    case .credit(let id): "credit \(id)"
+    case .release(let payload): "release \(payload.count)"
+    case .ping(let payload): "ping \(text(payload))"
+    case .pong(let payload): "pong \(text(payload))"
+    case .goaway(let reason): "goaway \(text(reason))"
+    case .violation(let violation): "violation: \(violation)"
+    }
+  }
+}
+
+/// Items of a stream as a payload.
+func items(_ texts: String...) -> [UInt8] {
+  texts.flatMap { [UInt8($0.utf8.count)] + Array($0.utf8) }
+}
