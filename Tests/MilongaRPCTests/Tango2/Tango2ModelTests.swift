@@ -145,10 +145,10 @@ private final class Tango2Model {
     let before = end.session.credit(id)
     switch end.session.sendItems(id, payloadBytes: payload.count) {
     case .now:
-      #expect(end.session.credit(id) == before - min(payload.count, Int(Tango2Stream.window)))
+      #expect(end.session.credit(id) == before - Int(Tango2Stream.cost(payload.count)))
       end.write(.items, id: id, payload: payload)
       served[me][id]!.nextResult += 1
-    case .later: #expect(before < payload.count)
+    case .later: #expect(before < Int(Tango2Stream.cost(payload.count)))
     case .never: #expect(end.session.isCancelled(id))
     }
   }

@@ -1,3 +1,4 @@
+import MilongaTestSupport
 import Testing
 
 @testable import MilongaRPC
@@ -116,26 +117,40 @@ struct Tango2SessionTests {
     expectIdle()
   }
 
-  @Test func `a sender waits for credit, and one long item may go alone`() throws {
+  @Test func `a sender waits for credit, and a long item costs half of the window`() throws {
     let id = try call(4)
-    let window = Int(Tango2Stream.window)
+    let half = Int(Tango2Stream.half)
+    let long = [UInt8](repeating: 0, count: 10 * half)
     #expect(server.session.answer(id, hasStream: true) == true)
     _ = answer(id, .result, .stream)
-    #expect(server.session.sendItems(id, payloadBytes: window - 10) == .now)
+    #expect(server.session.sendItems(id, payloadBytes: long.count) == .now)
+    #expect(server.session.sendItems(id, payloadBytes: half - 10) == .now)
     #expect(server.session.sendItems(id, payloadBytes: 11) == .later)
     #expect(server.session.credit(id) == 10)
-    let long = [UInt8](repeating: 0, count: window - 10)
     #expect(answer(id, .items, [], long).hasPrefix("items"))
-    let given = client.session.consumed(id, payloadBytes: window - 10)
-    let credit = try #require(given)
-    #expect(Int(credit) == window - 10)
-    client.write(.credit, id: id, payload: withUnsafeBytes(of: credit.bigEndian, Array.init))
+    let given = client.session.consumed(id, payloadBytes: long.count)
+    #expect(given == Tango2Stream.half)
+    client.write(
+      .credit, id: id, payload: withUnsafeBytes(of: Tango2Stream.half.bigEndian, Array.init))
     client.send(to: server)
     #expect(server.next() == "credit \(id)")
-    #expect(server.session.sendItems(id, payloadBytes: 10 * window) == .now)
-    #expect(server.session.sendItems(id, payloadBytes: 1) == .later)
-    #expect(answer(id, .items, [], [UInt8](repeating: 0, count: 10 * window)).hasPrefix("items"))
-    #expect(client.session.consumed(id, payloadBytes: 10 * window) == Tango2Stream.window)
+    #expect(server.session.credit(id) == half + 10)
+    #expect(server.session.sendItems(id, payloadBytes: long.count) == .now)
+  }
+
+  /// Whatever the sizes are, a receiver that consumes all gives enough for the next item.
+  @Test func `no sender waits for ever`() {
+    var generator = SeededGenerator(for: "tango/2 credit")
+    for _ in 0..<200 {
+      var sending = Tango2Sending()
+      var receiving = Tango2Receiving()
+      for _ in 0..<300 {
+        let bytes = generator.below(generator.below(2) == 0 ? 100 : 100_000)
+        #expect(sending.send(bytes) == true, "\(bytes) bytes, \(sending.credit) left")
+        #expect(receiving.receive(bytes) == true)
+        if let credit = receiving.consume(bytes) { #expect(sending.take(credit) == true) }
+      }
+    }
   }
 
   @Test func `credit is given back in large pieces`() throws {
