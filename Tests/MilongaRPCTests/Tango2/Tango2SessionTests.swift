@@ -78,7 +78,7 @@ struct Tango2SessionTests {
     #expect(server.session.isCancelled(id))
     #expect(client.session.callsInFlight == 1)
     #expect(server.session.fail(id) == true)
-    #expect(answer(id, .error, Tango2Refusal.cancelled.flags) == "nothing")
+    #expect(answer(id, .error, Tango2Refusal.cancelled.flags, Array("e".utf8)) == "dropped e")
     expectIdle()
   }
 
@@ -87,7 +87,7 @@ struct Tango2SessionTests {
     #expect(client.session.cancel(id) == 1)
     client.write(.cancel, id: id)
     #expect(server.session.answer(id) == true)
-    #expect(answer(id, .result) == "nothing")
+    #expect(answer(id, .result, [], Array("r".utf8)) == "dropped r")
     client.send(to: server)
     #expect(server.next() == "nothing")
     expectIdle()
@@ -120,7 +120,7 @@ struct Tango2SessionTests {
   @Test func `a sender waits for credit, and a long item costs half of the window`() throws {
     let id = try call(4)
     let half = Int(Tango2Stream.half)
-    let long = [UInt8](repeating: 0, count: 10 * half)
+    let long = item(10 * half)
     #expect(server.session.answer(id, hasStream: true) == true)
     _ = answer(id, .result, .stream)
     #expect(server.session.sendItems(id, payloadBytes: long.count) == .now)
@@ -157,7 +157,7 @@ struct Tango2SessionTests {
     let id = try call(4)
     #expect(server.session.answer(id, hasStream: true) == true)
     _ = answer(id, .result, .stream)
-    let piece = [UInt8](repeating: 0, count: 1000)
+    let piece = item(1000)
     var credits: [UInt32] = []
     for _ in 0..<40 {
       #expect(server.session.sendItems(id, payloadBytes: 1000) == .now)
@@ -171,7 +171,7 @@ struct Tango2SessionTests {
     let id = try call(4)
     #expect(server.session.answer(id, hasStream: true) == true)
     _ = answer(id, .result, .stream)
-    let half = [UInt8](repeating: 0, count: Int(Tango2Stream.window) / 2)
+    let half = item(Int(Tango2Stream.half))
     #expect(answer(id, .items, [], half).hasPrefix("items"))
     #expect(answer(id, .items, [], half).hasPrefix("items"))
     #expect(answer(id, .items, [], items("x")) == "violation: \(Tango2Violation.beyondCredit(id))")
@@ -182,7 +182,7 @@ struct Tango2SessionTests {
     #expect(server.session.answer(id, hasStream: true) == true)
     _ = answer(id, .result, .stream)
     #expect(client.session.cancel(id) == 4)
-    #expect(answer(id, .items, [], items("x")) == "nothing")
+    #expect(answer(id, .items, [], items("x")) == "dropped items x")
     #expect(client.session.consumed(id, payloadBytes: 1) == nil)
     client.write(.cancel, id: id)
     client.send(to: server)
@@ -215,7 +215,7 @@ struct Tango2SessionTests {
     #expect(answer(id, .result) == "result of 4: ")
     #expect(client.session.sendItems(id, payloadBytes: 1) == .never)
     client.send(to: server)
-    #expect(server.next() == "nothing")
+    #expect(server.next() == "dropped items a")
     expectIdle()
   }
 
@@ -253,7 +253,7 @@ struct Tango2SessionTests {
       ends.server.send(to: ends.client)
     }
     #expect(ends.client.next() == "stream 1 of 1: ")
-    #expect(ends.client.next() == "stream 3 of 2 refused")
+    #expect(ends.client.next() == "stream 3 of 2 refused: ")
     ends.client.write(.call, .metadata, id: 5, payload: [0, 6, 1, 97, 0, 2, 1, 2])
     ends.client.write(.call, .stream, id: 7)
     ends.client.write(.call, .stream, id: 9)
@@ -306,6 +306,7 @@ struct Tango2SessionTests {
 
   @Test func `nothing comes before the settings`() {
     let end = Tango2End(.server)
+    #expect(throws: Tango2Session<Int>.CallFailure.noSettingsYet) { try end.session.call(1) }
     end.received = Tango2FrameTests.golden["call"]!
     #expect(end.next() == "violation: \(Tango2Violation.noSettings(.call))")
     end.received = Array("12\n".utf8)
