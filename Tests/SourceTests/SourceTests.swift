@@ -102,8 +102,8 @@ private struct LongFunction {
   let lines: Int
 }
 
-/// The functions in the lines of a file, formatted as swift-format does: a function ends at the next line with a brace
-/// that stands as far left as its first line.
+/// The functions in the lines of a file, formatted as swift-format does: a function ends at the
+/// next line with a brace that stands as far left as its first line.
 private func functions(in lines: [SourceLine]) -> [LongFunction] {
   lines.indices.compactMap { index in
     let text = lines[index].text
@@ -117,7 +117,8 @@ private func functions(in lines: [SourceLine]) -> [LongFunction] {
     guard !code.hasSuffix("}"),
       let last = lines[(index + 1)...].first(where: { $0.text.hasPrefix(end) })
     else { return nil }
-    // A declaration without a body ends before the next one, or before the end of what it stands in.
+    // A declaration without a body ends before the next one, or before the end of what it stands
+    // in.
     let inner = lines[(index + 1)..<(last.number - 1)]
     let isWhole = inner.allSatisfy {
       $0.text.isEmpty || $0.text.hasPrefix(end.dropLast() + " ")

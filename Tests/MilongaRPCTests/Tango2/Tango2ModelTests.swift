@@ -3,8 +3,8 @@ import Testing
 
 @testable import MilongaRPC
 
-/// Two sessions, joined by pipes that cut frames anywhere, and a model of what both ends may see. Calls, cancellations and
-/// streams go in both directions at random.
+/// Two sessions, joined by pipes that cut frames anywhere, and a model of what both ends may see.
+/// Calls, cancellations and streams go in both directions at random.
 @Suite("two ends of tango/2")
 struct Tango2ModelTests {
   @Test(arguments: 0..<20)
