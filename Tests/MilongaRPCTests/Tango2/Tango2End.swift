@@ -38,7 +38,9 @@ final class Tango2End {
     payload: [UInt8] = []
   ) {
     var buffer = OutputBuffer()
-    payload.withUnsafeBytes { Tango2Frame.append(kind, flags, id: id, payload: $0, to: &buffer) }
+    payload.withUnsafeBytes { payload in
+      _ = Tango2Frame.append(kind, flags, id: id, payload: payload, to: &buffer)
+    }
     sent += buffer.contents
   }
 

@@ -33,7 +33,9 @@ struct Tango2FrameTests {
     payload: [UInt8] = []
   ) -> [UInt8] {
     bytes { buffer in
-      payload.withUnsafeBytes { Tango2Frame.append(kind, flags, id: id, payload: $0, to: &buffer) }
+      payload.withUnsafeBytes { payload in
+        _ = Tango2Frame.append(kind, flags, id: id, payload: payload, to: &buffer)
+      }
     }
   }
 
