@@ -139,8 +139,8 @@ let package = Package(
     .testTarget(
       name: "CopasTests",
       dependencies: [
-        "CMilongaTurns", "Copas", "milonga", "MilongaIO", "MilongaLua", "MilongaModule",
-        "MilongaScheduler", "MilongaTestSupport",
+        "CMilongaTurns", "Copas", "LuaSocket", "milonga", "MilongaIO", "MilongaLua",
+        "MilongaModule", "MilongaScheduler", "MilongaTestSupport",
       ],
       exclude: ["Scripts"]),
     .testTarget(
@@ -207,6 +207,7 @@ let package = Package(
 if Context.environment["MILONGA_WITHOUT_NIO"] == nil {
   package.products += [
     .library(name: "DeviceRPC", targets: ["DeviceRPC"]),
+    .library(name: "RPCRuntime", targets: ["RPCRuntime"]),
     .library(name: "Tango", targets: ["Tango"]),
   ]
   package.dependencies += [
@@ -218,7 +219,7 @@ if Context.environment["MILONGA_WITHOUT_NIO"] == nil {
   ]
   package.targets += [
     .target(
-      name: "NIOConnection",
+      name: "RPCRuntime",
       dependencies: [
         "MilongaRPC",
         .product(name: "DequeModule", package: "swift-collections"),
@@ -236,7 +237,7 @@ if Context.environment["MILONGA_WITHOUT_NIO"] == nil {
     .target(
       name: "Tango",
       dependencies: [
-        "CMilongaTurns", "MilongaRPC", "NIOConnection",
+        "CMilongaTurns", "MilongaRPC", "RPCRuntime",
         .product(name: "Logging", package: "swift-log"),
         nio("NIOConcurrencyHelpers", "swift-nio"),
         nio("NIOCore", "swift-nio"),
@@ -250,7 +251,7 @@ if Context.environment["MILONGA_WITHOUT_NIO"] == nil {
     .target(
       name: "DeviceRPC",
       dependencies: [
-        "CMilongaTurns", "MilongaRPC", "NIOConnection", "Tango",
+        "CMilongaTurns", "MilongaRPC", "RPCRuntime",
         .product(name: "DequeModule", package: "swift-collections"),
         nio("Instrumentation", "swift-distributed-tracing"),
         .product(name: "Logging", package: "swift-log"),
@@ -309,7 +310,7 @@ if Context.environment["MILONGA_WITHOUT_NIO"] == nil {
       name: "DeviceRPCTests",
       dependencies: [
         "DeviceRPC", "milonga", "MilongaNIOTestSupport", "MilongaRPC", "MilongaTestSupport",
-        "Tango",
+        "RPCRuntime",
         nio("MetricsTestKit", "swift-metrics"),
         nio("NIOConcurrencyHelpers", "swift-nio"),
         nio("NIOCore", "swift-nio"),
@@ -317,11 +318,12 @@ if Context.environment["MILONGA_WITHOUT_NIO"] == nil {
         nio("NIOPosix", "swift-nio"),
         nio("ServiceLifecycle", "swift-service-lifecycle"),
       ]),
+    .testTarget(name: "RPCRuntimeTests", dependencies: ["RPCRuntime"]),
     .testTarget(
       name: "TangoTests",
       dependencies: [
-        "milonga", "MilongaNIOTestSupport", "MilongaRPC", "MilongaTestSupport", "swift-client",
-        "swift-rules", "swift-server", "Tango",
+        "milonga", "MilongaNIOTestSupport", "MilongaRPC", "MilongaTestSupport", "RPCRuntime",
+        "swift-client", "swift-rules", "swift-server", "Tango",
         nio("MetricsTestKit", "swift-metrics"),
         nio("NIOConcurrencyHelpers", "swift-nio"),
         nio("NIOCore", "swift-nio"),

@@ -1,4 +1,4 @@
-public import Tango
+public import RPCRuntime
 
 /// What can go wrong between two peers. What a called function raises is an ``RPCRemoteError``.
 public enum RPCError: Error, Sendable, Hashable {
@@ -6,7 +6,8 @@ public enum RPCError: Error, Sendable, Hashable {
   case connectFailed(peer: String, reason: String)
   /// The connection ended before the answer came. Whether the function ran is not known.
   case connectionClosed(peer: String)
-  /// The deadline passed before the answer came; it will be dropped, and the connection can still be used.
+  /// The deadline passed before the answer came; it will be dropped, and the connection can still
+  /// be used.
   case timedOut(path: String, seconds: Double)
   /// As many calls as may be await their answers, or a sequence number to be sent with.
   case tooManyCalls(limit: Int)
@@ -23,7 +24,7 @@ public enum RPCError: Error, Sendable, Hashable {
   /// The answer has what no Swift value can be, such as a function, or more than the limits allow.
   case unreadable(path: String, reason: String)
   /// A result has another type than was asked for. The function ran.
-  case unexpectedResult(path: String, index: Int, error: TangoTypeError)
+  case unexpectedResult(path: String, index: Int, error: RPCTypeError)
   /// The peer sent what the protocol does not know; the connection was closed.
   case protocolViolation(peer: String, reason: String)
   /// This program has closed the connection.

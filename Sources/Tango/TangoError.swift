@@ -1,4 +1,4 @@
-public import MilongaRPC
+public import RPCRuntime
 
 /// What can go wrong between the two ends of a connection. What a called function raises is a
 /// ``TangoRemoteError``.
@@ -7,14 +7,15 @@ public enum TangoError: Error, Sendable, Hashable {
   case connectFailed(peer: String, reason: String)
   /// The connection ended before the answer came. Whether the function ran is not known.
   case connectionClosed(peer: String)
-  /// The deadline passed before the answer came; it will be dropped, and the connection can still be used.
+  /// The deadline passed before the answer came; it will be dropped, and the connection can still
+  /// be used.
   case timedOut(path: String, seconds: Double)
   /// As many calls as may be await their answers: see ``TangoClient/Configuration/limits``.
   case tooManyCallsInFlight(limit: Int)
   /// An argument or a result could not be sent.
   case unsendable(path: String, reason: String)
   /// A result has another type than was asked for. The function ran.
-  case unexpectedResult(path: String, index: Int, error: TangoTypeError)
+  case unexpectedResult(path: String, index: Int, error: RPCTypeError)
   /// The peer sent what the protocol does not know; the connection was closed.
   case protocolViolation(peer: String, reason: String)
   /// The client, or the server, has been shut down by this program.
@@ -35,26 +36,4 @@ extension TangoError: CustomStringConvertible {
     case .shutDown: "tango: shut down"
     }
   }
-}
-
-/// The error that a called function raised, or the server's reason not to call it.
-public struct TangoRemoteError: Error, Sendable, Hashable {
-  /// The path of the function.
-  public let path: String
-  /// The error value of Lua: mostly text, but it can be anything.
-  public let value: TangoValue
-
-  public init(path: String, value: TangoValue) {
-    self.path = path
-    self.value = value
-  }
-
-  /// The error's text.
-  public var message: String {
-    if case .string(let text) = value { text.description } else { value.description }
-  }
-}
-
-extension TangoRemoteError: CustomStringConvertible {
-  public var description: String { "\(path): \(message)" }
 }

@@ -4,12 +4,13 @@ import NIOConcurrencyHelpers
 import NIOCore
 import NIOEmbedded
 import NIOPosix
-import Tango
+import RPCRuntime
 import Testing
 
 @testable import DeviceRPC
 
-/// What a peer sends and should not: an error that says so, and the end of a connection that cannot be trusted.
+/// What a peer sends and should not: an error that says so, and the end of a connection that cannot
+/// be trusted.
 @Suite struct PeerBadInputTests {
   /// What becomes of a connection.
   enum Outcome: Sendable, Equatable {
@@ -90,12 +91,15 @@ import Testing
     _ = try? channel.finish()
   }
 
-  private final class ToldCall: PendingCall, @unchecked Sendable {
-    var outcome: Result<Int, any Error>?
-    override func answer(_ status: LuaRPCStatus, _ elements: MessageElements) {
-      outcome = .success(Int(status.rawValue))
+  /// A call, and how it has ended.
+  private func toldCall(
+    _ name: String
+  ) -> (call: ObservedCall, outcome: NIOLockedValueBox<Result<Void, any Error>?>) {
+    let outcome = NIOLockedValueBox<Result<Void, any Error>?>(nil)
+    let call = ObservedCall(name: name) { ended in
+      outcome.withLockedValue { $0 = ended.map { _ in } }
     }
-    override func fail(_ error: any Error) { outcome = .failure(error) }
+    return (call, outcome)
   }
 
   /// The caller hears what is wrong with its answer; others only if the connection ends.
@@ -108,16 +112,16 @@ import Testing
   func answer(_ what: String, _ payload: [UInt8], _ staysOpen: Bool) throws {
     let channel = EmbeddedChannel()
     let connection = try makeConnection(channel)
-    let calls = (0..<2).map { ToldCall(name: "f\($0)", deadline: .max) }
-    for call in calls { connection.start(call) { $0.text("f") } }
+    let calls = (0..<2).map { toldCall("f\($0)") }
+    for (call, _) in calls { connection.start(call) { $0.text("f") } }
     channel.embeddedEventLoop.run()
     try channel.writeInbound(ByteBuffer(bytes: Self.message(1, payload)))
     channel.embeddedEventLoop.run()
     #expect(channel.isActive == staysOpen)
-    #expect(throws: RPCError.self) { try calls[0].outcome?.get() }
-    #expect((calls[1].outcome == nil) == staysOpen)
+    #expect(throws: RPCError.self) { try calls[0].outcome.withLockedValue { $0 }?.get() }
+    #expect(calls[1].outcome.withLockedValue { $0 == nil } == staysOpen)
     _ = try? channel.finish()
-    #expect(throws: RPCError.self) { try calls[1].outcome?.get() }
+    #expect(throws: RPCError.self) { try calls[1].outcome.withLockedValue { $0 }?.get() }
   }
 
   /// More calls at a time than the protocol has numbers.
@@ -160,9 +164,9 @@ import Testing
       let connection = try makeConnection(channel)
       var peer = connection.claimPeer()
       (weakConnection, weakPeer) = (connection, peer)
-      let call = ToldCall(name: "f", deadline: .max)
+      let (call, outcome) = toldCall("f")
       connection.start(call) { $0.text("f") }
-      // An object of theirs, in an answer that nobody asked for and in one that somebody did.
+      // An object of theirs: in an answer without a call, and in an answer to one.
       try channel.writeInbound(ByteBuffer(bytes: Self.message(1, [0, 0x21, 0, 0, 0, 1])))
       switch how {
       case "closed by us": peer?.close()
@@ -173,7 +177,7 @@ import Testing
       peer = nil
       channel.embeddedEventLoop.run()
       #expect(!channel.isActive)
-      #expect(call.outcome != nil)
+      #expect(outcome.withLockedValue { $0 != nil })
       _ = try? channel.finish(acceptAlreadyClosed: true)
     }
     #expect(weakPeer == nil)
@@ -187,8 +191,9 @@ import Testing
     namespace.register("f") { 1 }
     let connection = try makeConnection(channel, namespace)
     let bytes = [[UInt8]](repeating: Self.call(Self.name), count: 20).joined()
-    let calls = (0..<20).map { ToldCall(name: "f\($0)", deadline: .max) }
-    for call in calls { connection.start(call) { $0.text("g") } }
+    for call in (0..<20).map({ toldCall("f\($0)").call }) {
+      connection.start(call) { $0.text("g") }
+    }
     channel.embeddedEventLoop.run()
     let sent = try #require(try channel.readOutbound(as: ByteBuffer.self))
     #expect(sent.readableBytes == 20 * (LuaRPCFraming.headerBytes + 4))

@@ -124,7 +124,8 @@ struct Reading: Codable, Equatable, Sendable {
     } _: { (peer, _) async throws in
       let calls = (0..<256).map { n in Task { () async throws -> Int in try await peer.wait(n) } }
       await running.reach(256)
-      // There is no number for it: cancelled, it was never sent; late, it gives up; it waits for its turn.
+      // There is no number for it: cancelled, it was never sent; late, it gives up; it waits for
+      // its turn.
       let cancelled = Task { try await peer.wait(1000) }
       await #expect(throws: RPCError.self) {
         try await peer[timeout: .milliseconds(20)].wait(1001)
@@ -140,7 +141,8 @@ struct Reading: Codable, Equatable, Sendable {
     }
   }
 
-  /// What is encoded, an argument, a result or a variable, may use the connection on which it is sent.
+  /// What is encoded, an argument, a result or a variable, may use the connection on which it is
+  /// sent.
   @Test func encodingUsesTheConnection() async throws {
     let box = NIOLockedValueBox<RPCPeer?>(nil)
     try await withPeers {
@@ -189,7 +191,7 @@ private struct Looking: Codable, Sendable {
   }
 }
 
-/// Asks whoever calls for the numbers before.
+/// Calls its caller for the numbers before.
 @Sendable private func fib(_ n: Int) async throws -> Int {
   let peer = try #require(RPCPeer.current)
   if n < 2 { return n }

@@ -116,7 +116,8 @@ import Testing
   }
 
   @Test func aPeerThatDoesNotRead() async throws {
-    // A megabyte for a few bytes, again and again: the server stops to take calls, and goes on later.
+    // A megabyte for a few bytes, again and again: the server stops to take calls, and goes on
+    // later.
     let served = Tally()
     let big = String(repeating: "x", count: 60_000)
     try await withPeers {

@@ -5,10 +5,9 @@ import MilongaRPC
 import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
-import Tango
 import Testing
 
-/// What goes wrong says so, and harms nobody else.
+/// An error says what went wrong, and harms no other call.
 @Suite struct PeerErrorTests {
   @Test func whatTheFunctionThrows() async throws {
     struct Broken: Error, CustomStringConvertible { let description = "it is broken" }
@@ -74,7 +73,7 @@ import Testing
     } _: { (peer, _) async throws in
       await #expect(
         throws: RPCError.unexpectedResult(
-          path: "name", index: 1, error: TangoTypeError(expected: "Int", found: "string"))
+          path: "name", index: 1, error: RPCTypeError(expected: "Int", found: "string"))
       ) {
         let _: Int = try await peer.name()
       }
@@ -276,7 +275,8 @@ import Testing
     configuration.idleTimeout = .milliseconds(50)
     var outcome: RPCError?
     let expected = RPCError.timedOut(path: "f", seconds: 0.1)
-    // When other tests keep all threads, the connection may be silent, and be closed, before there is a call.
+    // When other tests keep all threads, the connection may be silent, and be closed, before there
+    // is a call.
     for _ in 0..<1000 where outcome != expected {
       let other = try await RPCPeer.connect(
         host: "127.0.0.1", port: listener.localAddress!.port!, configuration: configuration)
@@ -295,7 +295,7 @@ import Testing
   }
 
   @Test func cancelledWhileConnecting() async throws {
-    // A listener that accepts nobody, and has no room for another one to wait.
+    // A listener that accepts no connection, and has no room for another one to wait.
     let group = MultiThreadedEventLoopGroup.singleton
     let listener = try await ServerBootstrap(group: group)
       .serverChannelOption(.backlog, value: 0)
@@ -324,7 +324,7 @@ import Testing
   }
 
   @Test func nobodyListens() async throws {
-    // A port that is taken, but on which nobody listens.
+    // A port that is taken, but on which no server listens.
     let holder = try await DatagramBootstrap(group: MultiThreadedEventLoopGroup.singleton)
       .bind(host: "127.0.0.10", port: 0).get()
     let port = holder.localAddress!.port!

@@ -3,24 +3,23 @@ import MilongaTestSupport
 import NIOConcurrencyHelpers
 import NIOCore
 import NIOEmbedded
-import Tango
+import RPCRuntime
 import Testing
 
 @testable import DeviceRPC
 
-/// Whatever the other side sends, to a peer that calls and serves: no crash, whole messages, each call ends exactly once,
-/// and the end of a connection that cannot be trusted.
+/// Whatever the other side sends, to a peer that calls and serves: no crash, whole messages, each
+/// call ends exactly once, and the end of a connection that cannot be trusted.
 @Suite struct PeerFuzzTests {
-  private final class CountedCall: PendingCall, @unchecked Sendable {
-    var ends = 0
-    init() { super.init(name: "f", deadline: .max) }
-    override func answer(_ status: LuaRPCStatus, _ elements: MessageElements) {
-      ends += 1
-      for index in 0..<elements.count { _ = elements.value(at: index) }
-      _ = try? elements.decode([String: [Int]].self, at: 0)
-      _ = try? elements.decode(RPCReference?.self, at: 0)
+  /// A call that counts its ends, and looks at its results.
+  private func countedCall(_ ends: NIOLockedValueBox<Int>) -> ObservedCall {
+    ObservedCall(name: "f") { outcome in
+      ends.withLockedValue { $0 += 1 }
+      guard let results = try? outcome.get() else { return }
+      for index in 1..<results.count + 1 { _ = results.value(at: index) }
+      _ = try? results.decode([String: [Int]].self, at: 1)
+      _ = try? results.decode(RPCReference?.self, at: 1)
     }
-    override func fail(_ error: any Error) { ends += 1 }
   }
 
   private final class Thing: RPCObject {
@@ -107,8 +106,8 @@ import Testing
       let channel = EmbeddedChannel()
       let connection = try makeConnection(channel)
       let peer = connection.claimPeer()
-      let calls = (0..<5).map { _ in CountedCall() }
-      for call in calls { connection.start(call) { $0.text("f") } }
+      let ends = (0..<5).map { _ in NIOLockedValueBox(0) }
+      for end in ends { connection.start(countedCall(end)) { $0.text("f") } }
       channel.embeddedEventLoop.run()
       var rest = mutated(count: 6, &generator)[...]
       while !rest.isEmpty, channel.isActive {
@@ -119,7 +118,7 @@ import Testing
       }
       sawAnswers += try checkOutput(of: channel)
       _ = try? channel.finish()
-      for call in calls { #expect(call.ends == 1) }
+      for end in ends { #expect(end.withLockedValue { $0 } == 1) }
       withExtendedLifetime(peer) {}
     }
     #expect(sawAnswers > 5000)
@@ -157,8 +156,8 @@ import Testing
     for _ in 0..<2000 {
       let channel = EmbeddedChannel()
       let connection = try makeConnection(channel)
-      let call = CountedCall()
-      connection.start(call) { $0.text("f") }
+      let ends = NIOLockedValueBox(0)
+      connection.start(countedCall(ends)) { $0.text("f") }
       // A good type, so that not all ends with the first byte.
       var bytes: [UInt8] = [UInt8(generator.below(2)), 0, 0, 0, UInt8(generator.below(2))]
       for _ in 0..<generator.below(600) {
@@ -171,7 +170,7 @@ import Testing
       channel.embeddedEventLoop.run()
       _ = try checkOutput(of: channel)
       _ = try? channel.finish()
-      #expect(call.ends == 1)
+      #expect(ends.withLockedValue { $0 } == 1)
     }
   }
 }

@@ -68,11 +68,11 @@ import Testing
     #expect(calls.add(256) == nil)
     // Answers come in any order; the number that is free is the next one's.
     #expect(calls.take(77) == .caller(77))
-    #expect(calls.take(77) == NumberedCalls<Int>.Match.none)
+    #expect(calls.take(77) == CallMatch<Int>.none)
     #expect(calls.add(300) == 77)
     #expect(calls.add(301) == nil)
     #expect(calls.failAll().sorted() == Array((0..<77)) + Array(78..<256) + [300])
-    #expect(calls.take(0) == NumberedCalls<Int>.Match.none)
+    #expect(calls.take(0) == CallMatch<Int>.none)
   }
 
   @Test func `a slow call keeps its number`() {
@@ -123,7 +123,7 @@ import Testing
         if model[number] != nil { model[number] = .some(nil) }
       default:
         let number = model.keys.randomElement(using: &generator) ?? 0
-        let expected: NumberedCalls<Int>.Match =
+        let expected: CallMatch<Int> =
           switch model.removeValue(forKey: number) {
           case nil: .none
           case .some(nil): .abandoned

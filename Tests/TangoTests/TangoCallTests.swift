@@ -127,7 +127,8 @@ struct Person: Codable, Equatable {
     }
   }
 
-  /// What a program encodes may call, and let go of objects on the server, over the connection that it is sent on.
+  /// What a program encodes may call, and let go of objects on the server, over the connection that
+  /// it is sent on.
   @Test func encodingCalls() async throws {
     let gone = Gate()
     try await withTango {

@@ -1,7 +1,7 @@
 import Instrumentation
 import Logging
 import MilongaRPC
-import NIOConnection
+import RPCRuntime
 import Tracing
 
 /// What the connections of a server, or one that was made, have in common.
@@ -10,8 +10,8 @@ struct ConnectionSettings: Sendable {
   /// Count what peers hold.
   let keepers: EventLoopKeepers
   let callTimeout: Duration?
-  let hasTLS: Bool
-  let handshakeTimeout: Duration?
+  /// What a connection needs before its first call.
+  let opening: OpeningRules
   let idleTimeout: Duration?
   let stallTimeout: Duration?
   let maxUnsentBytes: Int
@@ -21,7 +21,6 @@ struct ConnectionSettings: Sendable {
   let tracer = InstrumentationSystem.installedTracer
   /// Whether the other side has connected to this one.
   let isAccepted: Bool
-  var authorize: (@Sendable (RPCServer.Client) async throws -> Bool)?
   /// What the server's program does with the peer.
   var visitor: (@Sendable (RPCPeer) async throws -> Void)?
 
@@ -29,8 +28,8 @@ struct ConnectionSettings: Sendable {
     limits = configuration.limits
     keepers = EventLoopKeepers(configuration.limits, account: .process)
     callTimeout = configuration.timeout
-    hasTLS = configuration.tls != nil
-    handshakeTimeout = configuration.timeout
+    opening = OpeningRules(
+      hasTLS: configuration.tls != nil, timeout: configuration.timeout, authorize: nil)
     idleTimeout = configuration.idleTimeout
     stallTimeout = configuration.stallTimeout
     maxUnsentBytes = configuration.maxUnsentBytes
@@ -45,14 +44,14 @@ struct ConnectionSettings: Sendable {
     limits = configuration.limits
     keepers = EventLoopKeepers(configuration.limits, account: account)
     callTimeout = configuration.timeout
-    hasTLS = configuration.tls != nil
-    handshakeTimeout = configuration.handshakeTimeout
+    opening = OpeningRules(
+      hasTLS: configuration.tls != nil, timeout: configuration.handshakeTimeout,
+      authorize: configuration.authorize)
     idleTimeout = configuration.idleTimeout
     stallTimeout = configuration.stallTimeout
     maxUnsentBytes = configuration.maxUnsentBytes
     logger = configuration.logger
     isAccepted = true
-    authorize = configuration.authorize
     self.visitor = visitor
   }
 }

@@ -1,9 +1,11 @@
 import MilongaRPC
 import NIOCore
+import RPCRuntime
 
 // This side's calls.
 extension PeerConnection {
-  /// Sends the call, now or when there is a sequence number for it; it is answered, or fails, exactly once.
+  /// Sends the call, now or when there is a sequence number for it; it succeeds, or fails, exactly
+  /// once.
   ///
   /// - Parameter write: writes what is called and the arguments.
   func start(_ call: PendingCall, _ write: (PeerOutput) throws -> Void) {
@@ -23,7 +25,7 @@ extension PeerConnection {
           guard shared.waiting.isEmpty, let sequence = shared.session.calls.add(call) else {
             return nil
           }
-          call.state = .sent
+          call.state = .sent(number: UInt64(sequence))
           return sequence
         } keep: { payload in
           call.state = .waiting(payload: payload)
@@ -53,8 +55,8 @@ extension PeerConnection {
       switch before {
       case .new, .over: return false
       case .waiting: return true
-      case .sent:
-        shared.session.calls.abandon { $0 === call }
+      case .sent(let number):
+        shared.session.calls.abandon(UInt8(number))
         return true
       }
     }
@@ -109,7 +111,7 @@ extension PeerConnection {
       }
       guard let sequence = shared.session.calls.add(call) else { return }
       shared.waiting.removeFirst()
-      call.state = .sent
+      call.state = .sent(number: UInt64(sequence))
       // Without memory the connection cannot go on: its end is the end of this call, too.
       guard output.message(.call, sequence: sequence, payload: payload) else {
         return eventLoop.execute { self.disconnect("\(MemoryShortage()) for a call") }
@@ -145,7 +147,23 @@ extension PeerConnection {
         return disconnect("a malformed answer: \(reason)")
       }
     }
-    call.answer(status, elements)
+    if let error = error(status, call.name) {
+      call.fail(error)
+    } else {
+      call.succeed(CallResults(elements, first: 0))
+    }
+  }
+
+  /// What a caller is told; nil when results have come.
+  private func error(_ status: LuaRPCStatus, _ name: String) -> (any Error)? {
+    switch status {
+    case .results: nil
+    case .error: RPCRemoteError(path: name, value: elements.value(at: 0))
+    case .noSuchFunction: RPCError.noSuchFunction(path: name)
+    case .notAFunction: RPCError.notAFunction(path: name)
+    case .unserializable: RPCError.unserializable(path: name)
+    default: RPCError.unknownStatus(path: name, status: status.rawValue)
+    }
   }
 
   func noteUnknownAnswer(_ sequence: UInt8) {
@@ -160,7 +178,7 @@ extension PeerConnection {
   enum ReadFailure: Error {
     /// The bytes are no values: nothing that comes from this peer makes sense.
     case malformed(String)
-    /// They are values, but too many, or such as cannot be taken.
+    /// They are values, but too many, or values that this side cannot take.
     case refused(String)
   }
 

@@ -1,13 +1,13 @@
 import MilongaRPC
-import NIOConnection
 import NIOCore
+import RPCRuntime
 
 // What the connection holds for the other side. It is told at the end of a turn that leaves
 // something behind; so what is served at once is never counted.
 extension PeerConnection: BufferHolding {
   /// Says what is held now. The connection may be ended afterwards.
   func tellHolding() {
-    let isOpen = state != .ended && !isEvicted
+    let isOpen = state.phase != .ended && !state.isEvicted
     var bytes = 0
     if isOpen {
       bytes = received.readableBytes == 0 ? 0 : received.storageCapacity
@@ -50,7 +50,7 @@ extension PeerConnection: BufferHolding {
   func mayReadAgain() { eventLoop.execute { self.proceed() } }
 
   func endForMemory(_ reason: String) {
-    isEvicted = true
+    state.evict()
     disconnect(reason)
   }
 

@@ -1,6 +1,6 @@
 import MilongaRPC
 import NIOCore
-import Tango
+import RPCRuntime
 
 // The other side's calls.
 extension PeerConnection {
@@ -20,7 +20,9 @@ extension PeerConnection {
         return respond(sequence, error: "rpc: cannot read the call: \(reason)")
       }
     }
-    guard state == .serving else { return respond(sequence, error: "rpc: the peer shuts down") }
+    guard state.phase == .serving else {
+      return respond(sequence, error: "rpc: the peer shuts down")
+    }
     guard case .string(let offset, let count) = elements[0] else {
       return respond(sequence, .noSuchFunction)
     }
@@ -39,7 +41,7 @@ extension PeerConnection {
   private func node(at path: UnsafeRawBufferPointer) -> RPCNamespace.Node? {
     var node = namespace.root
     for part in PeerPath(path) {
-      guard case .table(let table) = node, let next = table[part] else { return nil }
+      guard let next = node.member(part) else { return nil }
       node = next
     }
     return node
@@ -61,7 +63,7 @@ extension PeerConnection {
 
   private func evaluate(_ sequence: UInt8, _ node: RPCNamespace.Node?) {
     switch node {
-    case nil: respond(sequence, [.encoded(.value(.null))])
+    case nil: respond(sequence, [.value(.null)])
     case .variable(let variable):
       do {
         let results = CollectedResults()
@@ -92,7 +94,7 @@ extension PeerConnection {
   // MARK: Functions
 
   private func perform(
-    _ sequence: UInt8, _ body: RemoteFunction.Body, _ name: String, _ arguments: CallArguments
+    _ sequence: UInt8, _ body: RPCFunction.Body, _ name: String, _ arguments: CallArguments
   ) {
     let call = ServedCall(sequence: sequence, name: name, begin: settings.observer.begin())
     do {
@@ -176,7 +178,7 @@ extension PeerConnection {
     }
   }
 
-  private func respond(_ sequence: UInt8, _ results: [PeerValue]) {
+  private func respond(_ sequence: UInt8, _ results: [EncodedValue]) {
     do {
       try write(sequence, .results) { try $0.values(results) }
     } catch {
@@ -189,7 +191,7 @@ extension PeerConnection {
     switch error {
     case let error as RPCRemoteError:
       do {
-        try write(sequence, .error) { try $0.values([.encoded(.value(error.value))]) }
+        try write(sequence, .error) { try $0.values([.value(error.value)]) }
       } catch {
         refuseResult(sequence, "the error value: \(error)")
       }
@@ -202,7 +204,8 @@ extension PeerConnection {
     respond(sequence, .error) { $0.text(text) }
   }
 
-  /// The function has run, but what it gave cannot be sent. The caller is not told what that was; so it is logged.
+  /// The function has run, but what it gave cannot be sent. The caller is not told what that was;
+  /// so it is logged.
   private func refuseResult(_ sequence: UInt8, _ reason: String) {
     settings.logger.warning("\(name): a call cannot be answered: \(reason)")
     respond(sequence, .unserializable) { $0.text(LuaRPCStatus.unserializableText) }

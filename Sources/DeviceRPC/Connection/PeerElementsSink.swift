@@ -1,10 +1,11 @@
 import MilongaRPC
-import Tango
+import RPCRuntime
 
-/// Takes the values of a message: what is scalar goes straight to the elements, tables are built first.
+/// Takes the values of a message: what is scalar goes straight to the elements, tables are built
+/// first.
 struct PeerElementsSink: GraphSink {
   let elements: MessageElements
-  /// Why a value is no good; nil when all are.
+  /// Why a value cannot be used; nil when all can.
   private(set) var refusal: ValueGraphBuilder.Refusal?
   private var builder: ValueGraphBuilder
   private var depth = 0

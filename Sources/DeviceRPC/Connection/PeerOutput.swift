@@ -1,7 +1,8 @@
 import MilongaRPC
-import Tango
+import RPCRuntime
 
-/// Messages on their way out, and the objects of this side that they name. Belongs to its connection's lock.
+/// Messages on their way out, and the objects of this side that they name. Belongs to its
+/// connection's lock.
 final class PeerOutput {
   private var writer = LuatobinWriter()
   private let limits: RPCLimits
@@ -29,7 +30,8 @@ final class PeerOutput {
 
   /// The connection has ended.
   ///
-  /// - Returns: the objects, to be let go of when the lock is not held any more: what they do then is their own affair.
+  /// - Returns: the objects. They have to be released without the lock, because that may run code
+  ///   of the program.
   func release() -> [any RPCObject] {
     defer {
       writer.buffer.release()
@@ -73,7 +75,8 @@ final class PeerOutput {
     }
   }
 
-  /// Writes a message whose payload was kept; false, with nothing written, when there is no memory for it.
+  /// Writes a message whose payload was kept; false, with nothing written, when there is no memory
+  /// for it.
   func message(_ kind: LuaRPCFraming.Kind, sequence: UInt8, payload: [UInt8]) -> Bool {
     let message = LuaRPCFraming.open(in: &writer.buffer)
     payload.withUnsafeBytes { writer.buffer.append($0) }
@@ -137,20 +140,20 @@ final class PeerOutput {
   }
 
   /// Writes arguments or results.
-  func values(_ values: [PeerValue]) throws {
+  func values(_ values: [EncodedValue]) throws {
     for value in values {
       count += 1
       try self.value(value)
     }
   }
 
-  private func value(_ value: PeerValue) throws {
+  private func value(_ value: EncodedValue) throws {
     switch value {
-    case .encoded(.string(var text)):
+    case .string(var text):
       writer.beginTopLevelValue()
       text.withUTF8 { writer.string(UnsafeRawBufferPointer($0)) }
       if let refusal = writer.refusal { throw refusal }
-    case .encoded(.value(let tree)):
+    case .value(let tree):
       writer.beginTopLevelValue()
       tree.write(to: &writer)
       if let refusal = writer.refusal {
@@ -162,8 +165,10 @@ final class PeerOutput {
   }
 
   /// An object of the other side.
-  func reference(_ reference: RPCReference) throws {
-    guard reference.peer.connection.output === self else {
+  func reference(_ reference: any AnyObject & Sendable) throws {
+    guard let reference = reference as? RPCReference,
+      reference.peer.connection.output === self
+    else {
       throw Unsendable(description: "an object of another connection cannot be sent on this one")
     }
     writer.taggedID(PeerObject.ofReceiver, reference.id)

@@ -1,7 +1,9 @@
+public import RPCRuntime
+
 /// A function of the other side, or a table of functions, by its path.
 @dynamicMemberLookup
-public struct RPCPath: RPCCallable {
-  public let _callee: RPCCallee
+public struct RPCPath: Sendable {
+  let callee: RPCCallee
 
   /// A peer's functions, with a timeout of their own.
   @dynamicMemberLookup
@@ -12,7 +14,7 @@ public struct RPCPath: RPCCallable {
     public subscript(dynamicMember name: String) -> RPCPath { self[path: name] }
 
     public subscript(path path: String) -> RPCPath {
-      RPCPath(_callee: RPCCallee(peer: peer, target: .path(path), timeout: .some(timeout)))
+      RPCPath(callee: RPCCallee(peer: peer, target: .path(path), timeout: .some(timeout)))
     }
   }
 
@@ -22,12 +24,28 @@ public struct RPCPath: RPCCallable {
   /// The same for names that are no identifiers of Swift.
   public subscript(path path: String) -> RPCPath {
     RPCPath(
-      _callee: RPCCallee(
-        peer: _callee.peer, target: .path("\(_callee.name).\(path)"), timeout: _callee.timeout))
+      callee: RPCCallee(
+        peer: callee.peer, target: .path("\(callee.name).\(path)"), timeout: callee.timeout))
+  }
+}
+
+extension RPCPath: RPCCallable {
+  public static var _sendsReferences: Bool { true }
+
+  public func _perform<Results: Sendable>(_ call: RPCCall<Results>) async throws -> Results {
+    try await callee.perform(call)
   }
 }
 
 /// A Lua script that the other side keeps: see ``RPCPeer/newexec(_:)``.
-public struct RPCScript: RPCCallable {
-  public let _callee: RPCCallee
+public struct RPCScript: Sendable {
+  let callee: RPCCallee
+}
+
+extension RPCScript: RPCCallable {
+  public static var _sendsReferences: Bool { true }
+
+  public func _perform<Results: Sendable>(_ call: RPCCall<Results>) async throws -> Results {
+    try await callee.perform(call)
+  }
 }

@@ -1,10 +1,9 @@
 public import Logging
 public import MilongaRPC
-import NIOConnection
 public import NIOCore
 import NIOPosix
 public import NIOSSL
-public import Tango
+public import RPCRuntime
 
 extension RPCPeer {
   /// How a connection is made, and what it may cost.
@@ -17,13 +16,16 @@ extension RPCPeer {
     public var sslHostname: String?
     /// What messages may cost, and how many calls may await their answers or a sequence number.
     public var limits = RPCLimits()
-    /// A connection that is silent for so long, while neither side has called, is closed; nil for never.
+    /// A connection that is silent for so long, while neither side has called, is closed; nil for
+    /// never.
     public var idleTimeout: Duration?
-    /// A connection on which no byte comes for so long in the middle of a message is closed; nil for never.
+    /// A connection on which no byte comes for so long in the middle of a message is closed; nil
+    /// for never.
     public var stallTimeout: Duration? = .seconds(60)
     /// Bytes that may wait for a peer which does not read.
     public var maxUnsentBytes = 64 << 20
-    /// Where it is told, in one line, that the peer breaks the protocol, and which results could not be sent.
+    /// The log: one line when the peer breaks the protocol, and one for each result that could
+    /// not be sent.
     public var logger = Logger(label: "rpc")
     /// Runs the connection; NIO's own threads unless told otherwise.
     public var eventLoopGroup: (any EventLoopGroup)?

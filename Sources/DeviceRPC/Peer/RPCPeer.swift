@@ -1,7 +1,9 @@
 public import NIOCore
 public import NIOSSL
+public import RPCRuntime
 
-/// The other side of a connection: its functions are the members. It may call this side at the same time.
+/// The other side of a connection: its functions are the members. It may call this side at the same
+/// time.
 ///
 /// ```swift
 /// let peer = try await RPCPeer.connect(host: "device.local", port: 1999, serving: api)
@@ -11,12 +13,13 @@ public import NIOSSL
 /// let number: Int = try await double(21)
 /// ```
 ///
-/// Any number of tasks may call at once. The protocol has 256 sequence numbers: when so many calls await their
-/// answers, the next ones wait until a number is free. Cancelling a task ends its call with `CancellationError`; the
-/// function runs to its end on the other side, and only its answer frees the number.
+/// Any number of tasks may call at once. The protocol has 256 sequence numbers: when so many calls
+/// await their answers, the next ones wait until a number is free. Cancelling a task ends its call
+/// with `CancellationError`; the function runs to its end on the other side, and only its answer
+/// frees the number.
 ///
-/// The connection ends with ``close()``, or when nobody has the peer any more; a server has those that are connected to
-/// it.
+/// The connection ends with ``close()``, or when the program releases the peer. A server keeps the
+/// peers that are connected to it.
 @dynamicMemberLookup
 public final class RPCPeer: Sendable {
   let connection: PeerConnection
@@ -39,13 +42,13 @@ public final class RPCPeer: Sendable {
 
   // MARK: Calling
 
-  /// A function of the other side, or a table of functions. A name that the peer itself has, such as `close`, is
-  /// reached by ``subscript(path:)``.
+  /// A function of the other side, or a table of functions. A name that the peer itself has, such
+  /// as `close`, is reached by ``subscript(path:)``.
   public subscript(dynamicMember name: String) -> RPCPath { self[path: name] }
 
   /// The same for a whole path, such as `"math.sqrt"` or `"sensors.3.read"`.
   public subscript(path path: String) -> RPCPath {
-    RPCPath(_callee: RPCCallee(peer: self, target: .path(path)))
+    RPCPath(callee: RPCCallee(peer: self, target: .path(path)))
   }
 
   /// The other side's functions, called with another timeout; nil for none.
@@ -55,13 +58,13 @@ public final class RPCPeer: Sendable {
 
   /// The value of a variable of the other side, as it came; nil when there is none.
   public func eval(_ path: String) async throws -> RPCValue {
-    try await RPCPath(_callee: RPCCallee(peer: self, target: .evaluation(path)))()
+    try await RPCPath(callee: RPCCallee(peer: self, target: .evaluation(path)))()
   }
 
   /// The value of a variable of the other side as the type asked for.
   @_disfavoredOverload
   public func eval<Result: Decodable & Sendable>(_ path: String) async throws -> Result {
-    try await RPCPath(_callee: RPCCallee(peer: self, target: .evaluation(path)))()
+    try await RPCPath(callee: RPCCallee(peer: self, target: .evaluation(path)))()
   }
 
   /// Sends a Lua script, which the other side compiles and keeps as long as the connection lasts.
@@ -70,29 +73,32 @@ public final class RPCPeer: Sendable {
   /// - Throws: ``RPCRemoteError`` when it cannot be compiled, or scripts are not accepted there.
   public func newexec(_ script: String) async throws -> RPCScript {
     let number: Int = try await RPCPath(
-      _callee: RPCCallee(peer: self, target: .scriptSource))(script)
-    return RPCScript(_callee: RPCCallee(peer: self, target: .script(number)))
+      callee: RPCCallee(peer: self, target: .scriptSource))(script)
+    return RPCScript(callee: RPCCallee(peer: self, target: .script(number)))
   }
 
-  /// The same for a script in pieces: no piece may have more than 65,534 bytes, but all of them together may.
+  /// The same for a script in pieces: no piece may have more than 65,534 bytes, but all of them
+  /// together may.
   public func newexec(_ pieces: [String]) async throws -> RPCScript {
     let number: Int = try await RPCPath(
-      _callee: RPCCallee(peer: self, target: .scriptSource))(pieces)
-    return RPCScript(_callee: RPCCallee(peer: self, target: .script(number)))
+      callee: RPCCallee(peer: self, target: .scriptSource))(pieces)
+    return RPCScript(callee: RPCCallee(peer: self, target: .script(number)))
   }
 
   // MARK: The end
 
-  /// Closes the connection. Calls that await their answers fail, functions that serve the other side are cancelled.
+  /// Closes the connection. Calls that await their answers fail, functions that serve the other
+  /// side are cancelled.
   public func close() { connection.end(.shutDown) }
 
-  /// Takes no more calls, waits until those that are being served have been answered, and closes the connection.
+  /// Takes no more calls, waits until those that are being served have been answered, and closes
+  /// the connection.
   public func shutDown() async {
     connection.requestShutDown()
     await waitUntilClosed()
   }
 
-  /// Returns when the connection has ended, whoever has closed it.
+  /// Returns when the connection has ended, on whichever side.
   public func waitUntilClosed() async { try? await connection.channel?.closeFuture.get() }
 }
 

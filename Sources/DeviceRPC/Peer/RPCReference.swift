@@ -1,5 +1,5 @@
 import MilongaRPC
-public import Tango
+public import RPCRuntime
 
 /// Stands for an object that lives on the other side. Its methods are the members:
 ///
@@ -8,9 +8,9 @@ public import Tango
 /// try await pump.start(3)
 /// ```
 ///
-/// Methods called `id` or `peer` are reached by ``subscript(path:)``. As an argument by itself it is that object
-/// again. The protocol does not tell the other side when nobody needs the object any more: it lives there until the
-/// connection ends.
+/// Methods called `id` or `peer` are reached by ``subscript(path:)``. As an argument by itself it
+/// is that object again. The protocol cannot release an object: it lives on the other side until
+/// the connection ends.
 @dynamicMemberLookup
 public final class RPCReference: Sendable {
   /// Its number on the connection.
@@ -28,13 +28,21 @@ public final class RPCReference: Sendable {
 
   /// The same for names that are no identifiers of Swift.
   public subscript(path name: String) -> RPCMethod {
-    RPCMethod(_callee: RPCCallee(peer: peer, target: .method(name, of: self)))
+    RPCMethod(callee: RPCCallee(peer: peer, target: .method(name, of: self)))
   }
 }
 
 /// A method of an object of the other side.
-public struct RPCMethod: RPCCallable {
-  public let _callee: RPCCallee
+public struct RPCMethod: Sendable {
+  let callee: RPCCallee
+}
+
+extension RPCMethod: RPCCallable {
+  public static var _sendsReferences: Bool { true }
+
+  public func _perform<Results: Sendable>(_ call: RPCCall<Results>) async throws -> Results {
+    try await callee.perform(call)
+  }
 }
 
 extension RPCReference: Equatable {
@@ -44,10 +52,11 @@ extension RPCReference: Equatable {
 }
 
 extension RPCReference: SentByReference {
-  var peerValue: PeerValue { .reference(self) }
+  package var encodedReference: EncodedValue { .reference(self) }
 }
 
-/// An object of this program that goes to the other side by reference, as an argument or as a result:
+/// An object of this program that goes to the other side by reference, as an argument or as a
+/// result:
 ///
 /// ```swift
 /// try await peer.subscribe(RPCShared(listener))      // the device calls listener's methods
@@ -63,7 +72,7 @@ public struct RPCShared<Object: RPCObject>: Sendable {
 }
 
 extension RPCShared: SentByReference {
-  var peerValue: PeerValue { .object(object) }
+  package var encodedReference: EncodedValue { .object(object) }
 }
 
 extension RPCShared: ReceivedByReference {

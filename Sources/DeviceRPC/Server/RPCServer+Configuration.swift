@@ -1,8 +1,8 @@
 public import Logging
 public import MilongaRPC
-import NIOConnection
 public import NIOCore
 public import NIOSSL
+public import RPCRuntime
 
 extension RPCServer {
   /// How a server listens, and what connections may cost.
@@ -19,9 +19,11 @@ extension RPCServer {
     public var limits = RPCLimits()
     /// Connections at a time; further ones are closed at once.
     public var maxConnections = 100_000
-    /// A connection that is silent for so long, while neither side has called, is closed; nil for never.
+    /// A connection that is silent for so long, while neither side has called, is closed; nil for
+    /// never.
     public var idleTimeout: Duration?
-    /// A connection on which no byte comes for so long in the middle of a message is closed; nil for never.
+    /// A connection on which no byte comes for so long in the middle of a message is closed; nil
+    /// for never.
     public var stallTimeout: Duration? = .seconds(60)
     /// How long the TLS handshake and ``authorize`` may take.
     public var handshakeTimeout = Duration.seconds(10)
@@ -31,8 +33,8 @@ extension RPCServer {
     public var authorize: (@Sendable (Client) async throws -> Bool)?
     /// How long calls may take to finish when the server shuts down.
     public var shutdownGrace = Duration.seconds(30)
-    /// Where peers that break the protocol, refused ones, and results that could not be sent are told of: one line
-    /// each.
+    /// The log: one line for each peer that breaks the protocol or is refused, and for each
+    /// result that could not be sent.
     public var logger = Logger(label: "rpc")
     /// Runs the connections; NIO's own threads unless told otherwise.
     public var eventLoopGroup: (any EventLoopGroup)?
@@ -47,13 +49,8 @@ extension RPCServer {
     }
   }
 
-  /// Who wants to connect.
-  public struct Client: Sendable {
-    /// Its address.
-    public let address: SocketAddress?
-    /// Its certificate, verified as the server's TLS configuration says; nil without one.
-    public let certificate: NIOSSLCertificate?
-  }
+  /// The other end of a connection, for ``Configuration/authorize``.
+  public typealias Client = RPCPeerIdentity
 }
 
 extension RPCServer.Configuration: ListenerConfiguration {}

@@ -1,6 +1,6 @@
 import MilongaRPC
-import NIOConnection
 package import NIOCore
+import RPCRuntime
 public import ServiceLifecycle
 
 /// Listens for peers: devices, Milonga's `rpc.newclient`, ``RPCPeer``.
@@ -15,8 +15,12 @@ public import ServiceLifecycle
 /// try await server.run()
 /// ```
 ///
-/// As a `Service` it takes part in a `ServiceGroup`: when that shuts down, the server takes no more calls, finishes
-/// those that it serves, and closes its connections.
+/// Functions that do not wait run on the connection's event loop. Each call of an async function is
+/// a task of its own: so a call does not delay the calls behind it, and a function can call the
+/// peer that has called it (``RPCPeer/current``). Peers read variables by `eval`.
+///
+/// As a `Service` it takes part in a `ServiceGroup`: when that shuts down, the server takes no more
+/// calls, finishes those that it serves, and closes its connections.
 public final class RPCServer: Service {
   /// What peers can call.
   public let namespace: RPCNamespace
@@ -26,8 +30,9 @@ public final class RPCServer: Service {
   private let listener: Listener<RPCPeer>
   private let account: BufferAccount
 
-  /// - Parameter visitor: what this side does with each peer that has connected, as a task of its own. When it returns
-  ///   the connection stays open; when it throws it is closed; when the connection ends the task is cancelled.
+  /// - Parameter visitor: what this side does with each peer that has connected, as a task of its
+  ///   own. When it returns the connection stays open; when it throws it is closed; when the
+  ///   connection ends the task is cancelled.
   public convenience init(
     _ namespace: RPCNamespace, configuration: Configuration = .init(),
     whenConnected visitor: (@Sendable (RPCPeer) async throws -> Void)? = nil
@@ -52,21 +57,22 @@ public final class RPCServer: Service {
   /// Those that are connected now.
   public var peers: [RPCPeer] { listener.connections }
 
-  /// Listens, and returns when it has been shut down: by its `ServiceGroup`, by ``shutDown()`` or by the
-  /// cancellation of its task.
+  /// Listens, and returns when it has been shut down: by its `ServiceGroup`, by ``shutDown()`` or
+  /// by the cancellation of its task.
   public func run() async throws { try await listener.run(makePeer()) }
 
   /// Listens.
   ///
   /// - Returns: the port, which is of interest when the configuration said 0.
-  /// - Throws: the error of the system, such as "address in use"; ``RPCError/shutDown`` after ``shutDown()``.
+  /// - Throws: the error of the system, such as "address in use"; ``RPCError/shutDown`` after
+  ///   ``shutDown()``.
   public func start() async throws -> Int {
     guard let port = try await listener.start(makePeer()) else { throw RPCError.shutDown }
     return port
   }
 
-  /// Takes no more connections and calls, waits until the calls that are served have been answered, at most
-  /// ``Configuration/shutdownGrace``, and closes all connections.
+  /// Takes no more connections and calls, waits until the calls that are served have been answered,
+  /// at most ``Configuration/shutdownGrace``, and closes all connections.
   public func shutDown() async { await listener.shutDown() }
 
   /// What makes the peer of a channel.

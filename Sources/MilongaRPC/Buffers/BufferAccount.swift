@@ -33,7 +33,8 @@ public final class BufferAccount: Sendable {
   struct Verdict: Equatable {
     /// All together hold more than the limit.
     var isOver = false
-    /// Bytes of the average holder: who has as many, or more, is not read while it is too much.
+    /// Bytes of the average holder. A holder of as many, or more, is not read while all hold too
+    /// much.
     var fairShare = Int.max
     /// Its largest holder has to go, and then it has to ask again.
     var evicts = false
@@ -145,7 +146,7 @@ extension BufferAccount.Shared {
     return all
   }
 
-  /// What is not exceeded any more is not watched any more.
+  /// Ends the watches of limits that are no longer exceeded.
   fileprivate mutating func endWatches() {
     for limit in watches.keys {
       let all = sums(limit)
@@ -167,8 +168,8 @@ extension BufferAccount.Shared {
     return found
   }
 
-  /// Whether a holder has to go now. Progress is that all together have become less by something
-  /// that matters: who drips, or reads a byte now and then, does not count for that.
+  /// Whether a holder has to go now. Progress means that all together hold less than before, by an
+  /// amount that matters. A peer that reads a byte now and then makes no progress.
   private mutating func isDue(_ limit: Int, _ bytes: Int, isFar: Bool, _ now: Int64) -> Bool {
     let fresh = BufferAccount.Watch(mark: bytes, deadline: now + BufferAccount.patience)
     guard let watch = watches[limit], bytes > watch.mark - max(1, limit / 64) else {

@@ -4,11 +4,11 @@ public protocol BufferHolding: AnyObject {
   func endForMemory(_ reason: String)
 
   /// There is room again: what was not read may be read now. Called on the keeper's thread, perhaps
-  /// while somebody else's turn is under way.
+  /// in the middle of another connection's turn.
   func mayReadAgain()
 
-  /// Tells the keeper anew what is held. Called now and then on those that ask for it, because they
-  /// are not told when the peer reads.
+  /// Tells the keeper anew what is held. Called now and then on connections that ask for it,
+  /// because they do not notice when the peer reads.
   func countAgain()
 }
 

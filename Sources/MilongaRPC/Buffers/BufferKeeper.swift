@@ -1,13 +1,13 @@
 /// Counts what the peers of one server hold on one thread, and sees to it that all of the process
 /// together do not hold more than the limit.
 ///
-/// A connection tells what it holds when it begins to wait while it holds something, and when it
-/// holds nothing any more. Who has as much as the average, or more, is not read while it is too
-/// much (``mustWait(_:)``). When it does not become less for 2 s, or when it is more than the limit
-/// and a quarter of it, the largest is disconnected.
+/// A connection tells what it holds when it begins to wait while it holds something, and when it no
+/// longer holds anything. While all hold too much, a connection that holds as much as the average,
+/// or more, is not read (``mustWait(_:)``). When the sum does not become less for 2 s, or is more
+/// than the limit and a quarter of it, the connection that holds the most is disconnected.
 ///
-/// It knows no clock and no timers: its owner gives it the one, and calls ``tick()`` as long as
-/// that says so.
+/// It has no clock and no timers: its owner gives it a clock, and calls ``tick()`` as long as
+/// ``tick()`` asks for that.
 public final class BufferKeeper {
   /// Bytes that all may hold.
   public let limit: Int

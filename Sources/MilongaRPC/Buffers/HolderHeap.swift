@@ -3,7 +3,7 @@
 struct HolderHeap {
   private(set) var holders: [BufferHolder] = []
 
-  /// Who holds the most that its end would free.
+  /// The holder whose end would free the most.
   var largest: BufferHolder? { holders.first }
 
   mutating func insert(_ holder: BufferHolder) {

@@ -82,7 +82,8 @@ func decimalDigits(_ value: UInt64) -> Int {
   return digits
 }
 
-/// Writes the decimal digits of `value` right-aligned in front of `end`, and returns where they start.
+/// Writes the decimal digits of `value` right-aligned in front of `end`, and returns where they
+/// start.
 @inlinable
 @discardableResult
 func writeDigits(

@@ -13,8 +13,8 @@ import CMilongaMemory
 /// Taking advances an offset. Memory moves only when the buffer must grow anyway, and an idle
 /// buffer can give it back with ``shrink(keeping:)``.
 ///
-/// Without memory for what is appended it is dropped, and ``lacksMemory`` says so: what was appended since
-/// is to be removed by ``truncate(to:)``.
+/// Without memory for what is appended it is dropped, and ``lacksMemory`` says so: what was
+/// appended since is to be removed by ``truncate(to:)``.
 public struct OutputBuffer: ~Copyable {
   @usableFromInline var base: UnsafeMutableRawPointer?
   @usableFromInline var head = 0
@@ -70,8 +70,8 @@ public struct OutputBuffer: ~Copyable {
     }
   }
 
-  /// Drops what was appended after the first `count` bytes; at most ``count``. What was dropped for want of
-  /// memory is forgotten, too.
+  /// Drops what was appended after the first `count` bytes; at most ``count``. What was dropped for
+  /// want of memory is forgotten, too.
   @inlinable
   public mutating func truncate(to count: Int) {
     precondition(count >= 0 && count <= self.count)
@@ -106,8 +106,8 @@ public struct OutputBuffer: ~Copyable {
     lacksMemory = false
   }
 
-  /// Moves the waiting bytes to the front of the memory or, when they fill half of it, of more; false when
-  /// there is none.
+  /// Moves the waiting bytes to the front of the memory or, when they fill half of it, of more;
+  /// false when there is none.
   @usableFromInline
   @inline(never)
   mutating func grow(by bytes: Int) -> Bool {

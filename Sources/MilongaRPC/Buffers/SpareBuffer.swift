@@ -1,5 +1,6 @@
-/// Memory for messages that are collected. Nearly always one connection after the other collects and
-/// sends, so all use the same memory, which is in the processor's cache, and idle ones hold none.
+/// Memory for messages that are collected. Nearly always one connection after the other collects
+/// and sends, so all use the same memory, which is in the processor's cache, and idle ones hold
+/// none.
 public final class SpareBuffer {
   private let mostKept: Int
   private var buffer = OutputBuffer()

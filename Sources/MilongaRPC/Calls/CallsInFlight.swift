@@ -1,27 +1,17 @@
 /// The calls of a client that await their answers, which come in the order of the calls.
 ///
-/// A call that nobody waits for any longer, because it timed out or was cancelled, keeps its turn:
-/// its answer still comes, and must not be taken for that of the next call.
+/// A call that was abandoned, because it timed out or was cancelled, keeps its turn: its answer
+/// still comes, and must not be taken for that of the next call.
 ///
-/// There is no clock in here. Deadlines are nanoseconds of whatever clock the owner uses.
+/// There is no clock in here. Deadlines are nanoseconds of the clock that the owner uses.
 public struct CallsInFlight<Caller> {
   /// Names a call, so that it can be abandoned.
   public struct ID: Sendable, Hashable {
-    @usableFromInline let number: UInt64
+    /// Calls are numbered in the order in which they are sent.
+    public let number: UInt64
 
-    @inlinable init(number: UInt64) { self.number = number }
-  }
-
-  /// Whose answer has come.
-  public enum Match {
-    /// That of this caller.
-    case caller(Caller)
-
-    /// That of a call that was abandoned: drop it.
-    case abandoned
-
-    /// Nobody's: the peer answers what was not asked.
-    case none
+    /// The call with this number.
+    @inlinable public init(number: UInt64) { self.number = number }
   }
 
   @usableFromInline
@@ -62,7 +52,7 @@ public struct CallsInFlight<Caller> {
   /// Adds a call that was just sent, or is about to be.
   ///
   /// - Parameters:
-  ///   - caller: Who awaits the answer.
+  ///   - caller: The one that awaits the answer.
   ///   - deadline: When it gives up, in nanoseconds; nil for never.
   /// - Returns: The call's id, or nil when ``limit`` calls are in flight: it must wait its turn.
   @inlinable
@@ -77,7 +67,7 @@ public struct CallsInFlight<Caller> {
 
   /// Takes the call whose answer has come: the oldest one.
   @inlinable
-  public mutating func next() -> Match {
+  public mutating func next() -> CallMatch<Caller> {
     guard first != end else { return .none }
     let slot = slot(first)
     first &+= 1
@@ -86,16 +76,7 @@ public struct CallsInFlight<Caller> {
     return .caller(caller)
   }
 
-  /// Who has waited longest and still waits; nil when nobody does.
-  @inlinable
-  public var longestWaiting: Caller? {
-    for number in first..<end {
-      if let caller = ring[slot(number)].caller { return caller }
-    }
-    return nil
-  }
-
-  /// Whose answer comes next; nil when that call was abandoned, or there is none.
+  /// The caller whose answer comes next; nil when that call was abandoned, or there is none.
   @inlinable public var oldest: Caller? { first == end ? nil : ring[slot(first)].caller }
 
   /// The oldest call's caller for which this is true; nil when there is none.
@@ -170,5 +151,3 @@ public struct CallsInFlight<Caller> {
 
 extension CallsInFlight: Sendable where Caller: Sendable {}
 extension CallsInFlight.Call: Sendable where Caller: Sendable {}
-extension CallsInFlight.Match: Sendable where Caller: Sendable {}
-extension CallsInFlight.Match: Equatable where Caller: Equatable {}

@@ -1,15 +1,15 @@
-/// One side of a Lua RPC connection, without its socket: what comes in is taken apart into messages,
-/// and responses find the calls that they answer.
+/// One side of a Lua RPC connection, without its socket: what comes in is taken apart into
+/// messages, and responses find the calls that they answer.
 ///
 /// ```
 /// loop: switch session.next(in: received) {
-///   case .call(let sequence, let payload): serve it, sooner or later; answer with PeerFraming
+///   case .call(let sequence, let payload): serve it, sooner or later; answer with LuaRPCFraming
 ///   case .answer(let caller, let status, let payload): hand it to the caller
 ///   case .incomplete: read more
 ///   case .invalid: close the connection, and tell the callers of calls.failAll()
 ///   ...
 /// }
-/// consume PeerFraming.headerBytes + payload.count bytes
+/// consume LuaRPCFraming.headerBytes + payload.count bytes
 /// ```
 public struct LuaRPCSession<Caller> {
   /// What there is to do.
@@ -20,7 +20,8 @@ public struct LuaRPCSession<Caller> {
     /// The peer calls.
     case call(sequence: UInt8, payload: UnsafeRawBufferPointer)
 
-    /// The peer has answered a call. The values begin after the status, with which the payload begins.
+    /// The peer has answered a call. The values begin after the status, with which the payload
+    /// begins.
     case answer(Caller, LuaRPCStatus, payload: UnsafeRawBufferPointer)
 
     /// The answer to a call that was given up: drop it.
@@ -29,7 +30,7 @@ public struct LuaRPCSession<Caller> {
     /// The peer answers what it was not asked: drop it.
     case unknownAnswer(sequence: UInt8, payload: UnsafeRawBufferPointer)
 
-    /// The stream cannot be trusted any more: close the connection.
+    /// The stream cannot be trusted from here on: close the connection.
     case invalid(FramingError)
   }
 

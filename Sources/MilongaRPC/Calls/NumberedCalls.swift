@@ -1,22 +1,10 @@
 /// The calls that await their answers, by their sequence numbers, which come in any order.
 ///
-/// A call that nobody waits for any longer keeps its number until its answer comes, which must not be
-/// taken for that of another call.
+/// A call that was abandoned keeps its number until its answer comes, which must not be taken for
+/// that of another call.
 public struct NumberedCalls<Caller> {
   /// How many calls may await their answers: as many as there are numbers.
   public static var limit: Int { 256 }
-
-  /// Whose answer has come.
-  public enum Match {
-    /// That of this caller.
-    case caller(Caller)
-
-    /// That of a call that was abandoned: drop it.
-    case abandoned
-
-    /// Nobody's: the peer answers what was not asked.
-    case none
-  }
 
   @usableFromInline
   struct Call {
@@ -46,14 +34,14 @@ public struct NumberedCalls<Caller> {
   @inlinable
   public init() {}
 
-  /// Whether anybody waits for an answer: the callers of abandoned calls do not.
+  /// Whether a caller waits for an answer: the callers of abandoned calls do not.
   @inlinable
   public var isAwaited: Bool { places.contains { $0?.caller != nil } }
 
   /// Adds a call.
   ///
-  /// - Returns: its sequence number: the one after that of the call before, or the next that is free;
-  ///   nil when all are in use.
+  /// - Returns: its sequence number: the one after that of the call before, or the next that is
+  ///   free; nil when all are in use.
   @inlinable
   public mutating func add(_ caller: Caller) -> UInt8? {
     guard total < Self.limit else { return nil }
@@ -74,7 +62,7 @@ public struct NumberedCalls<Caller> {
 
   /// Takes the call whose answer has come.
   @inlinable
-  public mutating func take(_ number: UInt8) -> Match {
+  public mutating func take(_ number: UInt8) -> CallMatch<Caller> {
     guard !places.isEmpty, let call = places[slot(number)], call.number == number else {
       return .none
     }
@@ -125,5 +113,3 @@ public struct NumberedCalls<Caller> {
 
 extension NumberedCalls: Sendable where Caller: Sendable {}
 extension NumberedCalls.Call: Sendable where Caller: Sendable {}
-extension NumberedCalls.Match: Sendable where Caller: Sendable {}
-extension NumberedCalls.Match: Equatable where Caller: Equatable {}

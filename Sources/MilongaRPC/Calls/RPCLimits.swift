@@ -19,12 +19,13 @@ public struct RPCLimits: Sendable, Hashable {
   /// How many calls of a client may await their answers; 65,536 unless told otherwise.
   public var callsInFlight = 65_536
 
-  /// What all peers together may make the process hold, in bytes: messages received and not yet served, and
-  /// answers not yet read; 256 MiB unless told otherwise. One peer's share is a quarter of it, and at least a whole
-  /// message.
+  /// What all peers together may make the process hold, in bytes: messages received and not yet
+  /// served, and answers not yet read; 256 MiB unless told otherwise. One peer's share is a quarter
+  /// of it, and at least a whole message.
   ///
-  /// There is one account for the process. Beyond this those who hold the most are not read; when that does not help
-  /// within 2 s, or not at all, the largest is disconnected, with one line in the log.
+  /// There is one account for the process. Beyond this limit the peers that hold the most are not
+  /// read. When that does not help within 2 s, or cannot help, the peer that holds the most is
+  /// disconnected, with one line in the log.
   public var maxBufferedBytes = BufferAccount.defaultLimit
 
   /// The default limits.

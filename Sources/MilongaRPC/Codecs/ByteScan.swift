@@ -37,7 +37,8 @@ func firstSpecial(
 ///
 /// `(x - 0x01...) & ~x & 0x80...` marks the zero bytes of x; subtracting 14 instead marks those
 /// below 14. A borrow may mark bytes after the first match too, never one before it. All three
-/// differences have the high bits of `word`, because quote and backslash are ASCII, and share `~word`.
+/// differences have the high bits of `word`, because quote and backslash are ASCII, and share
+/// `~word`.
 @inlinable
 @inline(__always)
 func specialBytes(_ word: UInt64, _ quotes: UInt64) -> UInt64 {

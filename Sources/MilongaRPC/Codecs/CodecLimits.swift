@@ -9,11 +9,12 @@ public struct CodecLimits: Sendable, Hashable {
   /// How many values, keys included, a message may have in all; 1,000,000 unless told otherwise.
   public var values: Int
 
-  /// How many elements a message may have, and the highest index it may name; 250 unless told
+  /// How many elements a message may have, and the highest index it may name; 8,000 unless told
   /// otherwise.
   ///
-  /// 250 is as many arguments as Lua itself compiles into one call. Each element becomes a slot of
-  /// a stack, holes included, so without a limit `{[1000000]=1}` would be a cheap attack.
+  /// 8,000 is about as many values as `unpack` of Lua 5.1 can put on the stack. Each element
+  /// becomes a slot of a stack, holes included, so without a limit `{[1000000]=1}` would be a cheap
+  /// attack.
   public var messageElements: Int
 
   /// Limits with the defaults, except for what is given.

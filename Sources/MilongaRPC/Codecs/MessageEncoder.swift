@@ -1,9 +1,9 @@
 /// A sink that writes messages of one format into a buffer: what ``TangoTextWriter``,
 /// ``MessagePackWriter`` and ``JSONWriter`` have in common.
 ///
-/// A message is a list: the name of a function and arguments, or a status and results. Start it with
-/// ``beginMessage(elements:)``; then come, for each element, ``ValueSink/beginElement(_:)``, the value and
-/// ``ValueSink/endElement(_:)``; and ``endMessage()``.
+/// A message is a list: the name of a function and arguments, or a status and results. Start it
+/// with ``beginMessage(elements:)``; then come, for each element, ``ValueSink/beginElement(_:)``,
+/// the value and ``ValueSink/endElement(_:)``; and ``endMessage()``.
 public protocol MessageEncoder: ValueSink, ~Copyable {
   /// Where the bytes go.
   var buffer: OutputBuffer { get set }
@@ -20,8 +20,8 @@ public protocol MessageEncoder: ValueSink, ~Copyable {
   /// Forgets a value that was broken off. What was written of it is the caller's to remove.
   mutating func breakOff()
 
-  /// What the format has no place for among the values since the last ``breakOff()``, as a phrase such as "a key
-  /// that is a boolean"; nil when there was nothing of the sort.
+  /// What the format has no place for among the values since the last ``breakOff()``, as a phrase
+  /// such as "a key that is a boolean"; nil when there was nothing of the sort.
   var refusal: StaticString? { get }
 }
 
@@ -42,10 +42,11 @@ public enum TableShape: Sendable {
   /// Nothing: the counts may be 0.
   case none
 
-  /// How many elements and entries will come, exactly. Elements are the values of 1, 2, 3, ... up to the first nil.
+  /// How many elements and entries will come, exactly. Elements are the values of 1, 2, 3, ... up
+  /// to the first nil.
   case counted
 
-  /// The same, but when all keys are positive integers all values are elements, with nil for those that are
-  /// not there; unless most are not there, which makes them entries.
+  /// The same, but when all keys are positive integers all values are elements, with nil for those
+  /// that are not there; unless most are not there, which makes them entries.
   case listed
 }

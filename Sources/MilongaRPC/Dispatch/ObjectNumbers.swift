@@ -8,10 +8,11 @@ import CMilongaMemory
   import Darwin
 #endif
 
-/// The numbers of the strings, tables and functions that were written, by their identity or content.
+/// The numbers of the strings, tables and functions that were written, by their identity or
+/// content.
 ///
-/// An open hash table that is forgotten, not cleared, between two values: an entry counts only in its
-/// generation.
+/// An open hash table that is forgotten, not cleared, between two values: an entry counts only in
+/// its generation.
 @usableFromInline
 struct ObjectNumbers: ~Copyable {
   @usableFromInline
@@ -31,7 +32,7 @@ struct ObjectNumbers: ~Copyable {
   @usableFromInline var generation: UInt32 = 1
   /// How many objects have begun; the last one has this number.
   @usableFromInline var count = 0
-  /// Nobody outside can choose strings that share a place.
+  /// Random, so that a peer cannot choose strings that share a place.
   @usableFromInline let seed = UInt64.random(in: 0...UInt64.max) | 1
 
   private static var smallest: Int { 64 }

@@ -1,7 +1,7 @@
 /// The remote objects of one connection: what `tango.ref` created and `tango.unref` did not
 /// release.
 ///
-/// When the connection ends, its owner takes ``removeAll()`` and lets go of the objects.
+/// When the connection ends, its owner calls ``removeAll()`` and releases the objects.
 public struct References<Object> {
   @usableFromInline var objects: [ReferenceID: Object] = [:]
 

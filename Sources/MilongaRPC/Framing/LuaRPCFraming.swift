@@ -1,4 +1,5 @@
-/// Lua RPC's framing: a type, a sequence number, the payload's size in 4 bytes big endian, the payload.
+/// Lua RPC's framing: a type, a sequence number, the payload's size in 4 bytes big endian, the
+/// payload.
 ///
 /// Source: "RPC protocol" in the documentation of Eclipse Mihini's `rpc`.
 public enum LuaRPCFraming {

@@ -1,8 +1,8 @@
 /// What receives values among which there may be functions, shared tables and cycles.
 ///
 /// A table or function that may be referred to later is announced by ``keep(as:)``: right after
-/// ``ValueSink/beginTable(elements:entries:)`` or ``function(_:)``. Those are numbered 1, 2, 3, ... in
-/// each value; strings are not.
+/// ``ValueSink/beginTable(elements:entries:)`` or ``function(_:)``. Those are numbered 1, 2, 3, ...
+/// in each value; strings are not.
 public protocol GraphSink: ValueSink, ~Copyable {
   /// A function, as source text or bytecode; the bytes are valid only during the call.
   mutating func function(_ bytes: UnsafeRawBufferPointer)

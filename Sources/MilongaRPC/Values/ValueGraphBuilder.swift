@@ -1,8 +1,8 @@
 /// A sink that builds a ``Value`` tree of a value in which tables may come more than once.
 ///
-/// A tree has no cycles and no functions: those are refused. A table that comes again is in the tree
-/// again; that takes no memory, but whoever walks the tree meets it as often as it comes, so that what
-/// such tables may add is limited.
+/// A tree has no cycles and no functions: those are refused. A table that comes again is in the
+/// tree again. That takes no memory, but a walk of the tree meets it as often as it comes. So there
+/// is a limit for what such tables may add.
 public struct ValueGraphBuilder: GraphSink {
   /// Why a value cannot be a tree.
   public enum Refusal: Error, Sendable, Hashable, CustomStringConvertible {
@@ -25,7 +25,7 @@ public struct ValueGraphBuilder: GraphSink {
     }
   }
 
-  /// Why the value is no good; nil when it is.
+  /// Why the value cannot be used; nil when it can.
   public private(set) var refusal: Refusal?
 
   private struct OpenTable {

@@ -1,4 +1,5 @@
-/// A position in the bytes of a format: what the parsers of tango's text, of JSON and of MessagePack have in common.
+/// A position in the bytes of a format: what the parsers of tango's text, of JSON and of
+/// MessagePack have in common.
 @usableFromInline
 protocol ValueParser {
   var start: UnsafeRawPointer { get }
@@ -12,7 +13,8 @@ protocol ValueParser {
 }
 
 extension ValueParser {
-  /// Where bytes begin. An empty buffer may have no address; any will do, since nothing is loaded from it.
+  /// Where bytes begin. An empty buffer may have no address; any will do, since nothing is loaded
+  /// from it.
   @inlinable
   static func start(of bytes: UnsafeRawBufferPointer) -> UnsafeRawPointer {
     bytes.baseAddress ?? UnsafeRawPointer(bitPattern: 1).unsafelyUnwrapped

@@ -35,8 +35,8 @@ public protocol ValueSink: ~Copyable {
 
   /// A table starts.
   ///
-  /// The counts are hints for reserving memory, 0 when unknown and never trusted, unless the sink asks for
-  /// more; see ``tableShape``.
+  /// The counts are hints for reserving memory, 0 when unknown and never trusted, unless the sink
+  /// asks for more; see ``tableShape``.
   mutating func beginTable(elements: Int, entries: Int)
 
   /// The next value is positional element `index`; within a table they come as 1, 2, 3, ...

@@ -1,6 +1,6 @@
 import MilongaRPC
-import NIOConnection
 import NIOCore
+import RPCRuntime
 
 /// Makes a connection.
 struct Attempt: Sendable {

@@ -1,6 +1,9 @@
 import NIOCore
 import Synchronization
 
+/// The deadline passed before there was a connection.
+struct DeadlinePassed: Error {}
+
 /// One of a client's connections, or the attempt to make it.
 final class ConnectionSlot: Sendable {
   private enum State {
@@ -24,8 +27,8 @@ final class ConnectionSlot: Sendable {
     }
   }
 
-  /// How busy it is: a new connection is better than a busy one, an idle one better than a new one. One that was lost for
-  /// good is the last choice.
+  /// How busy it is: a new connection is better than a busy one, an idle one better than a new one.
+  /// One that was lost for good is the last choice.
   var load: Double {
     state.withLock {
       switch $0 {
@@ -38,8 +41,8 @@ final class ConnectionSlot: Sendable {
     }
   }
 
-  /// An open connection, made if need be. All who ask meanwhile wait for the same attempt, which goes on without those who
-  /// give up.
+  /// An open connection, made if need be. All calls that need one wait for the same attempt. A call
+  /// that gives up does not end the attempt.
   ///
   /// - Throws: ``TangoError``, ``DeadlinePassed``, `CancellationError`.
   func connection(until deadline: NIODeadline?) async throws -> TangoConnection {
@@ -59,7 +62,7 @@ final class ConnectionSlot: Sendable {
     }
   }
 
-  /// What whoever needs the connection waits for; an attempt begins, if need be.
+  /// The future of the connection; an attempt begins, if need be.
   private func join(_ state: inout State) throws -> EventLoopFuture<TangoConnection> {
     switch state {
     case .closed: throw TangoError.shutDown
@@ -88,7 +91,7 @@ final class ConnectionSlot: Sendable {
     return promise.futureResult
   }
 
-  /// - Returns: false when nobody wants the connection any more.
+  /// - Returns: false when the slot was closed meanwhile.
   private func end(attempt result: State) -> Bool {
     state.withLock { state in
       if case .closed = state { return false }

@@ -1,30 +1,10 @@
 public import MilongaRPC
-import NIOConnection
 public import NIOCore
 import NIOPosix
 public import NIOSSL
+import RPCRuntime
 import Synchronization
 import Tracing
-
-/// Connections to tango servers.
-public enum Tango {
-  /// Connects to a tango server: the original's, Milonga's in Lua, or a ``TangoServer``.
-  ///
-  /// ```swift
-  /// let con = try await Tango.connect(host: "localhost", port: 12345)
-  /// let root: Double = try await con.math.sqrt(4)
-  /// ```
-  ///
-  /// - Throws: ``TangoError/connectFailed(peer:reason:)``.
-  public static func connect(
-    host: String = "localhost", port: Int = 12345,
-    configuration: TangoClient.Configuration = .init()
-  ) async throws -> TangoClient {
-    let client = TangoClient(host: host, port: port, configuration: configuration)
-    _ = try await client.connection()
-    return client
-  }
-}
 
 /// A tango server as this program sees it: its functions and variables are the members.
 ///
@@ -35,9 +15,9 @@ public enum Tango {
 /// let (sum, count): (Int, Int) = try await con.stats.totals()
 /// ```
 ///
-/// Any number of tasks may call at once: their calls share the connections and wait for each other nowhere.
-/// Cancelling a task ends its call with `CancellationError`; the function runs to its end on the server. When
-/// the client goes, its connections are closed.
+/// Any number of tasks may call at once: their calls share the connections, and do not wait for
+/// each other. Cancelling a task ends its call with `CancellationError`; the function runs to its
+/// end on the server. When the client goes, its connections are closed.
 @dynamicMemberLookup
 public final class TangoClient: Sendable {
   /// How a client connects and calls.
@@ -50,12 +30,12 @@ public final class TangoClient: Sendable {
     public var sslHostname: String?
     /// What answers may cost, and how many calls may await theirs on one connection.
     public var limits = RPCLimits()
-    /// Connections that the calls share, made as they are needed; the one with the fewest calls in flight takes
-    /// the next.
+    /// Connections that the calls share, made as they are needed; the one with the fewest calls in
+    /// flight takes the next.
     public var connections = 1
-    /// When a connection was lost, the next call makes a new one; attempts that fail are repeated after
-    /// pauses that double, from 50 ms up to 5 s, for as long as the call's timeout allows. No call is sent
-    /// twice.
+    /// When a connection was lost, the next call makes a new one; attempts that fail are repeated
+    /// after pauses that double, from 50 ms up to 5 s, for as long as the call's timeout allows. No
+    /// call is sent twice.
     public var reconnects = false
     /// Runs the connections; NIO's own threads unless told otherwise.
     public var eventLoopGroup: (any EventLoopGroup)?
@@ -67,8 +47,8 @@ public final class TangoClient: Sendable {
   public let host: String
   public let port: Int
   let configuration: Configuration
-  /// The thread of the first connection. Tasks that do little else than call are fastest there, because nothing
-  /// goes from one thread to another:
+  /// The thread of the first connection. Tasks that do little else than call are fastest there,
+  /// because nothing goes from one thread to another:
   ///
   /// ```swift
   /// group.addTask(executorPreference: client.taskExecutor) { try await client.echo(text) }
@@ -97,8 +77,8 @@ public final class TangoClient: Sendable {
 
   deinit { close() }
 
-  /// A function, a variable or a table of the server. A name that the client itself has, such as `close`, is
-  /// reached by ``subscript(path:)``.
+  /// A function, a variable or a table of the server. A name that the client itself has, such as
+  /// `close`, is reached by ``subscript(path:)``.
   public subscript(dynamicMember name: String) -> TangoPath { TangoPath(client: self, path: name) }
 
   /// The same for a whole path, such as `"math.sqrt"`.
@@ -128,7 +108,7 @@ public final class TangoClient: Sendable {
     }
   }
 
-  /// Of several that are, each in its turn.
+  /// When several are least busy, each in its turn.
   private var leastBusySlot: ConnectionSlot {
     if slots.count == 1 { return slots[0] }
     let first = turn.wrappingAdd(1, ordering: .relaxed).newValue % slots.count

@@ -2,9 +2,11 @@ import MilongaRPC
 import NIOConcurrencyHelpers
 import NIOCore
 import NIOSSL
+import RPCRuntime
 
-/// One connection of a client. Calls are written by the tasks that make them, one behind the other into one
-/// buffer, which leaves as a whole in the next turn of the event loop; answers come in the order of the calls.
+/// One connection of a client. Calls are written by the tasks that make them, one behind the other
+/// into one buffer, which leaves as a whole in the next turn of the event loop; answers come in the
+/// order of the calls.
 final class TangoConnection: ChannelInboundHandler, @unchecked Sendable {
   typealias InboundIn = ByteBuffer
 
@@ -46,18 +48,16 @@ final class TangoConnection: ChannelInboundHandler, @unchecked Sendable {
 
   // MARK: Calling
 
-  /// Sends the call; it is answered, or fails, exactly once.
-  ///
-  /// - Parameter deadline: nanoseconds of the monotonic clock, nil for none.
-  func start(_ call: PendingCall, deadline: Int64?, _ arguments: [EncodedValue]) {
+  /// Sends the call; it succeeds, or fails, exactly once.
+  func start(_ call: PendingCall, _ arguments: [EncodedValue]) {
     var mustFlush = false
     let failure: (any Error)? = lock.withLock {
       if let end = shared.end { return end }
-      if call.isCancelled { return CancellationError() }
+      if call.isOver { return CancellationError() }
       let waiting = shared.writer.buffer.count
       let frame = LengthLineFraming.open(in: &shared.writer.buffer)
       shared.writer.beginTable(elements: 0, entries: 0)
-      shared.writer.element(1, .string(call.path))
+      shared.writer.element(1, .string(call.name))
       for (offset, argument) in arguments.enumerated() {
         shared.writer.element(offset + 2, argument)
       }
@@ -65,20 +65,20 @@ final class TangoConnection: ChannelInboundHandler, @unchecked Sendable {
       let bytes = LengthLineFraming.close(frame, in: &shared.writer.buffer)
       if shared.writer.buffer.lacksMemory {
         shared.writer.buffer.truncate(to: waiting)
-        return TangoError.unsendable(path: call.path, reason: "\(MemoryShortage())")
+        return TangoError.unsendable(path: call.name, reason: "\(MemoryShortage())")
       }
       guard bytes <= limits.frameBytes else {
         shared.writer.buffer.truncate(to: waiting)
         return TangoError.unsendable(
-          path: call.path,
+          path: call.name,
           reason:
             "the message has \(bytes) bytes, more than limits.frameBytes (\(limits.frameBytes))")
       }
-      guard let id = shared.calls.add(call, deadline: deadline) else {
+      guard let id = shared.calls.add(call, deadline: call.deadline) else {
         shared.writer.buffer.truncate(to: waiting)
         return TangoError.tooManyCallsInFlight(limit: shared.calls.limit)
       }
-      call.id = id
+      call.state = .sent(number: id.number)
       mustFlush = !shared.isFlushScheduled
       shared.isFlushScheduled = true
       return nil
@@ -90,9 +90,10 @@ final class TangoConnection: ChannelInboundHandler, @unchecked Sendable {
   /// The caller was cancelled. Its answer, if the call has been sent, will be dropped.
   func cancel(_ call: PendingCall) {
     let isMine = lock.withLock {
-      call.isCancelled = true
-      guard let id = call.id else { return false }
-      return shared.calls.abandon(id) != nil
+      let before = call.state
+      call.state = .over
+      guard case .sent(let number) = before else { return false }
+      return shared.calls.abandon(.init(number: number)) != nil
     }
     if isMine { call.fail(CancellationError()) }
   }
@@ -136,7 +137,7 @@ final class TangoConnection: ChannelInboundHandler, @unchecked Sendable {
       next = shared.calls.earliestDeadline
       return expired
     }
-    for call in expired { call.fail(DeadlinePassed()) }
+    for call in expired { call.fail(CallFailure.timedOut) }
     if let next { watch(next) }
   }
 
@@ -173,7 +174,11 @@ final class TangoConnection: ChannelInboundHandler, @unchecked Sendable {
         call.fail(TangoError.protocolViolation(peer: peer, reason: "bad answer: \(error)"))
         throw error
       }
-      call.answer(elements)
+      if case .boolean(true) = elements[0] {
+        call.succeed(CallResults(elements, first: 1))
+      } else {
+        call.fail(TangoRemoteError(path: call.name, value: elements.value(at: 1)))
+      }
     }
   }
 
@@ -206,10 +211,7 @@ final class TangoConnection: ChannelInboundHandler, @unchecked Sendable {
   }
 }
 
-/// The deadline passed; whoever set it knows how long that was.
-struct DeadlinePassed: Error {}
-
-/// The peer answers what nobody asked.
+/// The peer answers, but no call awaits an answer.
 private struct UnexpectedAnswer: Error, CustomStringConvertible {
   let description = "an answer to no call"
 }

@@ -1,4 +1,5 @@
-public import MilongaRPC
+import MilongaRPC
+public import RPCRuntime
 
 /// An object that lives on the server, as long as this one lives here. Its methods are the members:
 ///
@@ -23,10 +24,7 @@ public final class TangoReference: Sendable {
     self.timeout = timeout
   }
 
-  deinit {
-    let release = ReleaseCall()
-    connection.start(release, deadline: nil, [.string(id)])
-  }
+  deinit { connection.start(ObservedCall(name: "tango.ref_release"), [.string(id)]) }
 
   /// A method of the object.
   public subscript(dynamicMember name: String) -> Method { Method(object: self, name: name) }
@@ -35,44 +33,15 @@ public final class TangoReference: Sendable {
   public struct Method: Sendable {
     let object: TangoReference
     let name: String
-
-    /// Calls, and gives the first result as it came.
-    @discardableResult
-    public func callAsFunction<each Argument: Encodable & Sendable>(
-      _ arguments: repeat each Argument
-    ) async throws -> TangoValue {
-      try await perform(call.encoded(repeat each arguments)) {
-        $0.value(at: 1)
-      }
-    }
-
-    /// Calls, and gives the first result as the type asked for.
-    @_disfavoredOverload
-    public func callAsFunction<each Argument: Encodable & Sendable, Result: Decodable & Sendable>(
-      _ arguments: repeat each Argument
-    ) async throws -> Result {
-      try await perform(call.encoded(repeat each arguments)) { [name] in
-        try $0.result(Result.self, at: 1, name)
-      }
-    }
-
-    private var call: TangoPath {
-      TangoPath(client: object.client, path: "tango.ref_call", timeout: object.timeout)
-    }
-
-    private func perform<Results: Sendable>(
-      _ arguments: [EncodedValue], decode: @escaping (MessageElements) throws -> Results
-    ) async throws -> Results {
-      try await call.perform(
-        on: object.connection, with: [.string(object.id), .string(name)] + arguments,
-        decode: decode)
-    }
   }
 }
 
-/// Nobody waits for the answer.
-private final class ReleaseCall: PendingCall, @unchecked Sendable {
-  init() { super.init(path: "tango.ref_release") }
-  override func answer(_ elements: MessageElements) {}
-  override func fail(_ error: any Error) {}
+extension TangoReference.Method: RPCCallable {
+  public static var _sendsReferences: Bool { false }
+
+  public func _perform<Results: Sendable>(_ call: RPCCall<Results>) async throws -> Results {
+    let path = TangoPath(client: object.client, path: "tango.ref_call", timeout: object.timeout)
+    return try await path.perform(
+      call, on: object.connection, behind: [.string(object.id), .string(name)], named: name)
+  }
 }

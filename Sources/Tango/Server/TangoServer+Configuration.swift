@@ -1,8 +1,8 @@
 public import Logging
 public import MilongaRPC
-import NIOConnection
 public import NIOCore
 public import NIOSSL
+public import RPCRuntime
 
 extension TangoServer {
   /// How a server listens, and what peers may do.
@@ -27,7 +27,7 @@ extension TangoServer {
     public var authorize: (@Sendable (TangoPeer) async throws -> Bool)?
     /// How long calls may take to finish when the server shuts down.
     public var shutdownGrace = Duration.seconds(30)
-    /// Where peers that break the protocol, and refused ones, are told of: one line each.
+    /// The log: one line for each peer that breaks the protocol or is refused.
     public var logger = Logger(label: "tango")
     /// Runs the connections; NIO's own threads unless told otherwise.
     public var eventLoopGroup: (any EventLoopGroup)?
@@ -45,10 +45,5 @@ extension TangoServer {
 
 extension TangoServer.Configuration: ListenerConfiguration {}
 
-/// Who is at the other end of a server's connection.
-public struct TangoPeer: Sendable {
-  /// Its address.
-  public let address: SocketAddress?
-  /// Its certificate, verified as the server's TLS configuration says; nil without one.
-  public let certificate: NIOSSLCertificate?
-}
+/// The other end of a server's connection, for ``TangoServer/Configuration/authorize``.
+public typealias TangoPeer = RPCPeerIdentity

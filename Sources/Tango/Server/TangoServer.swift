@@ -1,7 +1,7 @@
 import MilongaRPC
 import NIOConcurrencyHelpers
-import NIOConnection
 import NIOCore
+import RPCRuntime
 public import ServiceLifecycle
 
 /// Serves Swift functions to tango clients: the original's, Milonga's in Lua, ``TangoClient``.
@@ -12,14 +12,16 @@ public import ServiceLifecycle
 /// try await TangoServer(api, configuration: .init(port: 12345)).run()
 /// ```
 ///
-/// As a `Service` it takes part in a `ServiceGroup`: when that shuts down, the server takes no more calls, finishes
-/// those that run, and closes its connections.
+/// As a `Service` it takes part in a `ServiceGroup`: when that shuts down, the server takes no more
+/// calls, finishes those that run, and closes its connections.
 public final class TangoServer: Service {
   /// What peers can call.
   public let namespace: TangoNamespace
   /// How it listens, and what peers may do.
   public let configuration: Configuration
   let observer = CallObserver("tango")
+  /// What a connection needs before its first call.
+  let openingRules: OpeningRules
   private let listener: Listener<TangoServerHandler>
   /// Count what peers hold.
   let keepers: EventLoopKeepers
@@ -33,12 +35,15 @@ public final class TangoServer: Service {
   init(_ namespace: TangoNamespace, configuration: Configuration, account: BufferAccount) {
     self.namespace = namespace
     self.configuration = configuration
+    openingRules = OpeningRules(
+      hasTLS: configuration.tls != nil, timeout: configuration.handshakeTimeout,
+      authorize: configuration.authorize)
     keepers = EventLoopKeepers(configuration.limits, account: account)
     listener = Listener(configuration, "tango")
   }
 
-  /// Listens, and returns when it has been shut down: by its `ServiceGroup`, by ``shutDown()`` or by the
-  /// cancellation of its task.
+  /// Listens, and returns when it has been shut down: by its `ServiceGroup`, by ``shutDown()`` or
+  /// by the cancellation of its task.
   public func run() async throws {
     try await listener.run { TangoServerHandler(self, $0.eventLoop) }
   }
@@ -46,7 +51,8 @@ public final class TangoServer: Service {
   /// Listens.
   ///
   /// - Returns: the port, which is of interest when the configuration said 0.
-  /// - Throws: the error of the system, such as "address in use"; ``TangoError/shutDown`` after ``shutDown()``.
+  /// - Throws: the error of the system, such as "address in use"; ``TangoError/shutDown`` after
+  ///   ``shutDown()``.
   public func start() async throws -> Int {
     guard let port = try await listener.start({ TangoServerHandler(self, $0.eventLoop) }) else {
       throw TangoError.shutDown
@@ -54,8 +60,8 @@ public final class TangoServer: Service {
     return port
   }
 
-  /// Takes no more connections and calls, waits until the calls that run have been answered, at most
-  /// ``Configuration/shutdownGrace``, and closes all connections.
+  /// Takes no more connections and calls, waits until the calls that run have been answered, at
+  /// most ``Configuration/shutdownGrace``, and closes all connections.
   public func shutDown() async { await listener.shutDown() }
 
   /// What the connections of an event loop share.

@@ -1,24 +1,24 @@
 import MilongaRPC
-import NIOConnection
 import NIOCore
+import RPCRuntime
 
-// What a connection holds for its peer. It is told at the end of a turn that leaves something behind; so what is served
-// at once is never counted.
+// What a connection holds for its peer. It is told at the end of a turn that leaves something
+// behind; so what is served at once is never counted.
 extension TangoServerHandler: BufferHolding {
   /// Says what is held now. The connection may be ended afterwards.
   func tellHolding() {
     let channel = context?.channel
     // What a peer has called before it left is kept until it is carried out.
-    let isOpen = !isEvicted && (channel?.isActive == true || hasLeft)
+    let isOpen = !state.isEvicted && (channel?.isActive == true || state.hasLeft)
     let bytes =
       isOpen ? reader.memory + writer.buffer.count + (channel?.unsentBytes ?? 0) : 0
-    isHolding = bytes + serving > 0
+    isHolding = bytes + bytesServed > 0
     if holder == nil {
       guard isHolding else { return }
       holder = BufferHolder(self, asksToCount: true)
     }
-    if isOpen || serving > 0 {
-      keeper.set(holder!, bytes: bytes, serving: serving)
+    if isOpen || bytesServed > 0 {
+      keeper.set(holder!, bytes: bytes, serving: bytesServed)
     } else {
       keeper.remove(holder!)
     }

@@ -7,14 +7,14 @@
 /// | an integer, a float | a number without and with a point or an exponent, exact in either direction |
 /// | nil, and what stands for it in a table | `null` |
 ///
-/// Infinite numbers and those that are none, other keys, and lists in which more than half of more than 10 places are
-/// empty are refused. Strings may hold bytes that are not UTF-8, and are read with control characters in
-/// them.
+/// Refused are infinity and NaN, other keys, and lists in which more than half of more than 10
+/// places are empty. Strings may hold bytes that are not UTF-8, and are read with control
+/// characters in them.
 ///
 /// A message is an array.
 public enum JSON {
-  /// Reads a message and sends its elements to `sink`. Allocates nothing, except for strings of more than 1 KiB that
-  /// contain escapes, and for floats of more than 15 digits.
+  /// Reads a message and sends its elements to `sink`. Allocates nothing, except for strings of
+  /// more than 1 KiB that contain escapes, and for floats of more than 15 digits.
   ///
   /// - Parameters:
   ///   - bytes: One array and nothing else.

@@ -86,8 +86,8 @@ func unescapeJSON(_ raw: UnsafeRawBufferPointer, into room: UnsafeMutableRawBuff
   return output - room.baseAddress.unsafelyUnwrapped
 }
 
-/// Decodes the escape whose backslash is at `place` and steps over it; nil if there is none such. Two escapes may
-/// make one character, by the halves of its UTF-16 form.
+/// Decodes the escape whose backslash is at `place` and steps over it; nil if JSON has no such
+/// escape. Two escapes may make one character, by the halves of its UTF-16 form.
 private func decodeEscape(
   at place: inout UnsafeRawPointer, before end: UnsafeRawPointer
 ) -> Unicode.Scalar? {

@@ -53,7 +53,6 @@ struct JSONParser: ValueParser {
       switch try number() {
       case .integer(let value): sink.integer(value)
       case .number(let value): sink.number(value)
-      case .boolean, .null: break
       }
     }
   }
@@ -71,9 +70,10 @@ struct JSONParser: ValueParser {
 
   // MARK: Numbers
 
-  /// number = ["-"] ("0" | digit {digit}) ["." digit {digit}] [("e" | "E") ["+" | "-"] digit {digit}]
+  /// number = ["-"] ("0" | digit {digit}) ["." digit {digit}] [("e" | "E") ["+" | "-"] digit
+  /// {digit}]
   @usableFromInline
-  mutating func number() throws(CodecError) -> TangoTextParser.Scalar {
+  mutating func number() throws(CodecError) -> ParsedNumber {
     let first = position
     let isNegative = peek == UInt8(ascii: "-")
     if isNegative { position += 1 }
@@ -105,10 +105,13 @@ struct JSONParser: ValueParser {
       if peek == UInt8(ascii: "-") || peek == UInt8(ascii: "+") { position += 1 }
       try skipDigits("the digits of an exponent")
     }
-    // What it is was checked; how much it is worth, tango's text knows.
-    var parser = TangoTextParser(
-      UnsafeRawBufferPointer(start: first, count: position - first), limits)
-    return try parser.number()
+    var reader = DecimalReader(firstDigit, position)
+    do throws(DecimalReader.Failure) {
+      return try reader.read(isNegative: isNegative)
+    } catch {
+      // The digits were checked above.
+      throw unexpected(at: first, expecting: "a number")
+    }
   }
 
   private mutating func skipDigits(_ what: String) throws(CodecError) {

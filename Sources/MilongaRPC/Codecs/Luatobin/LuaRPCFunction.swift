@@ -50,8 +50,8 @@ public enum PeerObject {
   public static let ofReceiver = UInt8(ascii: "?")
 }
 
-/// The parts of a path such as `sensors.3.name`, as slices of its bytes: what is between dots and not
-/// empty. A part that spells a number means that number.
+/// The parts of a path such as `sensors.3.name`, as slices of its bytes: what is between dots and
+/// not empty. A part that spells a number means that number.
 public struct PeerPath: Sequence, IteratorProtocol {
   @usableFromInline var rest: UnsafeRawBufferPointer
 

@@ -11,13 +11,13 @@
 /// 14 number                    a string, table or function of the same value, again
 /// ```
 ///
-/// Everything is big endian; sizes, counts and numbers have 2 bytes. Strings, tables and functions are
-/// numbered from 1 in the order in which they begin, and the numbers start again with every value of a
-/// message.
+/// Everything is big endian; sizes, counts and numbers have 2 bytes. Strings, tables and functions
+/// are numbered from 1 in the order in which they begin, and the numbers start again with every
+/// value of a message.
 ///
-/// Source: luatobin of Eclipse Mihini, as its bytes show it. It writes every number that is integral as
-/// an integer, and loses all but the low 32 bits; here those that need more are doubles, and floats
-/// stay floats.
+/// Source: luatobin of Eclipse Mihini, as its bytes show it. It writes every number that is
+/// integral as an integer, and loses all but the low 32 bits; here those that need more are
+/// doubles, and floats stay floats.
 public enum Luatobin {
   /// The most bytes of a string or a function, and the most pairs of a table.
   public static let largestSize = 65_534

@@ -29,8 +29,8 @@ public struct LuatobinReader: ~Copyable {
   enum Part { case key, value, element }
 
   @usableFromInline var open: ContiguousArray<OpenTable> = []
-  /// Where the strings of the value that is being read begin, by the numbers of objects; for tables and
-  /// functions, how many of them there are up to this one, negative.
+  /// Where the strings of the value that is being read begin, by the numbers of objects; for tables
+  /// and functions, how many of them there are up to this one, negative.
   @usableFromInline var objects: ContiguousArray<Int32> = []
   @usableFromInline var kept: Int32 = 0
   @usableFromInline var bytes = UnsafeRawBufferPointer(start: nil, count: 0)

@@ -1,12 +1,12 @@
 /// A sink that writes luatobin; see ``Luatobin``.
 ///
-/// The writer owns the buffer of its connection. Each value of a message begins with ``beginTopLevelValue()``.
-/// What it cannot hold it remembers as ``refusal``.
+/// The writer owns the buffer of its connection. Each value of a message begins with
+/// ``beginTopLevelValue()``. What it cannot hold it remembers as ``refusal``.
 public struct LuatobinWriter: ~Copyable {
   /// Where the bytes go.
   public var buffer: OutputBuffer
 
-  /// Why the values written since ``beginTopLevelValue()`` are no good; nil when they are.
+  /// Why the values written since ``beginTopLevelValue()`` cannot be sent; nil when they can.
   public var refusal: LuatobinRefusal? { lacksMemory ? .memory : firstRefusal }
 
   @usableFromInline var firstRefusal: LuatobinRefusal?
@@ -24,7 +24,7 @@ public struct LuatobinWriter: ~Copyable {
 
   @usableFromInline var open: ContiguousArray<OpenTable> = []
   @usableFromInline var numbers = ObjectNumbers()
-  /// Our numbers by those of whoever sends us values.
+  /// Our numbers of tables and functions, by their numbers in the source of the values.
   private var kept: [Int: Int] = [:]
 
   /// A writer that appends to `buffer`.
@@ -140,8 +140,8 @@ extension LuatobinWriter: ValueSink {
     buffer.append(Luatobin.Tag.reference, UInt16(truncatingIfNeeded: number))
   }
 
-  /// Whether the table or function with this address was written before; a reference to it was written
-  /// then. Otherwise it is to begin now.
+  /// Whether the table or function with this address was written before; a reference to it was
+  /// written then. Otherwise it is to begin now.
   @inlinable
   public mutating func refer(to address: UnsafeRawPointer) -> Bool {
     guard let known = numbers.number(of: address) else { return false }

@@ -86,8 +86,8 @@ struct MessagePackParser: ValueParser {
     position += count
   }
 
-  /// Counts a table of so many values, each of which takes a byte at least: so a header is never believed
-  /// more than the rest of the message can hold.
+  /// Counts a table of so many values, each of which takes a byte at least: so a header is never
+  /// believed more than the rest of the message can hold.
   @inlinable
   mutating func enter(_ count: Int) throws(CodecError) {
     guard count <= end - position else { throw incomplete() }

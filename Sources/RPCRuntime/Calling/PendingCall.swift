@@ -1,0 +1,76 @@
+import MilongaRPC
+
+/// A call that this side has made, and that has not ended yet.
+///
+/// It belongs to the lock of its connection. Only its end does not: ``succeed(_:)`` or ``fail(_:)``
+/// is called once, without the lock.
+package class PendingCall: @unchecked Sendable {
+  package enum State {
+    /// No connection has the call yet.
+    case new
+    /// The protocol has no number for the call yet. This is what will be sent.
+    case waiting(payload: [UInt8])
+    /// The call has this number on its connection.
+    case sent(number: UInt64)
+    /// The call was answered, was cancelled, or has failed.
+    case over
+  }
+
+  /// The path or the method's name, for errors.
+  package let name: String
+  /// Nanoseconds of the monotonic clock; `Int64.max` for no deadline.
+  package let deadline: Int64
+  package var state = State.new
+
+  package var isOver: Bool { if case .over = state { true } else { false } }
+
+  fileprivate init(name: String, deadline: Int64) {
+    self.name = name
+    self.deadline = deadline
+  }
+
+  /// The results have come.
+  package func succeed(_ results: CallResults) { fatalError("PendingCall has no instances") }
+
+  /// The call ends without results.
+  package func fail(_ error: any Error) { fatalError("PendingCall has no instances") }
+}
+
+/// A call whose results a task awaits, as Swift types.
+package final class TypedCall<Results: Sendable>: PendingCall, @unchecked Sendable {
+  /// The task that awaits the results. Set before the call goes to a connection.
+  package var continuation: UnsafeContinuation<Results, any Error>?
+  private let decode: @Sendable (CallResults) throws -> Results
+
+  package init(
+    name: String, deadline: Int64, decode: @escaping @Sendable (CallResults) throws -> Results
+  ) {
+    self.decode = decode
+    super.init(name: name, deadline: deadline)
+  }
+
+  package override func succeed(_ results: CallResults) {
+    guard let continuation = continuation.take() else { return }
+    let decoded: Results
+    do { decoded = try decode(results) } catch { return continuation.resume(throwing: error) }
+    continuation.resume(returning: decoded)
+  }
+
+  package override func fail(_ error: any Error) { continuation.take()?.resume(throwing: error) }
+}
+
+/// A call that no task awaits. A function hears of its end.
+package final class ObservedCall: PendingCall, @unchecked Sendable {
+  private let ended: @Sendable (Result<CallResults, any Error>) -> Void
+
+  package init(
+    name: String, deadline: Int64 = .max,
+    ended: @escaping @Sendable (Result<CallResults, any Error>) -> Void = { _ in }
+  ) {
+    self.ended = ended
+    super.init(name: name, deadline: deadline)
+  }
+
+  package override func succeed(_ results: CallResults) { ended(.success(results)) }
+  package override func fail(_ error: any Error) { ended(.failure(error)) }
+}
