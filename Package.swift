@@ -139,8 +139,8 @@ let package = Package(
     .testTarget(
       name: "CopasTests",
       dependencies: [
-        "CMilongaTurns", "Copas", "milonga", "MilongaIO", "MilongaLua", "MilongaModule",
-        "MilongaScheduler", "MilongaTestSupport",
+        "CMilongaTurns", "Copas", "LuaSocket", "milonga", "MilongaIO", "MilongaLua",
+        "MilongaModule", "MilongaScheduler", "MilongaTestSupport",
       ],
       exclude: ["Scripts"]),
     .testTarget(

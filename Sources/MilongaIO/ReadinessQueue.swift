@@ -121,7 +121,7 @@ public final class ReadinessQueue {
     let descriptor: Int32
 
     /// From now on the first SIGINT or SIGTERM ends the wait instead of the process, and is told by
-    /// ``terminationSignal``; a second one ends the process.
+    /// `milonga_termination_signal()`; a second one ends the process.
     ///
     /// - Returns: whether ``releaseTermination()`` has to follow: false when another loop has the
     ///   signals.
@@ -129,9 +129,6 @@ public final class ReadinessQueue {
 
     /// The signals do again what they did before.
     public func releaseTermination() { milonga_release_termination() }
-
-    /// The signal that came, 0 for none.
-    public var terminationSignal: Int32 { milonga_termination_signal() }
 
     /// Ends the wait that is under way, or the next one.
     public func wake() {

@@ -8,14 +8,10 @@ import Testing
 @Suite struct LoopPartTests {
   private final class Observer: ThreadObserver, HangupObserver, RoundEndObserver {
     var rounds = 0
-    var next: (() -> Void)?
 
     func ended(_ task: TaskID) {}
     func hungUp() {}
-    func roundEnded() {
-      rounds += 1
-      next?()
-    }
+    func roundEnded() { rounds += 1 }
   }
 
   // MARK: Observers
@@ -48,16 +44,23 @@ import Testing
   }
 
   @Test func whatIsAddedAtTheEndOfARoundIsToldTheNextTime() {
-    let observers = RoundEndObservers()
-    let observer = Observer()
-    observer.next = { if observer.rounds == 1 { observers.add(observer) } }
-    observers.add(observer)
-    observers.tell()
-    #expect(observer.rounds == 1)
+    var observers = RoundEndObservers()
+    let (first, second) = (Observer(), Observer())
+    observers.add(first)
+    for observer in observers.takeThoseToTell() {
+      observer.roundEnded()
+      observers.add(second)
+    }
+    observers.forgetToldOnes()
+    #expect(first.rounds == 1)
+    #expect(second.rounds == 0)
     #expect(!observers.isEmpty)
-    observers.tell()
-    #expect(observer.rounds == 2)
+    for observer in observers.takeThoseToTell() { observer.roundEnded() }
+    observers.forgetToldOnes()
+    #expect(first.rounds == 1)
+    #expect(second.rounds == 1)
     #expect(observers.isEmpty)
+    #expect(observers.takeThoseToTell().isEmpty)
   }
 
   // MARK: The exit
@@ -92,6 +95,7 @@ import Testing
   @Test func workIsCountedUntilItsAnswerComesOrIsNotWanted() throws {
     let readiness = try ReadinessQueue(.chosen)
     let pending = OffThreadCount()
+    defer { pending.free() }
     let work = OffThreadWork<Int>(waker: readiness.waker, pending)
     defer { work.close() }
     let scheduler = Scheduler()
@@ -103,14 +107,14 @@ import Testing
     }
     var cancelled = false
     let second = work.start(for: task) { _ in { cancelled = true } }
-    #expect(pending.count == 2)
+    #expect(pending.value == 2)
     answer?(42)
     work.deliver { _ in true }
-    #expect(pending.count == 1)
+    #expect(pending.value == 1)
     #expect(work.takeAnswer(first) == 42)
     work.abandon(second)
     work.abandon(second)
-    #expect(pending.count == 0)
+    #expect(pending.value == 0)
     #expect(cancelled)
     #expect(work.isEmpty)
   }
@@ -122,10 +126,10 @@ import Testing
     let scheduler = Scheduler()
     let task = scheduler.spawn()
     _ = offThread.lookups.start(for: task) { _ in nil }
-    #expect(!offThread.isIdle)
+    #expect(offThread.pending.value == 1)
     #expect(offThread.hasWantedWork(exists: scheduler.exists))
     scheduler.finish(task)
     #expect(!offThread.hasWantedWork(exists: scheduler.exists))
-    #expect(offThread.isIdle)
+    #expect(offThread.pending.value == 0)
   }
 }

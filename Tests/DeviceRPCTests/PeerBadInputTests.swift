@@ -166,7 +166,7 @@ import Testing
       (weakConnection, weakPeer) = (connection, peer)
       let (call, outcome) = toldCall("f")
       connection.start(call) { $0.text("f") }
-      // An object of theirs, in an answer that nobody asked for and in one that somebody did.
+      // An object of theirs: in an answer without a call, and in an answer to one.
       try channel.writeInbound(ByteBuffer(bytes: Self.message(1, [0, 0x21, 0, 0, 0, 1])))
       switch how {
       case "closed by us": peer?.close()

@@ -191,7 +191,7 @@ private struct Looking: Codable, Sendable {
   }
 }
 
-/// Asks whoever calls for the numbers before.
+/// Calls its caller for the numbers before.
 @Sendable private func fib(_ n: Int) async throws -> Int {
   let peer = try #require(RPCPeer.current)
   if n < 2 { return n }

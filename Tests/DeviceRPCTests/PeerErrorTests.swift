@@ -7,7 +7,7 @@ import NIOCore
 import NIOPosix
 import Testing
 
-/// What goes wrong says so, and harms nobody else.
+/// An error says what went wrong, and harms no other call.
 @Suite struct PeerErrorTests {
   @Test func whatTheFunctionThrows() async throws {
     struct Broken: Error, CustomStringConvertible { let description = "it is broken" }
@@ -295,7 +295,7 @@ import Testing
   }
 
   @Test func cancelledWhileConnecting() async throws {
-    // A listener that accepts nobody, and has no room for another one to wait.
+    // A listener that accepts no connection, and has no room for another one to wait.
     let group = MultiThreadedEventLoopGroup.singleton
     let listener = try await ServerBootstrap(group: group)
       .serverChannelOption(.backlog, value: 0)
@@ -324,7 +324,7 @@ import Testing
   }
 
   @Test func nobodyListens() async throws {
-    // A port that is taken, but on which nobody listens.
+    // A port that is taken, but on which no server listens.
     let holder = try await DatagramBootstrap(group: MultiThreadedEventLoopGroup.singleton)
       .bind(host: "127.0.0.10", port: 0).get()
     let port = holder.localAddress!.port!

@@ -16,7 +16,7 @@ import Testing
         #expect(account.bytes <= mostHeld)
       }
       try await eventually { server.log.all.contains { $0.contains("limits.maxBufferedBytes") } }
-      // Somebody who says something is served meanwhile.
+      // A peer that calls is served meanwhile.
       let client = try await RPCPeer.connect(
         host: "127.0.0.1", port: server.port, configuration: .forTests)
       let text = String(repeating: "x", count: 60_000)

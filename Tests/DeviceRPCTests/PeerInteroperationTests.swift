@@ -133,7 +133,7 @@ import Testing
     }
   }
 
-  /// All in entries, in some fixed order, without those that are nil.
+  /// All in entries, in a fixed order, without nils.
   private func normalized(_ value: RPCValue) -> RPCValue {
     guard case .table(let table) = value else { return value }
     let elements = table.elements.enumerated().map { offset, element in
@@ -394,7 +394,7 @@ private final class List: RPCObject {
     #expect(try await peer.type(string) == "table")
     let recursive: Int = try await peer.fib(8)
     #expect(recursive == 21)
-    // 84 ms each, if nobody acknowledged at once.
+    // 84 ms each, if neither side acknowledged at once.
     let seconds: Double = try await peer.measure(100)
     #expect(seconds < 0.04)
   }

@@ -21,7 +21,7 @@ import Testing
       for _ in 1...3 { try await peer[path: "peer.fine"]() }
       await #expect(throws: RPCRemoteError.self) { try await peer[path: "peer.broken"]() }
       await #expect(throws: RPCRemoteError.self) { try await peer[path: "peer.picky"]("x") }
-      // Whoever has connected serves, too.
+      // The side that has connected serves, too.
       try await server.accepted(peer)[path: "peer.called"]()
     }
 

@@ -62,6 +62,17 @@ struct SourceTests {
     }
   }
 
+  /// A file is about one thing, and a function is seen at once.
+  @Test func `files and functions are short`() throws {
+    let lines = Dictionary(grouping: try swiftLines(), by: \.file)
+    for (file, lines) in lines.sorted(by: { $0.key < $1.key }) {
+      if lines.count > 451 { Issue.record("\(file): \(lines.count - 1) lines, of at most 450") }
+      for function in functions(in: lines) where function.lines > 60 {
+        Issue.record("\(function.first): \(function.lines) lines, of at most 60")
+      }
+    }
+  }
+
   @Test func `the rules see what they are for`() throws {
     #expect(Set(try swiftLines().map(\.file)).count > 80)
     let jumps = try Self.jumps()
@@ -76,8 +87,45 @@ struct SourceTests {
     #expect("import Foundation".contains(foundation))
     #expect("@preconcurrency import Foundation".contains(foundation))
     #expect("import class Foundation.Pipe".contains(foundation))
+    let text = ["  func f(", "    a: Int", "  ) {", "    g()", "  }", "  var a: Int"]
+    let long = functions(
+      in: text.enumerated().map { SourceLine(file: "", number: $0.offset + 1, text: $0.element) })
+    #expect(long.map(\.lines) == [5])
     #expect(SourceLine(file: "", number: 1, text: "a // lua_error").code == "a ")
     #expect(SourceLine(file: "", number: 1, text: "\"//\" + b").code == "\"//\" + b")
+  }
+}
+
+/// A function that takes more than one line.
+private struct LongFunction {
+  let first: SourceLine
+  let lines: Int
+}
+
+/// The functions in the lines of a file, formatted as swift-format does: a function ends at the
+/// next line with a brace that stands as far left as its first line.
+private func functions(in lines: [SourceLine]) -> [LongFunction] {
+  lines.indices.compactMap { index in
+    let text = lines[index].text
+    guard ["func ", "init", "subscript("].contains(where: text.contains) else { return nil }
+    let code = lines[index].code
+    let words = code.split { !$0.isLetter && $0 != "`" }
+    guard words.contains(where: { ["func", "init", "deinit", "subscript"].contains($0) }),
+      words.first.map({ !["return", "let", "var", "self", "super"].contains($0) }) ?? false
+    else { return nil }
+    let end = code.prefix { $0 == " " } + "}"
+    guard !code.hasSuffix("}"),
+      let last = lines[(index + 1)...].first(where: { $0.text.hasPrefix(end) })
+    else { return nil }
+    // A declaration without a body ends before the next one, or before the end of what it stands
+    // in.
+    let inner = lines[(index + 1)..<(last.number - 1)]
+    let isWhole = inner.allSatisfy {
+      $0.text.isEmpty || $0.text.hasPrefix(end.dropLast() + " ")
+        || $0.text.hasPrefix(end.dropLast() + ")")
+    }
+    guard isWhole else { return nil }
+    return LongFunction(first: lines[index], lines: last.number - index)
   }
 }
 

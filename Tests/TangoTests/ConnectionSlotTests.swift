@@ -12,7 +12,7 @@ import Testing
   @Test func reconnecting() async throws {
     var namespace = TangoNamespace()
     namespace.register("fine") { 1 }
-    // An address that nobody else uses, so that nobody takes the port in between.
+    // An address that no other program uses, so that none takes the port in between.
     let host = "127.0.0.9"
     let first = TangoServer(namespace, configuration: .init(host: host, port: 0))
     let port = try await first.start()
@@ -21,7 +21,7 @@ import Testing
     let client = TangoClient(host: host, port: port, configuration: configuration)
     #expect(try await client.fine() == 1)
     await first.shutDown()
-    // Nobody listens for a while: a call is not sent before there is a connection. One that was
+    // No server listens for a while: a call is not sent before there is a connection. One that was
     // sent before the client heard of the end has failed.
     let call = Task { () async throws -> TangoValue in
       for _ in 1...20 {
@@ -70,7 +70,7 @@ import Testing
   /// Callers that wait for a connection hear of their cancellation, their deadline and the client's
   /// end at once.
   @Test func givingUpWhileConnecting() async throws {
-    // A port that is taken, but on which nobody listens.
+    // A port that is taken, but on which no server listens.
     let holder = try await DatagramBootstrap(group: MultiThreadedEventLoopGroup.singleton)
       .bind(host: "127.0.0.11", port: 0).get()
     let port = holder.localAddress!.port!

@@ -87,7 +87,7 @@ import Testing
     await #expect(throws: TangoError.self) { try await client.wait() }
   }
 
-  /// Those who shut down while somebody else does wait for the same end, `run` too.
+  /// Several tasks that shut a server down wait for the same end, and so does `run`.
   @Test func shutDownByMany() async throws {
     var namespace = TangoNamespace()
     let isRunning = Gate()

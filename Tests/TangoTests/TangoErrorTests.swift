@@ -6,7 +6,7 @@ import NIOPosix
 import Tango
 import Testing
 
-/// What goes wrong says so, and harms nobody else.
+/// An error says what went wrong, and harms no other call.
 @Suite struct TangoErrorTests {
   @Test func whatTheFunctionThrows() async throws {
     struct Broken: Error, CustomStringConvertible { let description = "it is broken" }
@@ -221,7 +221,7 @@ import Testing
   }
 
   @Test func nobodyListens() async throws {
-    // A port that is taken, but on which nobody listens.
+    // A port that is taken, but on which no server listens.
     let holder = try await DatagramBootstrap(group: MultiThreadedEventLoopGroup.singleton)
       .bind(host: "127.0.0.9", port: 0).get()
     let port = holder.localAddress!.port!

@@ -16,7 +16,7 @@ import Testing
         #expect(account.bytes <= mostHeld)
       }
       try await eventually { server.log.all.contains { $0.contains("limits.maxBufferedBytes") } }
-      // Somebody who says something is served meanwhile.
+      // A client that sends a call is served meanwhile.
       let client = TangoClient(host: "127.0.0.1", port: server.port, configuration: .forTests)
       let text = String(repeating: "x", count: 300_000)
       for _ in 0..<20 { #expect(try await client.count(text) == 300_000) }
@@ -59,7 +59,7 @@ import Testing
     }
   }
 
-  /// Many who read in time are nobody's concern.
+  /// Many clients that read in time hold nothing.
   @Test func thoseWhoRead() async throws {
     try await withHoldingServer { server, account in
       try await withThrowingTaskGroup { group in

@@ -81,7 +81,7 @@ import Testing
     }
   }
 
-  /// All in entries, in some fixed order, without those that are nil.
+  /// All in entries, in a fixed order, without nils.
   private func normalized(_ value: TangoValue) -> TangoValue {
     guard case .table(let table) = value else { return value }
     let elements = table.elements.enumerated().map { offset, element in

@@ -35,7 +35,7 @@ import Testing
         return 1
       }
       $0.register("patient") { () async throws -> Int in
-        // Nobody waits for it: it is cancelled from the beginning.
+        // No task waits for it: it is cancelled from the beginning.
         do { try await Task.sleep(for: .seconds(600)) } catch { second.open() }
         return 1
       }
@@ -55,7 +55,7 @@ import Testing
     }
   }
 
-  /// Answers that nobody takes do not pile up, and do not stop what is behind.
+  /// Answers that are not taken do not pile up, and do not stop the calls behind them.
   @Test func manyCallsBehind() async throws {
     let (begun, may, noted) = (Gate(), Gate(), Tally())
     try await withServer {

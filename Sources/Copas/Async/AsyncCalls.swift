@@ -16,8 +16,6 @@ final class AsyncCalls: ThreadObserver {
     number = loop.addObserver(self)
   }
 
-  var isEmpty: Bool { work.isEmpty }
-
   /// Starts the function for the running coroutine.
   func start(
     _ loop: CopasLoop, _ function: @escaping @Sendable () async -> AsyncAnswer

@@ -8,20 +8,20 @@ final class OffThread {
   /// nil until an async function is called.
   private(set) var asyncCalls: AsyncCalls?
   private let waker: ReadinessQueue.Waker
-  private let pending = OffThreadCount()
+  /// Coroutines that wait for another thread.
+  let pending = OffThreadCount()
 
   init(_ waker: ReadinessQueue.Waker) {
     self.waker = waker
     lookups = OffThreadWork(waker: waker, pending)
   }
 
-  /// No coroutine waits for another thread.
-  var isIdle: Bool { pending.count == 0 }
+  deinit { pending.free() }
 
   /// Whether a coroutine that has not been removed meanwhile waits for another thread.
   func hasWantedWork(exists: (TaskID) -> Bool) -> Bool {
     if !lookups.isEmpty { lookups.abandonUnwanted(exists: exists) }
-    return !isIdle
+    return pending.value > 0
   }
 
   /// Begins to look a name up; `task` is woken when the answer is there.

@@ -1,9 +1,21 @@
 import MilongaIO
 import MilongaScheduler
 
-/// How many coroutines wait for other threads: one look in each turn.
-final class OffThreadCount {
-  fileprivate(set) var count = 0
+/// How many coroutines wait for other threads. The dispatcher looks in each turn; the number is not
+/// in an object, which would be retained and released for each look. Its owner frees it.
+struct OffThreadCount: BitwiseCopyable {
+  private let place: UnsafeMutablePointer<Int>
+
+  init() {
+    place = .allocate(capacity: 1)
+    place.initialize(to: 0)
+  }
+
+  var value: Int { place.pointee }
+
+  fileprivate func add(_ change: Int) { place.pointee += change }
+
+  func free() { place.deallocate() }
 }
 
 /// Work of one kind that other threads do for coroutines that wait.
@@ -34,7 +46,7 @@ final class OffThreadWork<Answer: Sendable> {
     lastTicket += 1
     let ticket = lastTicket
     waiting[ticket] = task
-    pending.count += 1
+    pending.add(1)
     let mailbox = mailbox
     cancellations[ticket] = work { mailbox.send((ticket, $0)) }
     return ticket
@@ -45,7 +57,7 @@ final class OffThreadWork<Answer: Sendable> {
 
   /// The answer is not wanted any more.
   func abandon(_ ticket: Int) {
-    if waiting.removeValue(forKey: ticket) != nil { pending.count -= 1 }
+    if waiting.removeValue(forKey: ticket) != nil { pending.add(-1) }
     answers[ticket] = nil
     cancellations.removeValue(forKey: ticket)?()
   }
@@ -62,7 +74,7 @@ final class OffThreadWork<Answer: Sendable> {
     guard !waiting.isEmpty else { return }
     for (ticket, answer) in mailbox.collect() {
       guard let task = waiting.removeValue(forKey: ticket) else { continue }
-      pending.count -= 1
+      pending.add(-1)
       cancellations[ticket] = nil
       if wake(task) { answers[ticket] = answer }
     }

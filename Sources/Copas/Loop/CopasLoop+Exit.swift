@@ -57,7 +57,7 @@ extension CopasLoop {
   /// After SIGINT or SIGTERM the loop ends when the threads that waited for the exit have cleaned
   /// up, whatever else there is to do.
   var mustEnd: Bool {
-    guard termination.hasCome else { return false }
+    guard milonga_termination_signal() != 0, termination.isTaken else { return false }
     milonga_limit_turn(0)
     exit.announce(scheduler)
     return !exit.isAwaited(exists: scheduler.exists)

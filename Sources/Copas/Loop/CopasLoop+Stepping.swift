@@ -13,7 +13,7 @@ extension CopasLoop {
     scheduler.readyCount == 0 && scheduler.waitingForDescriptor == 0
       && scheduler.sleeping == timeouts.count && roundEndObservers.isEmpty
       && (timeouts.count == 0 || asleepForEver == 0)
-      && (offThread.isIdle || !offThread.hasWantedWork(exists: scheduler.exists))
+      && (pendingOffThread.value == 0 || !offThread.hasWantedWork(exists: scheduler.exists))
   }
 
   /// Threads that only `copas.wakeup` gets up.
@@ -29,10 +29,10 @@ extension CopasLoop {
   func step(until deadline: Int64) throws(LuaFailure) -> Bool {
     isStepping = true
     defer { isStepping = false }
-    if !roundEndObservers.isEmpty { roundEndObservers.tell() }
+    if !roundEndObservers.isEmpty { tellRoundEnd() }
     var handled = false
     let milliseconds = scheduler.readyCount == 0 ? patience(until: deadline) : 0
-    let isWorkElsewhere = !offThread.isIdle
+    let isWorkElsewhere = pendingOffThread.value > 0
     // Threads that only hand things to each other need no system call for every turn.
     if milliseconds != 0 || scheduler.waitingForDescriptor > 0 || isWorkElsewhere {
       handled = try look(milliseconds: milliseconds)
@@ -101,7 +101,7 @@ extension CopasLoop {
     case .server: servers.accept(turn.task)
     case .coroutine: resume(turn.task, turn.reason)
     case .events: runEvents(turn.task, turn.reason)
-    case .timeout: timeouts.fire(turn.task)
+    case .timeout: fireTimeout(turn.task)
     case .none: scheduler.finish(turn.task)
     }
   }

@@ -154,9 +154,6 @@ extension CopasLoop {
   @discardableResult
   public func wake(_ task: TaskID) -> Bool { scheduler.wake(task) }
 
-  /// Pushes the module's function `connect`.
-  public func pushConnect(_ call: LuaCall) { module.connect.push(onto: call) }
-
   /// Lets the running coroutine sleep until `deadline` or until it is woken.
   public func sleep(until deadline: Int64, state: Int = 0) -> LuaOutcome {
     if mayWait { scheduler.sleep(current!, until: deadline) }

@@ -61,12 +61,13 @@ public final class CopasLoop {
 
   let module = CopasModuleValues()
   let offThread: OffThread
-  let roundEndObservers = RoundEndObservers()
+  let pendingOffThread: OffThreadCount
+  var roundEndObservers = RoundEndObservers()
   var threadObservers = ThreadObservers()
   var hangupObservers = HangupObservers()
   /// What threads wait for in the scheduler's wait queues, by the index of the wait queue.
   var waitQueueOwners: [(any WaitQueueOwner)?] = []
-  let timeouts: CallbackTimeouts
+  var timeouts = CallbackTimeouts()
   let termination: TerminationSignals
   let sentinels: CollectionSentinels
   let servers: CopasServers
@@ -108,13 +109,12 @@ public final class CopasLoop {
     vm = milonga_vm_of(main.state)
     memory = milonga_memory_of(main.state)
     offThread = OffThread(readiness.waker)
-    timeouts = CallbackTimeouts()
+    pendingOffThread = offThread.pending
     termination = TerminationSignals()
     sentinels = CollectionSentinels()
     servers = CopasServers()
     names = CopasNames()
     foreignSockets = ForeignSockets(call, sockets)
-    timeouts.loop = self
     termination.loop = self
     servers.loop = self
     names.loop = self
@@ -152,8 +152,6 @@ struct RunningTurn {
 final class CopasModuleValues {
   /// The module's table: it holds settings (`autoclose`) and state (`running`).
   var table = LuaStored()
-  /// The function `copas.connect`.
-  var connect = LuaStored()
   /// Empty unless the program has set one.
   var errorHandler = LuaStored()
   /// The modules `copas.lock` and so on that were asked for: a table, by their names.

@@ -162,6 +162,7 @@ extension CopasLoop {
   }
 
   /// A coroutine that runs the connection which has borrowed it.
+  @inline(never)
   private func makeWorker() -> Events.Worker {
     let coroutine = lua_newthread(main.state)!
     let reference = main.retainTop()

@@ -18,21 +18,23 @@ public protocol ThreadObserver: AnyObject {
 }
 
 /// The observers that are told once, at the end of a round.
-final class RoundEndObservers {
+struct RoundEndObservers {
   private var waiting: [any RoundEndObserver] = []
-  /// The memory of those that are being told.
+  /// Those that are being told, and the memory for the next ones.
   private var told: [any RoundEndObserver] = []
 
   var isEmpty: Bool { waiting.isEmpty }
 
-  func add(_ observer: some RoundEndObserver) { waiting.append(observer) }
+  mutating func add(_ observer: some RoundEndObserver) { waiting.append(observer) }
 
-  /// Tells them. What they add is told the next time.
-  func tell() {
+  /// The observers that are to be told now. An observer that is added from here on is told the next
+  /// time.
+  mutating func takeThoseToTell() -> [any RoundEndObserver] {
     swap(&waiting, &told)
-    for observer in told { observer.roundEnded() }
-    told.removeAll(keepingCapacity: true)
+    return told
   }
+
+  mutating func forgetToldOnes() { told.removeAll(keepingCapacity: true) }
 }
 
 /// Observers of coroutines, by their numbers from 1: a task's record has room for no more than a
@@ -65,6 +67,11 @@ extension CopasLoop {
   /// Tells the observer once every task that is ready now has had a turn.
   public func observeRoundEnd(by observer: some RoundEndObserver) {
     roundEndObservers.add(observer)
+  }
+
+  func tellRoundEnd() {
+    for observer in roundEndObservers.takeThoseToTell() { observer.roundEnded() }
+    roundEndObservers.forgetToldOnes()
   }
 
   /// Gives an observer a number other than 0, for ``observeRemoval(by:)``. It is kept alive until

@@ -10,29 +10,26 @@ import MilongaScheduler
 final class TerminationSignals {
   unowned(unsafe) var loop: CopasLoop!
   /// The loop has taken over the signals.
-  private var catches = false
+  private(set) var isTaken = false
   /// Seconds that a turn may last after one of them; 0 for ever.
   private var turnLimit = 0.0
 
   /// The loop begins: it takes over the signals, if no other one has them.
   func take() {
-    catches = loop.readiness.waker.catchTermination()
+    isTaken = loop.readiness.waker.catchTermination()
     keepTurns()
   }
 
   /// The loop has ended.
   func giveBack() {
-    if catches { loop.readiness.waker.releaseTermination() }
-    catches = false
+    if isTaken { loop.readiness.waker.releaseTermination() }
+    isTaken = false
   }
-
-  /// One of them has come, to a loop that has taken them over.
-  var hasCome: Bool { catches && loop.readiness.waker.terminationSignal != 0 }
 
   /// From now on a turn that does not come back within `copas.exittimeout` seconds of the signal,
   /// or of its later beginning, ends the process by that signal.
   func keepTurns() {
-    guard catches else { return }
+    guard isTaken else { return }
     let main = loop.main
     loop.module.table.push(onto: main)
     main.pushField("exittimeout", of: -1)
@@ -53,7 +50,7 @@ final class TerminationSignals {
   /// A turn begins after the signal.
   @inline(never)
   func limitTurn() {
-    if catches { milonga_limit_turn(1) }
+    if isTaken { milonga_limit_turn(1) }
   }
 
   /// Says whose turn it is. The process ends then.

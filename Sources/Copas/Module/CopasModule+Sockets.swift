@@ -36,8 +36,6 @@ extension CopasLoop {
       tasks[current!].tellsSocketTimeouts = call.boolean(at: 1)
       return .results(0)
     }
-    call.pushField("connect", of: -1)
-    module.connect = LuaStored(popping: call)
 
     module.wrapper = CopasWrapper(call) { call in
       addOperations(call)

@@ -18,98 +18,107 @@ extension CopasLoop {
   /// - Parameter enough: what ends it before the pattern is complete.
   @inline(__always)
   func receive(_ call: LuaCall, enough: Enough = .pattern) throws(LuaFailure) -> LuaOutcome {
-    let socket: UnsafeMutablePointer<SocketObject>
-    let pattern: SocketObject.Pattern
-    let prefix: Int
-    if call.phase == .entered {
-      unwrapSelf(call)
-      if call.count >= TransferSlot.receiveDeadline {
-        call.count = TransferSlot.receiveDeadline - 1
-      }
-      guard let own = client.payload(call, at: 1) else {
-        return try receiveFromOther(call, enough)
-      }
-      socket = own
-      (pattern, prefix) = try sockets.receiveArguments(call)
-      if case .count(0) = pattern, prefix > 0 {
-        return sockets.pushReceived(call, socket, pattern, prefix: prefix, failure: nil)
-      }
-      try requireInside(call, "receive")
-    } else {
-      let step = call.transferStep
-      if step.isForeign { return try transfer(call, .receive(enough)) }
-      try requireInside(call, "receive")
-      guard let own = client.payload(call, at: 1) else {
-        throw call.typeFailure(argument: 1, expected: client.name)
-      }
-      socket = own
-      if case .receiving(let kept) = step {
-        (pattern, prefix) = (kept, 0)
-      } else {
-        (pattern, prefix) = try sockets.receiveArguments(call)
-      }
+    let request: ReceiveRequest
+    switch try receiveRequest(call, enough) {
+    case .own(let own): request = own
+    case .other(let outcome): return outcome
     }
+    let socket = request.socket
     // A prefix is looked up again in the arguments.
-    let step = prefix == 0 ? TransferStep.receiving(pattern).packed : 0
+    let step = request.prefix == 0 ? TransferStep.receiving(request.pattern).packed : 0
     if call.phase == .entered, let outcome = turnOver(state: step) { return outcome }
-    var failure: SocketFailure?
-    switch receive(call, socket, pattern, step, enough) {
-    case .done: break
-    case .failed(let reason): failure = reason
-    case .unfinished(let outcome): return outcome
-    }
-    return sockets.pushReceived(call, socket, pattern, prefix: prefix, failure: failure)
-  }
 
-  /// How far a receive got.
-  private enum Reception {
-    case done
-    case failed(SocketFailure)
-    /// The function is to return this.
-    case unfinished(LuaOutcome)
-  }
-
-  /// Receives until the pattern is satisfied, or there is no more for now.
-  ///
-  /// - Parameter step: what the trampoline keeps while the coroutine waits.
-  @inline(__always)
-  private func receive(
-    _ call: LuaCall, _ socket: UnsafeMutablePointer<SocketObject>, _ pattern: SocketObject.Pattern,
-    _ step: Int, _ enough: Enough
-  ) -> Reception {
     let mayRead = isReady(socket, .read)
     var isOver = false
     // What a client waiting for its next message finds.
     let progress =
       mayRead || !socket.pointee.buffer.isEmpty
       ? socket.pointee.receive(
-        pattern, pool: pool, mayRead: mayRead, wasShort: { drained(socket) },
+        request.pattern, pool: pool, mayRead: mayRead, wasShort: { drained(socket) },
         isOver: {
           isOver = hasRunLong
           return isOver
         })
       : .wait
+    var failure: SocketFailure?
     switch progress {
-    case .done: return .done
-    case .failed(let reason): return .failed(reason)
-    case .wait: break
+    case .done: break
+    case .failed(let reason): failure = reason
+    case .wait where mayDoWithLess(socket, enough),
+      .wait where call.phase == .resumed && hasTimedOut:
+      failure = .timeout
+    case .wait:
+      let deadline = self.deadline(
+        call, at: TransferSlot.receiveDeadline, seconds: socket.pointee.copasTimeouts.receive)
+      if isOver, mayWait {
+        // There may be more, but others have not had their turns for a while.
+        if deadline > MonotonicTime.now() { return giveUpTurn(step)! }
+        failure = .timeout
+        break
+      }
+      do throws(Errno) {
+        return try wait(socket, for: .read, until: deadline, state: step)
+      } catch {
+        failure = .system(error)
+      }
     }
-    let takesAnything =
-      enough == .anything || enough == .timeout && socket.pointee.copasTimeouts.receive == 0
-    if takesAnything, !socket.pointee.buffer.isEmpty { return .failed(.timeout) }
-    if call.phase == .resumed, hasTimedOut { return .failed(.timeout) }
-    let deadline = self.deadline(
-      call, at: TransferSlot.receiveDeadline, seconds: socket.pointee.copasTimeouts.receive)
-    if isOver, mayWait {
-      // There may be more, but others have not had their turns for a while.
-      guard deadline > MonotonicTime.now() else { return .failed(.timeout) }
-      return .unfinished(giveUpTurn(step)!)
+    return sockets.pushReceived(
+      call, socket, request.pattern, prefix: request.prefix, failure: failure)
+  }
+
+  /// What a receive is to do with a socket of our own.
+  private struct ReceiveRequest {
+    let socket: UnsafeMutablePointer<SocketObject>
+    let pattern: SocketObject.Pattern
+    /// The bytes of the prefix, which is among the arguments.
+    let prefix: Int
+  }
+
+  private enum Receiver {
+    case own(ReceiveRequest)
+    /// Another object receives, or nothing is to be received: the function is to return this.
+    case other(LuaOutcome)
+  }
+
+  @inline(__always)
+  private func receiveRequest(
+    _ call: LuaCall, _ enough: Enough
+  ) throws(LuaFailure) -> Receiver {
+    if call.phase == .entered {
+      unwrapSelf(call)
+      if call.count >= TransferSlot.receiveDeadline {
+        call.count = TransferSlot.receiveDeadline - 1
+      }
+      guard let socket = client.payload(call, at: 1) else {
+        return .other(try receiveFromOther(call, enough))
+      }
+      let (pattern, prefix) = try sockets.receiveArguments(call)
+      if case .count(0) = pattern, prefix > 0 {
+        return .other(sockets.pushReceived(call, socket, pattern, prefix: prefix, failure: nil))
+      }
+      try requireInside(call, "receive")
+      return .own(ReceiveRequest(socket: socket, pattern: pattern, prefix: prefix))
     }
-    do throws(Errno) {
-      return .unfinished(try wait(socket, for: .read, until: deadline, state: step))
-    } catch {
-      return .failed(.system(error))
+    let step = call.transferStep
+    if step.isForeign { return .other(try transfer(call, .receive(enough))) }
+    try requireInside(call, "receive")
+    guard let socket = client.payload(call, at: 1) else {
+      throw call.typeFailure(argument: 1, expected: client.name)
     }
+    if case .receiving(let pattern) = step {
+      return .own(ReceiveRequest(socket: socket, pattern: pattern, prefix: 0))
+    }
+    let (pattern, prefix) = try sockets.receiveArguments(call)
+    return .own(ReceiveRequest(socket: socket, pattern: pattern, prefix: prefix))
+  }
+
+  /// Whether what has come is enough, though the pattern wants more.
+  @inline(__always)
+  private func mayDoWithLess(
+    _ socket: UnsafeMutablePointer<SocketObject>, _ enough: Enough
+  ) -> Bool {
+    (enough == .anything || enough == .timeout && socket.pointee.copasTimeouts.receive == 0)
+      && !socket.pointee.buffer.isEmpty
   }
 
   /// `send(socket, data [, from [, to]])`.

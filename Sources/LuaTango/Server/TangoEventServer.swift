@@ -53,7 +53,7 @@ struct TangoEventServer {
           guard milonga_gettable(call.state, 2) == LUA_OK else { throw .raised }
           call.insert(at: 1)
           call.replace(at: 2)
-          return .call(arguments: 1, state: 0)
+          return .call(arguments: 1)
         }
       })
   }

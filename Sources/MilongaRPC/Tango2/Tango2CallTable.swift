@@ -25,7 +25,7 @@ struct Tango2CallTable<Entry> {
   /// Where the entry is; nil when there is none.
   @inlinable
   func place(of id: UInt32) -> Int? {
-    guard count > 0 else { return nil }
+    guard count > 0, id != 0 else { return nil }
     var place = home(of: id)
     while ids[place] != id {
       guard ids[place] != 0 else { return nil }

@@ -180,15 +180,24 @@ public enum Tango2Frame {
   }
 
   /// Appends a frame without a payload, or with these bytes as its payload.
+  ///
+  /// - Returns: false, with nothing appended, when there is no memory for it. The connection cannot go on then, because the
+  ///   session has reckoned with the frame.
   @inlinable
+  @discardableResult
   public static func append(
     _ kind: Kind, _ flags: Flags = [], id: UInt32 = 0,
     payload: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0),
     to buffer: inout OutputBuffer
-  ) {
+  ) -> Bool {
     let frame = open(in: &buffer)
     buffer.append(payload)
+    guard !buffer.lacksMemory else {
+      drop(frame, from: &buffer)
+      return false
+    }
     close(frame, kind, flags, id: id, in: &buffer)
+    return true
   }
 }
 

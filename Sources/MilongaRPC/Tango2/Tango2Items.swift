@@ -1,15 +1,21 @@
 /// The items in one frame of a stream: each is a message behind its length, a variable-length integer as in Protocol
-/// Buffers (7 bits in a byte, the lowest first; the highest bit says that another byte follows).
+/// Buffers (7 bits in a byte, the lowest first; the highest bit says that another byte follows). No item is empty, and a frame
+/// that costs less than it is long (``Tango2Stream``) has one item: so credit bounds their number, too.
 public struct Tango2Items: Sequence {
   private let bytes: UnsafeRawBufferPointer
 
-  /// Checks a payload; nil when it is malformed, or has no item.
+  /// Checks a payload; nil when it is malformed.
   @usableFromInline
   init?(_ payload: UnsafeRawBufferPointer) {
     bytes = payload
     var iterator = makeIterator()
-    while iterator.next() != nil {}
-    guard iterator.rest.isEmpty, !payload.isEmpty else { return nil }
+    var count = 0
+    while let item = iterator.next() {
+      guard !item.isEmpty else { return nil }
+      count += 1
+    }
+    guard iterator.rest.isEmpty, count > 0 else { return nil }
+    guard count == 1 || payload.count <= Int(Tango2Stream.half) else { return nil }
   }
 
   /// The messages, in order. They lie in the received bytes.

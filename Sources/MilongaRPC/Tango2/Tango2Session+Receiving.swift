@@ -126,7 +126,7 @@ extension Tango2Session {
   ) throws(Tango2Violation) -> Event {
     guard let items = Tango2Items(payload) else { throw .malformed(.items) }
     // The caller does not know yet that the call has ended.
-    guard let place = incoming.place(of: frame.id) else { return .nothing }
+    guard let place = incoming.place(of: frame.id) else { return .droppedItems(items) }
     guard incoming.entries[place]!.arguments != nil else { throw .noStream(.items, frame.id) }
     guard incoming.entries[place]!.arguments!.receive(payload.count) else {
       throw .beyondCredit(frame.id)
@@ -154,7 +154,7 @@ extension Tango2Session {
     }
     if frame.flags.contains(.stream) { return takeStream(frame.id, place, payload) }
     let caller = outgoing.remove(frame.id)!.caller
-    guard let caller else { return .nothing }
+    guard let caller else { return .dropped(message: payload) }
     return .result(caller, message: payload)
   }
 
@@ -163,11 +163,11 @@ extension Tango2Session {
     _ id: UInt32, _ place: Int, _ message: UnsafeRawBufferPointer
   ) -> Event {
     outgoing.entries[place]!.results = Tango2Receiving()
-    guard let caller = outgoing.entries[place]!.caller else { return .nothing }
+    guard let caller = outgoing.entries[place]!.caller else { return .dropped(message: message) }
     guard arriving < settings.streams else {
       outgoing.entries[place]!.caller = nil
       outgoing.entries[place]!.arguments = nil
-      return .streamRefused(id: id, caller)
+      return .streamRefused(id: id, caller, message: message)
     }
     arriving += 1
     return .stream(id: id, caller, message: message)
@@ -178,7 +178,7 @@ extension Tango2Session {
     _ frame: Tango2Frame.Header, _ payload: UnsafeRawBufferPointer
   ) throws(Tango2Violation) -> Event {
     guard let call = outgoing.remove(frame.id) else { throw .noCall(.error, frame.id) }
-    guard let caller = call.caller else { return .nothing }
+    guard let caller = call.caller else { return .dropped(message: payload) }
     if call.results != nil { arriving -= 1 }
     return .error(caller, Tango2Refusal(rawValue: frame.flags.rawValue)!, message: payload)
   }
@@ -193,7 +193,7 @@ extension Tango2Session {
     guard outgoing.entries[place]!.results!.receive(payload.count) else {
       throw .beyondCredit(frame.id)
     }
-    guard let caller = outgoing.entries[place]!.caller else { return .nothing }
+    guard let caller = outgoing.entries[place]!.caller else { return .droppedItems(items) }
     return .items(caller, id: frame.id, items, payloadBytes: payload.count)
   }
 

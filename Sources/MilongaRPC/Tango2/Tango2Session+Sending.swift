@@ -2,6 +2,8 @@
 extension Tango2Session {
   /// Why a call cannot begin.
   public enum CallFailure: Error, Sendable, Hashable {
+    /// The other end has not said yet what it accepts. Its settings are on their way.
+    case noSettingsYet
     /// As many calls have not ended as the other end accepts; later there is room.
     case tooMany(limit: UInt32)
     /// The other end takes no more calls; another connection may.
@@ -15,6 +17,7 @@ extension Tango2Session {
   public mutating func call(
     _ caller: Caller, hasStream: Bool = false
   ) throws(CallFailure) -> UInt32 {
+    guard hasPeerSettings else { throw .noSettingsYet }
     guard !isPeerLeaving else { throw .leaving }
     guard outgoing.count < peerSettings.calls else { throw .tooMany(limit: peerSettings.calls) }
     while outgoing.contains(nextID) { advanceID() }

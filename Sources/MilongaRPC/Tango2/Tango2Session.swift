@@ -36,8 +36,12 @@ public struct Tango2Session<Caller> {
     case incomplete(needed: Int)
     /// A frame of the original's wire begins here.
     case original
-    /// Nothing: what came is for a call that was cancelled, or may be passed over.
+    /// Nothing: what came may be passed over.
     case nothing
+    /// A message for a call that was cancelled, or has ended. Nothing wants it, but references in it are to be released.
+    case dropped(message: UnsafeRawBufferPointer)
+    /// The same, of a stream.
+    case droppedItems(Tango2Items)
 
     /// The other end says what it accepts.
     case settings
@@ -56,8 +60,8 @@ public struct Tango2Session<Caller> {
     /// The results of a call whose last one is a stream.
     case stream(id: UInt32, Caller, message: UnsafeRawBufferPointer)
     /// The same, but too many streams arrive already: a cancel frame is to be sent for this id. The caller is to be told;
-    /// the session has forgotten it.
-    case streamRefused(id: UInt32, Caller)
+    /// the session has forgotten it. References in the message are to be released.
+    case streamRefused(id: UInt32, Caller, message: UnsafeRawBufferPointer)
     /// Items of a call's results. ``consumed(_:_:_:)`` is to follow.
     case items(Caller, id: UInt32, Tango2Items, payloadBytes: Int)
     /// The stream has ended, and with it the call.
@@ -137,6 +141,11 @@ public struct Tango2Session<Caller> {
 
   /// Appends the settings, with which this end begins.
   public func begin(_ output: inout OutputBuffer) { settings.append(to: &output) }
+
+  /// Whether the other end accepts a payload of so many bytes. To be asked before a frame is closed; a result that does not
+  /// fit makes way for an error.
+  @inlinable
+  public func fits(_ payloadBytes: Int) -> Bool { payloadBytes <= Int(peerSettings.frameBytes) }
 
   /// Calls of this end that have not ended, those that were cancelled included.
   @inlinable public var callsInFlight: Int { outgoing.count }

@@ -1,16 +1,20 @@
 /// Credit: how much of a stream may be on its way. Both ends reckon with the same numbers.
 ///
-/// A stream begins with ``window`` bytes. A frame of items costs the size of its payload, but not more than the
-/// window; it may be sent when that much is left. So one item that is longer than the window may be sent when nothing is on
-/// its way, and credit never becomes negative. The receiver gives back what it has consumed.
+/// A stream begins with ``window`` bytes. A frame of items costs the size of its payload, but not more than half
+/// of the window; it may be sent when that much is left. The receiver gives back what it has consumed when that is half of the
+/// window. So credit never becomes negative, and a sender that has to wait gets some: more than half of
+/// the window is on its way then, or consumed.
 public enum Tango2Stream {
   /// Bytes that a stream begins with.
   public static let window: UInt32 = 64 << 10
 
+  /// What a frame costs at most, and what the receiver gives back at least, in bytes.
+  public static let half = window / 2
+
   /// What a frame of items with so many bytes of payload costs.
   @inlinable
   public static func cost(_ payloadBytes: Int) -> UInt32 {
-    UInt32(min(payloadBytes, Int(window)))
+    UInt32(min(payloadBytes, Int(half)))
   }
 }
 
@@ -65,7 +69,7 @@ struct Tango2Receiving: Sendable {
   @inlinable
   mutating func consume(_ payloadBytes: Int) -> UInt32? {
     consumed += Tango2Stream.cost(payloadBytes)
-    guard consumed >= Tango2Stream.window / 2 || left == 0 && consumed > 0 else { return nil }
+    guard consumed >= Tango2Stream.half else { return nil }
     defer { consumed = 0 }
     left += consumed
     return consumed

@@ -38,7 +38,9 @@ final class Tango2End {
     payload: [UInt8] = []
   ) {
     var buffer = OutputBuffer()
-    payload.withUnsafeBytes { Tango2Frame.append(kind, flags, id: id, payload: $0, to: &buffer) }
+    payload.withUnsafeBytes { payload in
+      _ = Tango2Frame.append(kind, flags, id: id, payload: payload, to: &buffer)
+    }
     sent += buffer.contents
   }
 
@@ -59,6 +61,8 @@ final class Tango2End {
     case .incomplete: "incomplete"
     case .original: "original"
     case .nothing: "nothing"
+    case .dropped(let message): "dropped \(text(message))"
+    case .droppedItems(let list): "dropped items \(items(list))"
     case .settings: "settings"
     case .call(let id, let call):
       "call \(id) \(text(call.message))\(call.hasStream ? " stream" : "")"
@@ -69,7 +73,8 @@ final class Tango2End {
     case .error(let caller, let reason, let message):
       "error of \(caller): \(reason) \(text(message))"
     case .stream(let id, let caller, let message): "stream \(id) of \(caller): \(text(message))"
-    case .streamRefused(let id, let caller): "stream \(id) of \(caller) refused"
+    case .streamRefused(let id, let caller, let message):
+      "stream \(id) of \(caller) refused: \(text(message))"
     case .items(let caller, let id, let list, let bytes):
       "items \(id) of \(caller): \(items(list)) (\(bytes))"
     case .end(let caller): "end of \(caller)"
@@ -89,4 +94,16 @@ final class Tango2End {
 /// Items of a stream as a payload.
 func items(_ texts: String...) -> [UInt8] {
   texts.flatMap { [UInt8($0.utf8.count)] + Array($0.utf8) }
+}
+
+/// One item as a payload of so many bytes.
+func item(_ payloadBytes: Int) -> [UInt8] {
+  for lengthBytes in 1...4 {
+    var buffer = OutputBuffer()
+    Tango2Items.append(length: payloadBytes - lengthBytes, to: &buffer)
+    if buffer.count == lengthBytes {
+      return buffer.contents + [UInt8](repeating: 0, count: payloadBytes - lengthBytes)
+    }
+  }
+  return []
 }

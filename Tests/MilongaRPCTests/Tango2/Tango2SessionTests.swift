@@ -1,3 +1,4 @@
+import MilongaTestSupport
 import Testing
 
 @testable import MilongaRPC
@@ -77,7 +78,7 @@ struct Tango2SessionTests {
     #expect(server.session.isCancelled(id))
     #expect(client.session.callsInFlight == 1)
     #expect(server.session.fail(id) == true)
-    #expect(answer(id, .error, Tango2Refusal.cancelled.flags) == "nothing")
+    #expect(answer(id, .error, Tango2Refusal.cancelled.flags, Array("e".utf8)) == "dropped e")
     expectIdle()
   }
 
@@ -86,7 +87,7 @@ struct Tango2SessionTests {
     #expect(client.session.cancel(id) == 1)
     client.write(.cancel, id: id)
     #expect(server.session.answer(id) == true)
-    #expect(answer(id, .result) == "nothing")
+    #expect(answer(id, .result, [], Array("r".utf8)) == "dropped r")
     client.send(to: server)
     #expect(server.next() == "nothing")
     expectIdle()
@@ -116,33 +117,47 @@ struct Tango2SessionTests {
     expectIdle()
   }
 
-  @Test func `a sender waits for credit, and one long item may go alone`() throws {
+  @Test func `a sender waits for credit, and a long item costs half of the window`() throws {
     let id = try call(4)
-    let window = Int(Tango2Stream.window)
+    let half = Int(Tango2Stream.half)
+    let long = item(10 * half)
     #expect(server.session.answer(id, hasStream: true) == true)
     _ = answer(id, .result, .stream)
-    #expect(server.session.sendItems(id, payloadBytes: window - 10) == .now)
+    #expect(server.session.sendItems(id, payloadBytes: long.count) == .now)
+    #expect(server.session.sendItems(id, payloadBytes: half - 10) == .now)
     #expect(server.session.sendItems(id, payloadBytes: 11) == .later)
     #expect(server.session.credit(id) == 10)
-    let long = [UInt8](repeating: 0, count: window - 10)
     #expect(answer(id, .items, [], long).hasPrefix("items"))
-    let given = client.session.consumed(id, payloadBytes: window - 10)
-    let credit = try #require(given)
-    #expect(Int(credit) == window - 10)
-    client.write(.credit, id: id, payload: withUnsafeBytes(of: credit.bigEndian, Array.init))
+    let given = client.session.consumed(id, payloadBytes: long.count)
+    #expect(given == Tango2Stream.half)
+    client.write(
+      .credit, id: id, payload: withUnsafeBytes(of: Tango2Stream.half.bigEndian, Array.init))
     client.send(to: server)
     #expect(server.next() == "credit \(id)")
-    #expect(server.session.sendItems(id, payloadBytes: 10 * window) == .now)
-    #expect(server.session.sendItems(id, payloadBytes: 1) == .later)
-    #expect(answer(id, .items, [], [UInt8](repeating: 0, count: 10 * window)).hasPrefix("items"))
-    #expect(client.session.consumed(id, payloadBytes: 10 * window) == Tango2Stream.window)
+    #expect(server.session.credit(id) == half + 10)
+    #expect(server.session.sendItems(id, payloadBytes: long.count) == .now)
+  }
+
+  /// Whatever the sizes are, a receiver that consumes all gives enough for the next item.
+  @Test func `no sender waits for ever`() {
+    var generator = SeededGenerator(for: "tango/2 credit")
+    for _ in 0..<200 {
+      var sending = Tango2Sending()
+      var receiving = Tango2Receiving()
+      for _ in 0..<300 {
+        let bytes = generator.below(generator.below(2) == 0 ? 100 : 100_000)
+        #expect(sending.send(bytes) == true, "\(bytes) bytes, \(sending.credit) left")
+        #expect(receiving.receive(bytes) == true)
+        if let credit = receiving.consume(bytes) { #expect(sending.take(credit) == true) }
+      }
+    }
   }
 
   @Test func `credit is given back in large pieces`() throws {
     let id = try call(4)
     #expect(server.session.answer(id, hasStream: true) == true)
     _ = answer(id, .result, .stream)
-    let piece = [UInt8](repeating: 0, count: 1000)
+    let piece = item(1000)
     var credits: [UInt32] = []
     for _ in 0..<40 {
       #expect(server.session.sendItems(id, payloadBytes: 1000) == .now)
@@ -156,7 +171,7 @@ struct Tango2SessionTests {
     let id = try call(4)
     #expect(server.session.answer(id, hasStream: true) == true)
     _ = answer(id, .result, .stream)
-    let half = [UInt8](repeating: 0, count: Int(Tango2Stream.window) / 2)
+    let half = item(Int(Tango2Stream.half))
     #expect(answer(id, .items, [], half).hasPrefix("items"))
     #expect(answer(id, .items, [], half).hasPrefix("items"))
     #expect(answer(id, .items, [], items("x")) == "violation: \(Tango2Violation.beyondCredit(id))")
@@ -167,7 +182,7 @@ struct Tango2SessionTests {
     #expect(server.session.answer(id, hasStream: true) == true)
     _ = answer(id, .result, .stream)
     #expect(client.session.cancel(id) == 4)
-    #expect(answer(id, .items, [], items("x")) == "nothing")
+    #expect(answer(id, .items, [], items("x")) == "dropped items x")
     #expect(client.session.consumed(id, payloadBytes: 1) == nil)
     client.write(.cancel, id: id)
     client.send(to: server)
@@ -200,7 +215,7 @@ struct Tango2SessionTests {
     #expect(answer(id, .result) == "result of 4: ")
     #expect(client.session.sendItems(id, payloadBytes: 1) == .never)
     client.send(to: server)
-    #expect(server.next() == "nothing")
+    #expect(server.next() == "dropped items a")
     expectIdle()
   }
 
@@ -238,7 +253,7 @@ struct Tango2SessionTests {
       ends.server.send(to: ends.client)
     }
     #expect(ends.client.next() == "stream 1 of 1: ")
-    #expect(ends.client.next() == "stream 3 of 2 refused")
+    #expect(ends.client.next() == "stream 3 of 2 refused: ")
     ends.client.write(.call, .metadata, id: 5, payload: [0, 6, 1, 97, 0, 2, 1, 2])
     ends.client.write(.call, .stream, id: 7)
     ends.client.write(.call, .stream, id: 9)
@@ -291,6 +306,7 @@ struct Tango2SessionTests {
 
   @Test func `nothing comes before the settings`() {
     let end = Tango2End(.server)
+    #expect(throws: Tango2Session<Int>.CallFailure.noSettingsYet) { try end.session.call(1) }
     end.received = Tango2FrameTests.golden["call"]!
     #expect(end.next() == "violation: \(Tango2Violation.noSettings(.call))")
     end.received = Array("12\n".utf8)
