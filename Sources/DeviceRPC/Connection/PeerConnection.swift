@@ -103,6 +103,8 @@ final class PeerConnection: ChannelDuplexHandler, @unchecked Sendable {
     self.peer = peer
   }
 
+  deinit { opening?.cancel() }
+
   /// Hands the peer to its owner. From now on the connection ends with the peer.
   func claimPeer() -> RPCPeer? {
     lock.withLock {
@@ -129,8 +131,8 @@ final class PeerConnection: ChannelDuplexHandler, @unchecked Sendable {
 
   func channelActive(context: ChannelHandlerContext) {
     context.fireChannelActive()
-    let opening = ConnectionOpening(settings.opening, executor) { [weak self] in
-      guard let self else { return }
+    // Not weak: each retain of an object that a weak reference was made to is slow for good.
+    let opening = ConnectionOpening(settings.opening, executor) { [unowned self] in
       switch $0 {
       case .open(let certificate):
         lock.withLock { shared.certificate = certificate }

@@ -47,17 +47,19 @@ struct RPCCallee: Sendable {
 
   // MARK: Calling
 
-  func perform<Results: Sendable>(_ call: RPCCall<Results>) async throws -> Results {
+  func perform<Results: Sendable>(
+    _ arguments: RPCArguments, decode: @escaping @Sendable (CallResults) throws -> Results
+  ) async throws -> Results {
     do {
-      let arguments = try call.arguments
+      let arguments = try arguments.values
       guard let tracer = peer.connection.settings.tracer else {
-        return try await exchange(arguments, decode: call.decode)
+        return try await exchange(arguments, decode: decode)
       }
       return try await tracer.withSpan(name, ofKind: .client) { span in
         let address = peer.address
         span.attributes["server.address"] = address?.ipAddress
         span.attributes["server.port"] = address?.port
-        return try await exchange(arguments, decode: call.decode)
+        return try await exchange(arguments, decode: decode)
       }
     } catch let failure as CallFailure {
       throw error(failure)

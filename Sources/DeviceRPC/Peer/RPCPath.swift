@@ -32,8 +32,10 @@ public struct RPCPath: Sendable {
 extension RPCPath: RPCCallable {
   public static var _sendsReferences: Bool { true }
 
-  public func _perform<Results: Sendable>(_ call: RPCCall<Results>) async throws -> Results {
-    try await callee.perform(call)
+  public func _perform<Results: Sendable>(
+    _ arguments: RPCArguments, decode: @escaping @Sendable (CallResults) throws -> Results
+  ) async throws -> Results {
+    try await callee.perform(arguments, decode: decode)
   }
 }
 
@@ -45,7 +47,9 @@ public struct RPCScript: Sendable {
 extension RPCScript: RPCCallable {
   public static var _sendsReferences: Bool { true }
 
-  public func _perform<Results: Sendable>(_ call: RPCCall<Results>) async throws -> Results {
-    try await callee.perform(call)
+  public func _perform<Results: Sendable>(
+    _ arguments: RPCArguments, decode: @escaping @Sendable (CallResults) throws -> Results
+  ) async throws -> Results {
+    try await callee.perform(arguments, decode: decode)
   }
 }

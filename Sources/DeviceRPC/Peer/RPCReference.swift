@@ -40,8 +40,10 @@ public struct RPCMethod: Sendable {
 extension RPCMethod: RPCCallable {
   public static var _sendsReferences: Bool { true }
 
-  public func _perform<Results: Sendable>(_ call: RPCCall<Results>) async throws -> Results {
-    try await callee.perform(call)
+  public func _perform<Results: Sendable>(
+    _ arguments: RPCArguments, decode: @escaping @Sendable (CallResults) throws -> Results
+  ) async throws -> Results {
+    try await callee.perform(arguments, decode: decode)
   }
 }
 

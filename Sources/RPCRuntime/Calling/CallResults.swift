@@ -1,7 +1,7 @@
 import MilongaRPC
 
 /// The results of a call, as they came. Valid only until the connection reads its next message.
-package struct CallResults {
+public struct CallResults {
   package let elements: MessageElements
   /// Which element is the first result.
   let first: Int

@@ -14,7 +14,9 @@ public protocol RPCCallable: Sendable {
   static var _sendsReferences: Bool { get }
 
   /// Sends the call and awaits its results. Programs do not use this: they call the callable.
-  func _perform<Results: Sendable>(_ call: RPCCall<Results>) async throws -> Results
+  func _perform<Results: Sendable>(
+    _ arguments: RPCArguments, decode: @escaping @Sendable (CallResults) throws -> Results
+  ) async throws -> Results
 }
 
 extension RPCCallable {
@@ -25,7 +27,8 @@ extension RPCCallable {
     _ arguments: repeat each Argument
   ) async throws -> RPCValue {
     try await _perform(
-      RPCCall(repeat each arguments, byReference: Self._sendsReferences) { $0.value(at: 1) })
+      RPCArguments(repeat each arguments, byReference: Self._sendsReferences)
+    ) { $0.value(at: 1) }
   }
 
   /// Calls, and gives the first result as the type asked for.
@@ -34,9 +37,8 @@ extension RPCCallable {
     _ arguments: repeat each Argument
   ) async throws -> Result {
     try await _perform(
-      RPCCall(repeat each arguments, byReference: Self._sendsReferences) {
-        try $0.decode(Result.self, at: 1)
-      })
+      RPCArguments(repeat each arguments, byReference: Self._sendsReferences)
+    ) { try $0.decode(Result.self, at: 1) }
   }
 
   /// Calls, and gives several results as the types asked for.
@@ -48,23 +50,23 @@ extension RPCCallable {
     _ arguments: repeat each Argument
   ) async throws -> (First, Second, repeat each Result) {
     try await _perform(
-      RPCCall(repeat each arguments, byReference: Self._sendsReferences) { results in
-        var index = 2
-        func next<T: Decodable>(_ type: T.Type) throws -> T {
-          index += 1
-          return try results.decode(type, at: index)
-        }
-        let first = try results.decode(First.self, at: 1)
-        let second = try results.decode(Second.self, at: 2)
-        return (first, second, repeat try next((each Result).self))
-      })
+      RPCArguments(repeat each arguments, byReference: Self._sendsReferences)
+    ) { results in
+      var index = 2
+      func next<T: Decodable>(_ type: T.Type) throws -> T {
+        index += 1
+        return try results.decode(type, at: index)
+      }
+      let first = try results.decode(First.self, at: 1)
+      let second = try results.decode(Second.self, at: 2)
+      return (first, second, repeat try next((each Result).self))
+    }
   }
 
   /// Calls with arguments, and gives all results, whose types and number need not be known.
   public func call(_ arguments: [RPCValue] = []) async throws -> [RPCValue] {
-    try await _perform(
-      RPCCall(arguments: arguments.map { .value($0) }) { results in
-        (1..<results.count + 1).map { results.value(at: $0) }
-      })
+    try await _perform(RPCArguments(arguments)) { results in
+      (1..<results.count + 1).map { results.value(at: $0) }
+    }
   }
 }

@@ -44,10 +44,10 @@ public struct TangoPath: Sendable {
   ) async throws -> TangoReference {
     let creation = TangoPath(client: client, path: "tango.ref_create", timeout: timeout)
     let connection = try await client.connection(within: patience)
-    let call = RPCCall(repeat each arguments, byReference: false) {
-      try $0.decode(String.self, at: 1)
-    }
-    let id = try await creation.perform(call, on: connection, behind: [.string(path)], named: path)
+    let arguments = RPCArguments(repeat each arguments, byReference: false)
+    let id = try await creation.perform(
+      arguments, on: connection, behind: [.string(path)], named: path
+    ) { try $0.decode(String.self, at: 1) }
     return TangoReference(id: id, client: client, connection: connection, timeout: timeout)
   }
 }
@@ -55,28 +55,31 @@ public struct TangoPath: Sendable {
 extension TangoPath: RPCCallable {
   public static var _sendsReferences: Bool { false }
 
-  public func _perform<Results: Sendable>(_ call: RPCCall<Results>) async throws -> Results {
-    try await perform(call)
+  public func _perform<Results: Sendable>(
+    _ arguments: RPCArguments, decode: @escaping @Sendable (CallResults) throws -> Results
+  ) async throws -> Results {
+    try await perform(arguments, decode: decode)
   }
 
   /// - Parameters:
   ///   - connection: nil for any.
-  ///   - others: come in front of the call's own arguments.
+  ///   - others: come in front of the arguments.
   ///   - name: what has the results, when the path does not tell.
   @inline(__always)
   func perform<Results: Sendable>(
-    _ call: RPCCall<Results>, on connection: TangoConnection? = nil,
-    behind others: [EncodedValue] = [], named name: String? = nil
+    _ arguments: RPCArguments, on connection: TangoConnection? = nil,
+    behind others: [EncodedValue] = [], named name: String? = nil,
+    decode: @escaping @Sendable (CallResults) throws -> Results
   ) async throws -> Results {
     do {
-      let arguments = try others.isEmpty ? call.arguments : others + call.arguments
+      let arguments = try others.isEmpty ? arguments.values : others + arguments.values
       guard let tracer = client.tracer else {
-        return try await exchange(arguments, on: connection, decode: call.decode)
+        return try await exchange(arguments, on: connection, decode: decode)
       }
       return try await tracer.withSpan(path, ofKind: .client) { span in
         span.attributes["server.address"] = client.host
         span.attributes["server.port"] = client.port
-        return try await exchange(arguments, on: connection, decode: call.decode)
+        return try await exchange(arguments, on: connection, decode: decode)
       }
     } catch let failure as CallFailure {
       throw error(failure, name)

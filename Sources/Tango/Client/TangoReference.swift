@@ -39,9 +39,12 @@ public final class TangoReference: Sendable {
 extension TangoReference.Method: RPCCallable {
   public static var _sendsReferences: Bool { false }
 
-  public func _perform<Results: Sendable>(_ call: RPCCall<Results>) async throws -> Results {
+  public func _perform<Results: Sendable>(
+    _ arguments: RPCArguments, decode: @escaping @Sendable (CallResults) throws -> Results
+  ) async throws -> Results {
     let path = TangoPath(client: object.client, path: "tango.ref_call", timeout: object.timeout)
     return try await path.perform(
-      call, on: object.connection, behind: [.string(object.id), .string(name)], named: name)
+      arguments, on: object.connection, behind: [.string(object.id), .string(name)], named: name,
+      decode: decode)
   }
 }

@@ -50,6 +50,8 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
     references = References(limit: configuration.limits.references)
   }
 
+  deinit { opening?.cancel() }
+
   var eventLoop: any EventLoop { executor.eventLoop }
 
   // MARK: Opening
@@ -59,8 +61,8 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
 
   func channelActive(context: ChannelHandlerContext) {
     context.fireChannelActive()
-    let opening = ConnectionOpening(server.openingRules, executor) { [weak self] in
-      guard let self else { return }
+    // Not weak: each retain of an object that a weak reference was made to is slow for good.
+    let opening = ConnectionOpening(server.openingRules, executor) { [unowned self] in
       switch $0 {
       case .open: serve()
       case .refused(let reason): refuse(reason)

@@ -1,16 +1,13 @@
 import MilongaRPC
 
-/// A call as a program has made it: encoded arguments, and what makes the results of the answer.
-/// What is called is not part of it.
-public struct RPCCall<Results: Sendable>: Sendable {
+/// The arguments of a call that a program makes, encoded. Only this package looks into them.
+public struct RPCArguments: Sendable {
   private let encoded: [EncodedValue]
   private let failure: CallFailure?
-  package let decode: @Sendable (CallResults) throws -> Results
 
   /// - Parameter byReference: whether objects go by reference.
   package init<each Argument: Encodable>(
-    _ arguments: repeat each Argument, byReference: Bool,
-    decode: @escaping @Sendable (CallResults) throws -> Results
+    _ arguments: repeat each Argument, byReference: Bool
   ) {
     var encoded: [EncodedValue] = []
     var failure: CallFailure?
@@ -23,19 +20,15 @@ public struct RPCCall<Results: Sendable>: Sendable {
     }
     self.encoded = encoded
     self.failure = failure
-    self.decode = decode
   }
 
-  package init(
-    arguments: [EncodedValue], decode: @escaping @Sendable (CallResults) throws -> Results
-  ) {
-    encoded = arguments
+  init(_ values: [RPCValue]) {
+    encoded = values.map { .value($0) }
     failure = nil
-    self.decode = decode
   }
 
   /// - Throws: ``CallFailure/unsendable(argument:error:)``.
-  package var arguments: [EncodedValue] {
+  package var values: [EncodedValue] {
     get throws {
       if let failure { throw failure }
       return encoded
