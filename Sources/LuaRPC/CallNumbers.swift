@@ -22,8 +22,10 @@ struct CallNumbers {
   }
 
   /// The coroutine waits for a number, behind all others that do.
-  mutating func wait(_ task: TaskID) {
-    if !waiting.contains(task) { waiting.append(task) }
+  ///
+  /// - Parameter isNew: it does not wait yet, as far as its caller knows.
+  mutating func wait(_ task: TaskID, isNew: Bool = false) {
+    if isNew || !waiting.contains(task) { waiting.append(task) }
   }
 
   /// Gives free numbers to the coroutines that have waited longest.

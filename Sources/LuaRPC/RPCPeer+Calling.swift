@@ -49,7 +49,7 @@ extension RPCPeer {
     if !hasKept, !hasFreeNumber {
       guard let task else { return try goOn(call) }
       observe()
-      numbers.wait(task)
+      numbers.wait(task, isNew: call.phase == .entered)
       return loop.sleep(until: .max, state: Step.number.state)
     }
     lastCallID += 1

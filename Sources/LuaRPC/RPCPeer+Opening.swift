@@ -91,6 +91,9 @@ extension RPCPeer {
       close()
       return .refused(reason)
     case .handshakeTimedOut:
+      let isOwnLimit =
+        configuration.isServer || configuration.handshakeTimeout <= configuration.timeout
+      guard isOwnLimit else { return refuse("timeout") }
       return refuse("no TLS handshake within \(configuration.handshakeTimeout) s (ssl_timeout)")
     case .handshake(let reason): return refuse("TLS handshake failed: \(reason)")
     case .unwatchable(let error): return refuse("its socket cannot be watched: \(error)")

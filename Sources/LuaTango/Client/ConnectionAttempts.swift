@@ -43,6 +43,9 @@ struct ConnectionAttempts {
     return .wait
   }
 
+  /// The task waits no more.
+  mutating func leave(_ task: TaskID?) { waiting.removeAll { $0 == task } }
+
   mutating func begin(_ attempt: Attempt) { current = attempt }
 
   /// The connection is there.

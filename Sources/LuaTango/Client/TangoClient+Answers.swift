@@ -45,7 +45,8 @@ extension TangoClient {
   private func advanceInline(
     _ call: LuaCall, _ waiting: WaitingCall, _ step: CallStep
   ) throws(LuaFailure) -> Advance {
-    guard isOpen else { throw closed(call) }
+    // The call may have been added after the end, by a finalizer.
+    guard isOpen else { throw fail(call, "closed") }
     if takeLoss(looks: false) { return .again }
     let isInside = loop.isInside(call)
     var directions: Readiness = .readable
@@ -228,7 +229,8 @@ extension TangoClient {
 
   private func endAfterReading() {
     endsAfterReading = false
-    transport.end()
+    // A finalizer may have called since.
+    end("closed")
   }
 
   private var tooLong: String {
@@ -243,7 +245,8 @@ extension TangoClient {
       future.fail(tooLong)
     } else if future.wantsAnswer, loop.main.reserve(2) {
       loop.main.push(body)
-      future.answer(loop.main.retainTop())
+      // The push may have collected the future.
+      if future.wantsAnswer { future.answer(loop.main.retainTop()) } else { loop.main.pop() }
     }
     endReading(answer)
     for waiter in future.waiters { loop.wake(waiter) }

@@ -39,7 +39,8 @@ extension TangoClient: RoundEndObserver {
     guard call.type(at: -1) == .string, let body = call.bytesIfString(at: -1) else {
       throw call.failure("tango: serialize returned no string")
     }
-    guard isOpen else { throw closed(call) }
+    // While the program's function waited the connection may have been lost, and another one begun.
+    guard transport.isReady else { throw closed(call) }
     try checkRoom(call)
     try checkOutside(call)
     var message = RawMessage(body: body)
@@ -172,12 +173,14 @@ extension TangoClient: RoundEndObserver {
 
   func roundEnded() {
     observesRoundEnd = false
-    guard isOpen else { return }
+    guard transport.isReady else { return }
     releaseAbandonedReferences(loop.main)
     send(isInside: true)
   }
 
-  func sendRested(_ call: LuaCall) { if isOpen { send(isInside: loop.isInside(call)) } }
+  func sendRested(_ call: LuaCall) {
+    if transport.isReady { send(isInside: loop.isInside(call)) }
+  }
 
   /// Sends what the system takes, and leaves the rest to the sender.
   func send(isInside: Bool) {

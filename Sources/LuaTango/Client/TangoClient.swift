@@ -191,7 +191,7 @@ final class TangoClient<Wire: Transport>: ProxiedClient {
 
   func look(_ call: LuaCall) {
     let isInside = loop.isInside(call)
-    guard isOpen, calls.reader == nil, !isReading else { return }
+    guard transport.isReady, calls.reader == nil, !isReading else { return }
     takeLoss(looks: false)
     send(isInside: isInside)
     // What comes may be for no call. There is an end to that.
@@ -233,7 +233,8 @@ final class TangoClient<Wire: Transport>: ProxiedClient {
 
   private func reopen(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome? {
     if transport.isReady {
-      guard calls.isIdle, transport.hasHungUp() else { return nil }
+      // A finalizer may call while an answer is read, which must stay where it is.
+      guard !isReading, calls.isIdle, transport.hasHungUp() else { return nil }
       end("closed")
     }
     guard configuration.reconnects else { throw closed(call) }

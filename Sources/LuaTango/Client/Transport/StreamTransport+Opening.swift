@@ -37,9 +37,16 @@ extension StreamTransport {
       let deadline = Int64(try call.integer(at: -1))
       call.pop()
       if isReady { return nil }
-      if loop.hasTimedOut { throw failure(call, "timeout") }
+      if loop.hasTimedOut {
+        attempts.leave(loop.currentTask)
+        throw failure(call, "timeout")
+      }
       return try join(call, deadline, observer)
-    default: return try open(call)
+    default:
+      switch try open(call) {
+      case .ended(let outcome): return outcome
+      case .again: return try connect(call)
+      }
     }
   }
 
@@ -74,17 +81,27 @@ extension StreamTransport {
     return try connect(call)
   }
 
-  /// Makes a socket, and opens its connection.
-  private func connect(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome? {
-    guard let attempt = attempts.current else { throw failure(call, "closed") }
-    call.count = attempt.base
-    guard call.reserve(12) else { throw giveUp(call, "too many arguments") }
-    pushNewSocket(call)
-    opening = ConnectionOpening(configuration.opening, until: attempt.deadline)
-    return try open(call)
+  /// What came of an attempt, as far as it has got.
+  private enum Attempted {
+    /// The connection is there (nil), or something has to be waited for.
+    case ended(LuaOutcome?)
+    /// It failed, the pause is over, and it may be tried again.
+    case again
   }
 
-  private func open(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome? {
+  /// Makes a socket, and opens its connection; another one after each attempt that fails.
+  private func connect(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome? {
+    while true {
+      guard let attempt = attempts.current else { throw failure(call, "closed") }
+      call.count = attempt.base
+      guard call.reserve(12) else { throw giveUp(call, "too many arguments") }
+      pushNewSocket(call)
+      opening = ConnectionOpening(configuration.opening, until: attempt.deadline)
+      if case .ended(let outcome) = try open(call) { return outcome }
+    }
+  }
+
+  private func open(_ call: LuaCall) throws(LuaFailure) -> Attempted {
     guard let attempt = attempts.current, let connection, var opening else {
       throw failure(call, "closed")
     }
@@ -109,20 +126,20 @@ extension StreamTransport {
       call.count = attempt.base
       wake(attempts.succeeded())
       self.opening = nil
-      return nil
+      return .ended(nil)
     case .waits(let outcome):
       guard attempt.maker == nil || loop.mayWait else {
         throw giveUp(call, "attempt to yield across a C-call boundary")
       }
-      return outcome
-    case .asks(let outcome): return outcome
+      return .ended(outcome)
+    case .asks(let outcome): return .ended(outcome)
     case .failed(let failure): return try failed(call, failure)
     }
   }
 
   private func failed(
     _ call: LuaCall, _ failure: ConnectionOpening.Failure
-  ) throws(LuaFailure) -> LuaOutcome? {
+  ) throws(LuaFailure) -> Attempted {
     switch failure {
     case .connect(let failure): return try failed(call, failure.text)
     case .tls(let reason): return try failed(call, reason)
@@ -141,18 +158,18 @@ extension StreamTransport {
   }
 
   /// Tries again after a pause, if that is wanted and the time allows.
-  private func failed(_ call: LuaCall, _ reason: String) throws(LuaFailure) -> LuaOutcome? {
+  private func failed(_ call: LuaCall, _ reason: String) throws(LuaFailure) -> Attempted {
     let now = MonotonicTime.now()
     guard let next = attempts.failed(now, part: Double.random(in: 0.5...1)) else {
       throw giveUp(call, reason)
     }
     connection.close()
     guard !attempts.isMadeByCoroutine else {
-      return loop.sleep(until: next, state: CallStep.pause.rawValue)
+      return .ended(loop.sleep(until: next, state: CallStep.pause.rawValue))
     }
     guard WallClock.sleep(Double(next - now) / 1e9, isInterrupted: { call.takeInterruption() })
     else { throw giveUp(call, "interrupted!") }
-    return try connect(call)
+    return .again
   }
 
   private func giveUp(_ call: LuaCall, _ reason: String) -> LuaFailure {
