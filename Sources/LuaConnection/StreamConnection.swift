@@ -20,6 +20,8 @@ public final class StreamConnection {
   public let keeper: BufferKeeper?
   private let pool: BufferPool
   @usableFromInline private(set) var tls: TLSLayer?
+  /// Something is being sent with TLS.
+  private var isFlushing = false
 
   /// How far an operation got.
   public enum Progress {
@@ -182,10 +184,10 @@ public final class StreamConnection {
     if tls == nil { socket.pointee.socket.acknowledgeAtOnce() }
   }
 
-  /// Sends what was collected, as far as the system takes it.
+  /// Sends what was collected, as far as the system takes it. Not with TLS: see
+  /// ``flushSecurely(_:)``.
   public func flush(_ buffer: inout OutputBuffer) -> Progress {
     guard !buffer.isEmpty else { return .done }
-    if let tls { return flush(&buffer, through: tls) }
     var sent = 0
     let progress = buffer.withUnsafeBytes { socket.pointee.send($0, from: &sent) }
     buffer.removeFirst(sent)
@@ -197,11 +199,29 @@ public final class StreamConnection {
     }
   }
 
+  /// The same with TLS. Lua code runs meanwhile, and a finalizer may collect more, so the owner gives its
+  /// buffer away for that time. What is collected meanwhile is sent behind it.
+  ///
+  /// - Parameter exchange: swaps the owner's buffer with the one that it is given.
   @inline(never)
-  private func flush(_ buffer: inout OutputBuffer, through tls: TLSLayer) -> Progress {
-    let progress = tls.send(&buffer)
-    if buffer.isEmpty { spare.giveBack(&buffer) }
-    return progress
+  public func flushSecurely(_ exchange: (inout OutputBuffer) -> Void) -> Progress {
+    // That of a finalizer: the one that runs already sends for it.
+    guard let tls, !isFlushing else { return .done }
+    isFlushing = true
+    defer { isFlushing = false }
+    while true {
+      var buffer = OutputBuffer()
+      exchange(&buffer)
+      let progress = tls.send(&buffer)
+      var added = OutputBuffer()
+      exchange(&added)
+      added.withUnsafeBytes { buffer.append($0) }
+      let lacksMemory = buffer.lacksMemory
+      if buffer.isEmpty { spare.giveBack(&buffer) }
+      exchange(&buffer)
+      if lacksMemory { return .failed("not enough memory") }
+      guard case .done = progress, !added.isEmpty else { return progress }
+    }
   }
 
   /// Lets the running coroutine wait until the connection is ready. Call it when an operation has

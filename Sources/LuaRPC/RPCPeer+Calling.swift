@@ -193,7 +193,7 @@ extension RPCPeer {
   private func hasFlushed() -> Bool {
     guard isOpen, !output.isEmpty else { return true }
     hasSent = true
-    if case .failed = stream.flush(&output) { close() }
+    if case .failed = flushOutput() { close() }
     return output.isEmpty
   }
 
@@ -235,7 +235,7 @@ extension RPCPeer {
     guard needed > 0, isOpen else { return nil }
     var waits: Readiness = []
     hasSent = hasSent || !output.isEmpty
-    switch stream.flush(&output) {
+    switch flushOutput() {
     case .done: break
     case .wait(let direction): waits.insert(direction.readiness)
     case .failed:

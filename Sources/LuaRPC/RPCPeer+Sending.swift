@@ -1,5 +1,6 @@
 import Copas
 import LuaCodec
+import LuaConnection
 import LuaSocket
 import MilongaIO
 import MilongaLua
@@ -69,11 +70,17 @@ extension RPCPeer: RoundEndObserver, TurnEndObserver {
     flush()
   }
 
+  /// Sends what can be sent at once.
+  func flushOutput() -> StreamConnection.Progress {
+    if stream.isSecure { return stream.flushSecurely { swap(&$0, &output) } }
+    return stream.flush(&output)
+  }
+
   /// Sends what can be sent now; a worker waits to send the rest.
   func flush() {
     guard isOpen, !output.isEmpty else { return }
     hasSent = true
-    switch stream.flush(&output) {
+    switch flushOutput() {
     case .done: break
     case .failed: close()
     case .wait:

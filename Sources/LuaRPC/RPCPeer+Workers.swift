@@ -219,7 +219,7 @@ extension RPCPeer {
 
   /// The writer's turn; nil when all is sent.
   private func write(_ me: TaskID) -> LuaOutcome? {
-    switch stream.flush(&output) {
+    switch flushOutput() {
     case .wait(let direction):
       if let outcome = wait(for: direction) { return outcome }
     case .failed: close()

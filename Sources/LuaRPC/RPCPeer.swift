@@ -182,7 +182,7 @@ final class RPCPeer {
 
   /// What was answered before the end should arrive, if it can at once.
   private func flushBeforeClosing() {
-    if isOpen, !output.isEmpty { _ = stream.flush(&output) }
+    if isOpen, !output.isEmpty { _ = flushOutput() }
   }
 
   private func tellEnd(_ caller: Caller) {

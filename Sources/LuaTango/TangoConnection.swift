@@ -93,7 +93,10 @@ final class TangoConnection: TurnEndObserver, RoundEndObserver {
 
   /// Sends what was collected, as far as the system takes it.
   @inline(__always)
-  func flush() -> Progress { stream.flush(&output.writer.buffer) }
+  func flush() -> Progress {
+    if stream.isSecure { return stream.flushSecurely { swap(&$0, &output.writer.buffer) } }
+    return stream.flush(&output.writer.buffer)
+  }
 
   /// Sends what can be sent, without waiting.
   func turnEnded() {

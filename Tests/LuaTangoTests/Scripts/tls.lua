@@ -53,6 +53,29 @@ local function run(how)
     end
   end)
 
+  -- What is sent goes through Lua, which runs finalizers meanwhile.
+  test('finalizers that call while something is sent', function()
+    local con, futures, attempts = connect(), {}, 0
+    local function trap()
+      setmetatable({}, {__gc = function()
+        attempts = attempts + 1
+        -- Each call makes garbage, and so leads to more of them.
+        if attempts < 300 then trap() end
+        -- A blocking client refuses that while it reads an answer.
+        local number = #futures + 1
+        local called, future = pcall(con.async.echo, number)
+        if called then futures[number] = future end
+      end})
+    end
+    for _ = 1, 5 do trap() end
+    local before = collectgarbage('generational')
+    local text = ('x'):rep(20000)
+    for i = 1, 100 do assert(con.echo(i, text) == i) end
+    collectgarbage(before)
+    assert(#futures > 0, 'no finalizer has called')
+    for i, future in ipairs(futures) do T.equal(future:get(), i) end
+  end)
+
   test('a deadline', function()
     local con = T.patiently(function() return connect{timeout = 0.1} end)
     T.fails('timeout', con.hold, 'late')
