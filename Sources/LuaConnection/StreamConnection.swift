@@ -199,8 +199,8 @@ public final class StreamConnection {
     }
   }
 
-  /// The same with TLS. Lua code runs meanwhile, and a finalizer may collect more, so the owner gives its
-  /// buffer away for that time. What is collected meanwhile is sent behind it.
+  /// The same with TLS. Lua code runs meanwhile, and a finalizer may collect more, so the owner
+  /// gives its buffer away for that time. What is collected meanwhile is sent behind it.
   ///
   /// - Parameter exchange: swaps the owner's buffer with the one that it is given.
   @inline(never)

@@ -3,8 +3,8 @@ import CMilongaShims
 import LuaCodec
 import MilongaLua
 
-/// Objects of this side that were sent by reference: each has an id, which counts on its connection only and as
-/// long as that is open.
+/// Objects of this side that were sent by reference: each has an id, which counts on its connection
+/// only and as long as that is open.
 ///
 /// A class, because tables that grow may run finalizers, and these may call on the same connection.
 final class LocalObjects {

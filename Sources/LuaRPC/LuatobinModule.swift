@@ -13,8 +13,8 @@ public enum LuatobinModule {
     call.setFunction("deserialize") { (call) throws(LuaFailure) in try codec.deserialize(call) }
   }
 
-  /// The memory of reader and writer, which is taken while they are at work: a finalizer may serialize,
-  /// too.
+  /// The memory of reader and writer, which is taken while they are at work: a finalizer may
+  /// serialize, too.
   private final class Codec {
     private var reader: LuatobinReader?
     private var writer: LuatobinWriter? = LuatobinWriter()
@@ -43,8 +43,8 @@ public enum LuatobinModule {
       return .results(1)
     }
 
-    /// `deserialize(string [, count [, offset]])`: where the next value begins, then the values: as many
-    /// as are asked for, or all.
+    /// `deserialize(string [, count [, offset]])`: where the next value begins, then the values: as
+    /// many as are asked for, or all.
     func deserialize(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
       let bytes = try call.bytes(at: 1)
       let count = call.isNoneOrNil(at: 2) ? 0 : try call.integer(at: 2)

@@ -37,7 +37,8 @@ final class RPCConfiguration {
   let handshakeTimeout: Double
   /// What becomes of a function that waits when the other side leaves.
   let onDisconnect: OnDisconnect
-  /// All globals may be offered beyond this machine: the program insists, or each peer has a certificate.
+  /// All globals may be offered beyond this machine: the program insists, or each peer has a
+  /// certificate.
   let isTrusting: Bool
   /// Seconds that connecting, and each call, may take; infinite for no limit.
   let timeout: Double

@@ -54,7 +54,8 @@ final class RPCLibrary {
 
   // MARK: Codecs
 
-  /// Lends the reader. Reading allocates in Lua, and so may run a finalizer that calls, and reads: that gets another one.
+  /// Lends the reader. Reading allocates in Lua, and so may run a finalizer that calls, and reads:
+  /// that gets another one.
   @inline(__always)
   func withReader<Result>(
     _ limits: CodecLimits,

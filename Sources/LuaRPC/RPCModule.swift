@@ -12,8 +12,8 @@ import SystemPackage
 public enum RPCModule {
   private static let key = LuaRegistryKey()
 
-  /// Pushes the module's table: what `require 'rpc'` returns. As with the original there is a global
-  /// `rpc` from then on, unless the program has one of its own.
+  /// Pushes the module's table: what `require 'rpc'` returns. As with the original there is a
+  /// global `rpc` from then on, unless the program has one of its own.
   public static func open(_ call: LuaCall) throws(LuaFailure) {
     call.pushRegistry(key)
     if call.type(at: -1) == .table { return }
@@ -145,8 +145,8 @@ extension RPCLibrary {
     return .results(1)
   }
 
-  /// The coroutine of a connection, the first of its workers. At 1 is its socket and behind it the peer's userdata, which
-  /// takes the socket's place when the connection is open.
+  /// The coroutine of a connection, the first of its workers. At 1 is its socket and behind it the
+  /// peer's userdata, which takes the socket's place when the connection is open.
   private func serveConnection(
     _ call: LuaCall, _ configuration: RPCConfiguration
   ) throws(LuaFailure) -> LuaOutcome {
@@ -232,7 +232,8 @@ extension RPCLibrary {
     }
   }
 
-  /// Goes on with the opening of the only peer; then the listener is closed. Nil when the peer is refused.
+  /// Goes on with the opening of the only peer; then the listener is closed. Nil when the peer is
+  /// refused.
   private func openOnly(
     _ call: LuaCall, _ peer: RPCPeer, _ listener: UnsafeMutablePointer<SocketObject>
   ) throws(LuaFailure) -> LuaOutcome? {

@@ -7,8 +7,9 @@ import MilongaLua
 import MilongaRPC
 import MilongaScheduler
 
-// This side's calls. The stack holds the peer's userdata, the function's name and the arguments; once
-// the call is sent, the userdata and what is in ``Waiting``, then the answer's status and its values.
+// This side's calls. The stack holds the peer's userdata, the function's name and the arguments;
+// once the call is sent, the userdata and what is in ``Waiting``, then the answer's status and its
+// values.
 extension RPCPeer {
   /// The places of the stack while a call waits for its answer.
   private enum Waiting {
@@ -18,8 +19,8 @@ extension RPCPeer {
     static let status = 4
   }
 
-  /// Performs the call on the stack; runs again until it has the results. ``finished`` says whether the
-  /// outcome is that.
+  /// Performs the call on the stack; runs again until it has the results. ``finished`` says whether
+  /// the outcome is that.
   func run(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
     finished = nil
     try loop.requireOwnResumption(call, "rpc")
@@ -197,8 +198,8 @@ extension RPCPeer {
     return output.isEmpty
   }
 
-  /// Handles the next message, or waits for it. An outcome when a function has to be called, or the time
-  /// is over.
+  /// Handles the next message, or waits for it. An outcome when a function has to be called, or the
+  /// time is over.
   private func serveNext(
     _ call: LuaCall, id: Int, deadline: Int64
   ) throws(LuaFailure) -> LuaOutcome? {

@@ -2,8 +2,8 @@ import Copas
 import LuaConnection
 import SystemPackage
 
-// The end of the connection while functions wait. A worker reads beside functions that are called, so that
-// the end is noticed; only while `authorize` is asked nothing is read.
+// The end of the connection while functions wait. A worker reads beside functions that are called,
+// so that the end is noticed; only while `authorize` is asked nothing is read.
 extension RPCPeer: HangupObserver {
   /// The other side has left: what becomes of its functions.
   func leaveFunctions() {

@@ -24,7 +24,8 @@ extension RPCPeer {
     localObjects.pushTypeName(call, of: index)
   }
 
-  /// Pushes what stands for the object of the other side with the id: always the same, as long as the program has it.
+  /// Pushes what stands for the object of the other side with the id: always the same, as long as
+  /// the program has it.
   func pushProxy(_ call: LuaCall, _ id: UInt32) {
     guard call.reserve(8) else { return call.pushNil() }
     let remote = remoteObjects ?? RemoteObjects(call)

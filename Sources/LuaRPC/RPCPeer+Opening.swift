@@ -3,8 +3,8 @@ import LuaSocket
 import MilongaIO
 import MilongaLua
 
-// What has to happen before the first message: a client connects; then come the TLS handshake, and the consent of the
-// program (``ConnectionOpening``).
+// What has to happen before the first message: a client connects; then come the TLS handshake, and
+// the consent of the program (``ConnectionOpening``).
 extension RPCPeer {
   /// What came of it.
   enum Opened {
@@ -33,13 +33,12 @@ extension RPCPeer {
         })
   }
 
-  /// Goes on with the opening. Runs again after each outcome that it gives; an error of the program's `authorize`
-  /// is on the stack when it throws.
+  /// Goes on with the opening. Runs again after each outcome that it gives; an error of the
+  /// program's `authorize` is on the stack when it throws.
   ///
   /// - Parameter index: the place of the LuaSocket object.
   func open(_ call: LuaCall, socketAt index: Int) throws(LuaFailure) -> Opened {
     guard var opening else { return .refused("closed") }
-    let wasConnecting = opening.isConnecting
     let suspends = canSuspend(call)
     let progress: ConnectionOpening.Progress
     do throws(LuaFailure) {
@@ -50,7 +49,7 @@ extension RPCPeer {
       throw error
     }
     self.opening = opening
-    if wasConnecting, !opening.isConnecting { noteAddress() }
+    if remoteAddress == nil, !opening.isConnecting { noteAddress() }
     switch progress {
     case .waits(let outcome):
       if suspends { noteOpener() }

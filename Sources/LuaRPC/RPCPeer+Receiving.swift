@@ -21,8 +21,8 @@ extension RPCPeer {
     }
   }
 
-  /// Gives `body` the next event. While it runs the received bytes are not the socket's: reading may run
-  /// finalizers, and these can close the socket.
+  /// Gives `body` the next event. While it runs the received bytes are not the socket's: reading
+  /// may run finalizers, and these can close the socket.
   @inline(__always)
   func takeEvent<Result>(_ body: (LuaRPCSession<Caller>.Event) -> Result) -> Result {
     let buffer = stream.socket.pointee.buffer

@@ -6,8 +6,8 @@ import MilongaIO
 import MilongaLua
 import MilongaRPC
 
-// Messages on their way out. They are collected: those that coroutines leave behind in one round of the
-// dispatcher leave in one write.
+// Messages on their way out. They are collected: those that coroutines leave behind in one round of
+// the dispatcher leave in one write.
 extension RPCPeer: RoundEndObserver, TurnEndObserver {
   /// Collects a message whose payload `write` makes; nothing is left of it when that fails.
   @inline(__always)

@@ -5,9 +5,9 @@ import MilongaIO
 import MilongaLua
 import MilongaRPC
 
-// The other side's calls. Each is on the stack of the coroutine that has read it: above `base` its sequence number, the
-// function's name, the declared types of the results, the function, the arguments; later the results
-// in the function's place.
+// The other side's calls. Each is on the stack of the coroutine that has read it: above `base` its
+// sequence number, the function's name, the declared types of the results, the function, the
+// arguments; later the results in the function's place.
 extension RPCPeer {
   /// The places of a call on the stack, above its base.
   enum Served {
@@ -17,8 +17,8 @@ extension RPCPeer {
     static let function = 4
   }
 
-  /// Serves a call whose payload is this. An outcome when a Lua function is to be called; it comes with
-  /// ``Step/served(base:)``, and ``returned(_:base:)`` is to follow.
+  /// Serves a call whose payload is this. An outcome when a Lua function is to be called; it comes
+  /// with ``Step/served(base:)``, and ``returned(_:base:)`` is to follow.
   func serve(
     _ call: LuaCall, base: Int, sequence: UInt8, _ payload: UnsafeRawBufferPointer
   ) -> LuaOutcome? {
@@ -66,8 +66,8 @@ extension RPCPeer {
     return perform(call, base, isCode: reception.hasFunctions)
   }
 
-  /// Calls what is on the stack. Code that arrived, or a function that was given such code and may call it,
-  /// runs within the limits.
+  /// Calls what is on the stack. Code that arrived, or a function that was given such code and may
+  /// call it, runs within the limits.
   private func perform(_ call: LuaCall, _ base: Int, isCode: Bool) -> LuaOutcome? {
     let arguments = call.count - base - Served.function
     guard isCode, configuration.limitsCode else {

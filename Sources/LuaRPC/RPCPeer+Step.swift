@@ -1,7 +1,8 @@
 import MilongaLua
 
 extension RPCPeer {
-  /// Why one of the functions runs again: what it waited for, or called. The trampoline keeps it as a number.
+  /// Why one of the functions runs again: what it waited for, or called. The trampoline keeps it as
+  /// a number.
   enum Step: Equatable {
     /// A function that the other side has called; its call lies above `base` on the stack.
     case served(base: Int)

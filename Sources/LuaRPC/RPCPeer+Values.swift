@@ -41,8 +41,8 @@ extension RPCPeer {
     return 0
   }
 
-  /// Writes the value by reference, if it is an object that is sent so. The type, if there is one, is
-  /// on top, and is popped.
+  /// Writes the value by reference, if it is an object that is sent so. The type, if there is one,
+  /// is on top, and is popped.
   @inline(__always)
   private func writeObject(
     _ call: LuaCall, _ index: Int, type: Int, _ writer: inout LuatobinWriter

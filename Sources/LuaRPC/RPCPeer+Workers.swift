@@ -72,7 +72,8 @@ extension RPCPeer {
 
   // MARK: Reading
 
-  /// Serves what comes, until something has to be waited for; nil when another look at the state is due.
+  /// Serves what comes, until something has to be waited for; nil when another look at the state is
+  /// due.
   private func read(_ call: LuaCall, _ me: TaskID) -> LuaOutcome? {
     var hasReceived = false
     while isOpen {
@@ -155,8 +156,8 @@ extension RPCPeer {
     }
   }
 
-  /// A peer that does not read its answers has to wait with its calls; but if it has to answer calls of
-  /// this side, too, both would wait for ever.
+  /// A peer that does not read its answers has to wait with its calls; but if it has to answer
+  /// calls of this side, too, both would wait for ever.
   private func pause() -> LuaOutcome? {
     guard output.count > mostUnread, session.calls.count == 0 else { return nil }
     flush()
@@ -178,8 +179,9 @@ extension RPCPeer {
 
   // MARK: Functions that wait
 
-  /// The reader is about to run a function. What was answered before must not wait for it: it leaves when
-  /// the function waits for something, and every now and then while functions only compute.
+  /// The reader is about to run a function. What was answered before must not wait for it: it
+  /// leaves when the function waits for something, and every now and then while functions only
+  /// compute.
   private func prepareToCall(_ call: LuaCall) {
     roles.beginCall()
     current.sequence = UInt8(

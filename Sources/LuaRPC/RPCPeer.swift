@@ -12,9 +12,10 @@ import MilongaScheduler
 
 /// One side of a connection: calls the other side, and serves its calls.
 ///
-/// In the dispatcher a few coroutines, the *workers*, serve it (``WorkerRoles``). One of them reads; it runs the
-/// functions that are called itself, and when one of them waits for something, another worker reads on. So a
-/// call that does not wait costs no coroutine. A coroutine that calls sleeps until the reader has its answer.
+/// In the dispatcher a few coroutines, the *workers*, serve it (``WorkerRoles``). One of them
+/// reads; it runs the functions that are called itself, and when one of them waits for something,
+/// another worker reads on. So a call that does not wait costs no coroutine. A coroutine that calls
+/// sleeps until the reader has its answer.
 ///
 /// Outside the dispatcher a call reads by itself until its answer is there, and serves what arrives
 /// meanwhile.
@@ -52,7 +53,8 @@ final class RPCPeer {
   var hasSent = false
 
   var numbers = CallNumbers()
-  /// Answers to calls that read by themselves, but that another one has read; nil when the connection has ended.
+  /// Answers to calls that read by themselves, but that another one has read; nil when the
+  /// connection has ended.
   var arrived: [Int: [UInt8]?] = [:]
   var lastCallID = 0
   /// How many results the call that ran last has on the stack; nil when it goes on.
@@ -130,8 +132,8 @@ final class RPCPeer {
 
   deinit { forgetHolder() }
 
-  /// There is a connection: who the other side is decides what it may do. Nothing, if all globals are offered, it is another
-  /// machine, and the program did not say that this is meant.
+  /// There is a connection: who the other side is decides what it may do. Nothing, if all globals
+  /// are offered, it is another machine, and the program did not say that this is meant.
   func noteAddress() {
     remoteAddress = stream.remoteAddress
     if let remoteAddress { address = remoteAddress.description }

@@ -29,8 +29,8 @@ final class RPCSignatures {
     note(function.utf8CodeUnitCount)
   }
 
-  /// `signature(function, results)` or `signature(type, method, results)`; `results` is the name of a
-  /// type, or a table of the names of types and of whatever else for results that are values.
+  /// `signature(function, results)` or `signature(type, method, results)`; `results` is the name of
+  /// a type, or a table of the names of types and of whatever else for results that are values.
   func declare(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
     call.count = 3
     try call.check(1, is: .string)

@@ -8,8 +8,8 @@ struct RemoteObject {
   let id: UInt32
 }
 
-/// What stands for the objects of the other side, by their ids: a weak table, so that an object has one such value
-/// as long as the program has it.
+/// What stands for the objects of the other side, by their ids: a weak table, so that an object has
+/// one such value as long as the program has it.
 final class RemoteObjects {
   private let proxies: LuaStored
 

@@ -2,8 +2,9 @@ import MilongaScheduler
 
 /// Who does what among the *workers*, the coroutines that serve a connection.
 ///
-/// At most one worker reads, and at most one writes: it waits until the other side takes more. A worker whose function
-/// waits for something has no role (see ``SuspendedCalls``); the others are idle.
+/// At most one worker reads, and at most one writes: it waits until the other side takes more. A
+/// worker whose function waits for something has no role (see ``SuspendedCalls``); the others are
+/// idle.
 struct WorkerRoles {
   /// What a worker does next.
   enum Duty {
@@ -73,7 +74,8 @@ struct WorkerRoles {
     return true
   }
 
-  /// The reader's turn is over. If it runs a function, that waits for something, and another worker has to read.
+  /// The reader's turn is over. If it runs a function, that waits for something, and another worker
+  /// has to read.
   ///
   /// - Returns: the worker that is not the reader any more, nil when the reader stays.
   mutating func giveUpReading() -> TaskID? {

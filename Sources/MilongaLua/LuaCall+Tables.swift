@@ -82,9 +82,9 @@ extension LuaCall {
 
   /// Pops the topmost value and keeps it where no Lua code can reach it, until ``release(_:)``.
   ///
-  /// ``LuaStored`` does the same, and gives the value up by itself: use that. The bare number is for
-  /// tables with many records, where 4 bytes and not 16 count, and which release what they hold in one
-  /// place.
+  /// ``LuaStored`` does the same, and gives the value up by itself: use that. The bare number is
+  /// for tables with many records, where 4 bytes and not 16 count, and which release what they hold
+  /// in one place.
   @inlinable
   public func retainTop() -> Int32 {
     let reference = milonga_retain(state)

@@ -40,8 +40,8 @@ extension CopasLoop {
     }
   }
 
-  /// The function at 2 is called with the running coroutine when the time is over, unless the timer is
-  /// cancelled or replaced before.
+  /// The function at 2 is called with the running coroutine when the time is over, unless the timer
+  /// is cancelled or replaced before.
   private func setTimeout(_ call: LuaCall, _ seconds: Double) {
     lua_pushthread(call.state)
     let coroutine = call.retainTop()

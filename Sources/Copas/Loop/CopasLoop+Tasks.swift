@@ -123,9 +123,9 @@ extension CopasLoop {
 
   // MARK: Which task a coroutine is
 
-  /// The task of a coroutine; nil when the dispatcher does not run it. In a state of our own every coroutine
-  /// has it in the space that Lua leaves in front of it; the coroutines of others may use that for
-  /// something else.
+  /// The task of a coroutine; nil when the dispatcher does not run it. In a state of our own every
+  /// coroutine has it in the space that Lua leaves in front of it; the coroutines of others may use
+  /// that for something else.
   func task(of coroutine: OpaquePointer) -> TaskID? {
     guard vm != nil else { return tasksByCoroutine[coroutine] }
     let bits = milonga_extraspace(coroutine).pointee

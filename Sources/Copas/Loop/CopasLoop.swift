@@ -12,8 +12,8 @@ import SystemPackage
 /// It has the tasks and the running turn; what else there is belongs to its parts.
 public final class CopasLoop {
   public let sockets: SocketLibrary
-  /// The class of connected TCP objects. A copy of the reference in `sockets`, because to go through
-  /// `sockets` would retain and release it each time.
+  /// The class of connected TCP objects. A copy of the reference in `sockets`, because to go
+  /// through `sockets` would retain and release it each time.
   let client: LuaClass<SocketObject>
   /// The receive buffers; a copy of the reference in `sockets`, for the same reason.
   let pool: BufferPool

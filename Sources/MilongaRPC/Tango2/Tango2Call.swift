@@ -6,7 +6,8 @@ public struct Tango2Call {
   /// Names and values; empty when there are none. They lie in the received bytes.
   public let metadata: Tango2Metadata
 
-  /// The message: the function's path, or the number of a reference, and the arguments. It lies in the received bytes.
+  /// The message: the function's path, or the number of a reference, and the arguments. It lies in
+  /// the received bytes.
   public let message: UnsafeRawBufferPointer
 
   /// The function is a reference.
@@ -73,7 +74,8 @@ public struct Tango2Call {
 
 /// Why metadata cannot be sent.
 public enum Tango2MetadataError: Error, Sendable, Hashable, CustomStringConvertible {
-  /// The name is empty, longer than 255 bytes, or has other bytes than small letters, digits, `-`, `_` and `.`.
+  /// The name is empty, longer than 255 bytes, or has other bytes than small letters, digits, `-`,
+  /// `_` and `.`.
   case badName([UInt8])
   /// All names and values together have so many bytes.
   case tooLong(bytes: Int, limit: Int)
@@ -90,8 +92,8 @@ public enum Tango2MetadataError: Error, Sendable, Hashable, CustomStringConverti
   }
 }
 
-/// Names and values that travel with a call: for each the name's length (1 byte), the name, the value's length
-/// (2 bytes), the value. A name may come more than once.
+/// Names and values that travel with a call: for each the name's length (1 byte), the name, the
+/// value's length (2 bytes), the value. A name may come more than once.
 public struct Tango2Metadata: Sequence {
   private let bytes: UnsafeRawBufferPointer
 

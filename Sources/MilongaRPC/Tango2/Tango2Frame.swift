@@ -1,8 +1,9 @@
 /// The frames of tango/2, the wire that two ends of Milonga agree on. `Docs/wire.md` describes it.
 ///
-/// A frame is a kind (1 byte), flags (1 byte), the length of the payload (4 bytes), the id of a call (4 bytes) and the
-/// payload; numbers are big endian. A kind is never a digit, so that the first byte tells a frame from one of
-/// the original's wire, which begins with its length in decimal digits.
+/// A frame is a kind (1 byte), flags (1 byte), the length of the payload (4 bytes), the id of a
+/// call (4 bytes) and the payload; numbers are big endian. A kind is never a digit, so that the
+/// first byte tells a frame from one of the original's wire, which begins with its length in
+/// decimal digits.
 public enum Tango2Frame {
   /// Bytes in front of a payload.
   public static let headerBytes = 10
@@ -23,7 +24,8 @@ public enum Tango2Frame {
     case end = 0x44  // D
     /// The other end may send more of a stream. Payload: a number of bytes (4 bytes).
     case credit = 0x57  // W
-    /// References are not needed any more. Payload: pairs of a reference and how often it had come (4 bytes each).
+    /// References are not needed any more. Payload: pairs of a reference and how often it had come
+    /// (4 bytes each).
     case release = 0x46  // F
     /// Is to be answered with a pong of the same payload.
     case ping = 0x50  // P
@@ -64,7 +66,8 @@ public enum Tango2Frame {
     public static let deadline = Flags(rawValue: 1)
     /// Of a call: metadata follow (``Tango2Metadata``).
     public static let metadata = Flags(rawValue: 2)
-    /// Of a call: its last argument is a stream, whose items follow in frames. Of a result: its last value is.
+    /// Of a call: its last argument is a stream, whose items follow in frames. Of a result: its
+    /// last value is.
     public static let stream = Flags(rawValue: 4)
     /// Of a call: the function is a reference of the callee (a number in the place of its path).
     public static let reference = Flags(rawValue: 8)
@@ -101,7 +104,8 @@ public enum Tango2Frame {
     case invalid(Tango2Violation)
   }
 
-  /// Looks for a frame at the start of `bytes`. A bad header is refused before its payload has come.
+  /// Looks for a frame at the start of `bytes`. A bad header is refused before its payload has
+  /// come.
   @inlinable
   public static func next(in bytes: UnsafeRawBufferPointer, maxBytes: Int) -> Result {
     guard let first = bytes.first else { return .incomplete(needed: headerBytes) }
@@ -141,8 +145,8 @@ public enum Tango2Frame {
     @inlinable init(waiting: Int) { self.waiting = waiting }
   }
 
-  /// Starts a frame at the end of `buffer`; what is appended next is its payload. Until it is closed or dropped, nothing
-  /// may be removed from the buffer.
+  /// Starts a frame at the end of `buffer`; what is appended next is its payload. Until it is
+  /// closed or dropped, nothing may be removed from the buffer.
   @inlinable
   public static func open(in buffer: inout OutputBuffer) -> OpenFrame {
     let frame = OpenFrame(waiting: buffer.count)

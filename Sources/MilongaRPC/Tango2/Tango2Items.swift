@@ -1,6 +1,7 @@
-/// The items in one frame of a stream: each is a message behind its length, a variable-length integer as in Protocol
-/// Buffers (7 bits in a byte, the lowest first; the highest bit says that another byte follows). No item is empty, and a frame
-/// that costs less than it is long (``Tango2Stream``) has one item: so credit bounds their number, too.
+/// The items in one frame of a stream: each is a message behind its length, a variable-length
+/// integer as in Protocol Buffers (7 bits in a byte, the lowest first; the highest bit says that
+/// another byte follows). No item is empty, and a frame that costs less than it is long
+/// (``Tango2Stream``) has one item: so credit bounds their number, too.
 public struct Tango2Items: Sequence {
   private let bytes: UnsafeRawBufferPointer
 

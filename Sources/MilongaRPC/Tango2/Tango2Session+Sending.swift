@@ -98,8 +98,8 @@ extension Tango2Session {
     case never
   }
 
-  /// Asks whether a frame of items may be sent: of the results of a call that is served, or of the last argument of a
-  /// call of this end.
+  /// Asks whether a frame of items may be sent: of the results of a call that is served, or of the
+  /// last argument of a call of this end.
   @inlinable
   public mutating func sendItems(_ id: UInt32, payloadBytes: Int) -> Sent {
     if isOurs(id) {
@@ -119,7 +119,8 @@ extension Tango2Session {
     Int((isOurs(id) ? outgoing[id]?.arguments : incoming[id]?.results)?.credit ?? 0)
   }
 
-  /// The stream has no more items, and an end frame is to be sent. With the results' stream the call has ended.
+  /// The stream has no more items, and an end frame is to be sent. With the results' stream the
+  /// call has ended.
   ///
   /// - Returns: false when there is no such stream; nothing is to be sent.
   public mutating func endStream(_ id: UInt32) -> Bool {

@@ -1,5 +1,6 @@
-/// One end of a tango/2 connection, without its socket: what comes in is taken apart into frames, and each is looked at
-/// in the light of the calls that there are. `Docs/wire.md` says what each frame means.
+/// One end of a tango/2 connection, without its socket: what comes in is taken apart into frames,
+/// and each is looked at in the light of the calls that there are. `Docs/wire.md` says what each
+/// frame means.
 ///
 /// ```
 /// session.begin(&output)                       the settings, once
@@ -12,8 +13,9 @@
 /// drop so many bytes of what was received
 /// ```
 ///
-/// The owner writes the frames itself (``Tango2Frame``), because the codec writes payloads straight into its buffer. It asks
-/// the session first, whose answers keep both ends in the same state. All that the session writes are the settings.
+/// The owner writes the frames itself (``Tango2Frame``), because the codec writes payloads straight
+/// into its buffer. It asks the session first, whose answers keep both ends in the same state. All
+/// that the session writes are the settings.
 ///
 /// The state of a call is in one place on each side:
 ///
@@ -21,8 +23,9 @@
 /// | --- | --- |
 /// | callee | running -> (streaming) -> ended; the caller may have cancelled it meanwhile |
 ///
-/// Each call that was sent gets exactly one last frame: a result without a stream, an error, or the end of its stream. That
-/// holds for cancelled calls, too: until the last frame has come the id is not free.
+/// Each call that was sent gets exactly one last frame: a result without a stream, an error, or the
+/// end of its stream. That holds for cancelled calls, too: until the last frame has come the id is
+/// not free.
 public struct Tango2Session<Caller> {
   /// Which end this is: ids of a client's calls are odd, those of a server's even.
   public enum Side: Sendable {
@@ -38,7 +41,8 @@ public struct Tango2Session<Caller> {
     case original
     /// Nothing: what came may be passed over.
     case nothing
-    /// A message for a call that was cancelled, or has ended. Nothing wants it, but references in it are to be released.
+    /// A message for a call that was cancelled, or has ended. Nothing wants it, but references in
+    /// it are to be released.
     case dropped(message: UnsafeRawBufferPointer)
     /// The same, of a stream.
     case droppedItems(Tango2Items)
@@ -47,8 +51,9 @@ public struct Tango2Session<Caller> {
     case settings
     /// The other end calls.
     case call(id: UInt32, Tango2Call)
-    /// The same, but too many calls run already, or no more are taken (``drain()``), or its metadata are too long: an error
-    /// frame with ``Tango2Refusal/notCalled`` is to be sent for this id. The session has forgotten it.
+    /// The same, but too many calls run already, or no more are taken (``drain()``), or its
+    /// metadata are too long: an error frame with ``Tango2Refusal/notCalled`` is to be sent for
+    /// this id. The session has forgotten it.
     case refused(id: UInt32, Tango2CallRefusal)
     /// The caller does not want the answer: end the function, and answer all the same.
     case cancelled(id: UInt32)
@@ -59,8 +64,9 @@ public struct Tango2Session<Caller> {
     case error(Caller, Tango2Refusal, message: UnsafeRawBufferPointer)
     /// The results of a call whose last one is a stream.
     case stream(id: UInt32, Caller, message: UnsafeRawBufferPointer)
-    /// The same, but too many streams arrive already: a cancel frame is to be sent for this id. The caller is to be told;
-    /// the session has forgotten it. References in the message are to be released.
+    /// The same, but too many streams arrive already: a cancel frame is to be sent for this id. The
+    /// caller is to be told; the session has forgotten it. References in the message are to be
+    /// released.
     case streamRefused(id: UInt32, Caller, message: UnsafeRawBufferPointer)
     /// Items of a call's results. ``consumed(_:_:_:)`` is to follow.
     case items(Caller, id: UInt32, Tango2Items, payloadBytes: Int)
@@ -74,7 +80,8 @@ public struct Tango2Session<Caller> {
 
     /// More of a stream may be sent: that of a call's results, or of its arguments.
     case credit(id: UInt32)
-    /// References are not needed any more: pairs of a reference and a count (4 bytes each, big endian).
+    /// References are not needed any more: pairs of a reference and a count (4 bytes each, big
+    /// endian).
     case release(UnsafeRawBufferPointer)
     /// A pong frame with the same payload is to be sent.
     case ping(UnsafeRawBufferPointer)
@@ -142,8 +149,8 @@ public struct Tango2Session<Caller> {
   /// Appends the settings, with which this end begins.
   public func begin(_ output: inout OutputBuffer) { settings.append(to: &output) }
 
-  /// Whether the other end accepts a payload of so many bytes. To be asked before a frame is closed; a result that does not
-  /// fit makes way for an error.
+  /// Whether the other end accepts a payload of so many bytes. To be asked before a frame is
+  /// closed; a result that does not fit makes way for an error.
   @inlinable
   public func fits(_ payloadBytes: Int) -> Bool { payloadBytes <= Int(peerSettings.frameBytes) }
 
@@ -156,7 +163,8 @@ public struct Tango2Session<Caller> {
   /// Nothing is left to be done for either end.
   public var isIdle: Bool { outgoing.isEmpty && incoming.isEmpty }
 
-  /// This end takes no more calls from now on; a goaway frame is to be sent. Calls that run already may end.
+  /// This end takes no more calls from now on; a goaway frame is to be sent. Calls that run already
+  /// may end.
   public mutating func drain() { isLeaving = true }
 
   /// The connection has ended.

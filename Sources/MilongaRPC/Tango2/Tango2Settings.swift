@@ -1,7 +1,7 @@
 /// What one end accepts. Each end tells the other with its first frame.
 ///
-/// Payload: any number of entries, each a name (1 byte) and a value (4 bytes, big endian). An end passes over names that it
-/// does not know, and takes the defaults for what is not named.
+/// Payload: any number of entries, each a name (1 byte) and a value (4 bytes, big endian). An end
+/// passes over names that it does not know, and takes the defaults for what is not named.
 public struct Tango2Settings: Sendable, Hashable {
   /// Calls of the other end that may run at a time. One more is refused, and not carried out.
   public var calls: UInt32 = 256
@@ -15,7 +15,8 @@ public struct Tango2Settings: Sendable, Hashable {
   /// Streams that may arrive at a time. One more is cancelled.
   public var streams: UInt32 = 64
 
-  /// The other end's calls are to be carried out one after the other. Only what a client says counts.
+  /// The other end's calls are to be carried out one after the other. Only what a client says
+  /// counts.
   public var isOrdered = false
 
   /// The defaults.

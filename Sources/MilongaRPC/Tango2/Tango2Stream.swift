@@ -1,9 +1,9 @@
 /// Credit: how much of a stream may be on its way. Both ends reckon with the same numbers.
 ///
-/// A stream begins with ``window`` bytes. A frame of items costs the size of its payload, but not more than half
-/// of the window; it may be sent when that much is left. The receiver gives back what it has consumed when that is half of the
-/// window. So credit never becomes negative, and a sender that has to wait gets some: more than half of
-/// the window is on its way then, or consumed.
+/// A stream begins with ``window`` bytes. A frame of items costs the size of its payload, but not
+/// more than half of the window; it may be sent when that much is left. The receiver gives back
+/// what it has consumed when that is half of the window. So credit never becomes negative, and a
+/// sender that has to wait gets some: more than half of the window is on its way then, or consumed.
 public enum Tango2Stream {
   /// Bytes that a stream begins with.
   public static let window: UInt32 = 64 << 10
