@@ -8,6 +8,7 @@ local ltn12 = require "ltn12"
 
 local MEMORY = 8192 -- KB that one exchange may take
 local SECONDS = 60  -- and how long
+local LONG_SECONDS = 5 -- of the processor, for one long line
 local TIMEOUT = 0.3 -- where it is the timeout that ends it
 
 ---------------------------------------------------------------- the servers
@@ -53,6 +54,25 @@ local cases = {
   { "smtp", "greeting", endless("220-x\r\n", ("220-x\r\n"):rep(1000)), "reply too long" },
   { "smtp", "silence", function() copas.sleep(2 * TIMEOUT) end, "timeout" },
 }
+
+-- Long lines that make a pattern try each place with each other one. What it takes to read them
+-- must grow as they do: hours and milliseconds are told apart here, not fast and slow.
+local LONG = 60000
+local logged_in = "220 hi\r\n331 pw\r\n230 ok\r\n"
+local long = {
+  { "http", "spaces in a location",
+    "HTTP/1.1 302 x\r\nLocation:\tx" .. (" "):rep(LONG) .. "x\r\nContent-Length: 0\r\n\r\n" },
+  { "http", "a long coding", head .. "Transfer-Encoding: " .. ("a"):rep(LONG) .. " ,\r\n\r\n" },
+  { "http", "spaces in a coding", head .. "Transfer-Encoding: " .. (" "):rep(LONG) .. "x,\r\n\r\n" },
+  { "http", "a long length", head .. "Content-Length: " .. ("1 "):rep(LONG // 2) .. "\r\n\r\n" },
+  { "http", "zeros", chunked .. ("0"):rep(4000) .. "x\r\n" },
+  { "ftp", "marks", logged_in .. "229 (" .. ("|"):rep(LONG) .. "\r\n" },
+  { "ftp", "brackets", logged_in .. "229 " .. ("("):rep(LONG) .. "\r\n" },
+  { "ftp", "digits and marks", logged_in .. "229 (|" .. ("1|"):rep(LONG // 2) .. "\r\n" },
+  { "ftp", "digits", logged_in .. "500 no\r\n227 " .. ("1"):rep(LONG) .. "\r\n" },
+  { "ftp", "numbers", logged_in .. "500 no\r\n227 " .. ("1,"):rep(LONG // 2) .. "\r\n" },
+  { "smtp", "AUTH", "220 hi\r\n250 " .. ("AUTH"):rep(LONG // 4) .. "\r\n" },
+}
 local serve -- of the case that runs
 local listener = assert(socket.bind("127.0.0.1", 0))
 local port = math.tointeger(tonumber((select(2, listener:getsockname()))))
@@ -73,7 +93,7 @@ local clients = {
   smtp = function()
     return smtp.send {
       from = "<a@b>", rcpt = "<c@d>", server = "127.0.0.1", port = port, create = create,
-      source = ltn12.source.string "x",
+      source = ltn12.source.string "x", user = "u", password = "p",
     }
   end,
 }
@@ -94,6 +114,22 @@ local checked = 0
 local function main()
   for _, case in ipairs(cases) do
     check(table.unpack(case))
+    checked = checked + 1
+  end
+
+  for _, case in ipairs(long) do
+    local kind, name, reply = table.unpack(case)
+    serve = function(c)
+      c:send(reply)
+      c:shutdown "send"
+      repeat until not c:receive(1)
+    end
+    http.TIMEOUT, ftp.TIMEOUT, smtp.TIMEOUT = SECONDS, SECONDS, SECONDS
+    local start = os.clock()
+    local result, err = clients[kind]()
+    local text = ("%s, %s: %s after %.1f s"):format(kind, name, tostring(err):sub(1, 100), os.clock() - start)
+    assert(kind == "http" or result == nil and type(err) == "string", text)
+    assert(os.clock() - start < LONG_SECONDS, text)
     checked = checked + 1
   end
 
@@ -129,4 +165,4 @@ copas.addthread(function()
 end)
 copas.loop()
 assert(ok, err)
-assert(checked == #cases, checked)
+assert(checked == #cases + #long, checked)

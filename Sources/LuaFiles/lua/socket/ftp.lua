@@ -115,22 +115,37 @@ local function isport(port)
   return port and port >= 1 and port <= 65535
 end
 
+-- Both patterns take time in proportion to the reply, whatever the server sends (see wire.trim).
+
+-- Six bytes as decimal numbers with something between them.
+local PASV = "%f[%d](%d%d?%d?)" .. ("%D(%d%d?%d?)"):rep(5) .. "%f[%D]"
+
 -- The address and port in a reply to PASV, or nil.
 local function parsepasv(reply)
-  local a, b, c, d, high, low = reply:match("(%d+)%D(%d+)%D(%d+)%D(%d+)%D(%d+)%D(%d+)")
+  local a, b, c, d, high, low = reply:match(PASV)
   if not low then return nil end
   for _, byte in ipairs { a, b, c, d, high, low } do
-    if #byte > 3 or tonumber(byte) > 255 then return nil end
+    if tonumber(byte) > 255 then return nil end
   end
   local port = tonumber(high) * 256 + tonumber(low)
   if isport(port) then return ("%d.%d.%d.%d"):format(a, b, c, d), port end
 end
 
+-- The port in the fields `|||port|` (RFC 2428), or nil. Their first byte says what separates them.
+local function portfield(fields)
+  local mark = fields:match("^[!-~]")
+  local second = mark and fields:find(mark, 2, true)
+  local third = second and fields:find(mark, second + 1, true)
+  local port, after = fields:match("^(%d%d?%d?%d?%d?)(.*)$", third and third + 1)
+  return third and after == mark and tonumber(port) or nil
+end
+
 -- The port in a reply to EPSV, like (|||port|), or nil.
 local function parseepsv(reply)
-  local mark, port = reply:match("%(([!-~]).-%1.-%1(%d+)%1%)")
-  port = mark and #port <= 5 and tonumber(port)
-  return isport(port) and port or nil
+  for fields in reply:gmatch("%(([^()]*)%)") do
+    local port = portfield(fields)
+    if port then return isport(port) and port or nil end
+  end
 end
 
 -- Notes where the server listens: the next transfer connects there.

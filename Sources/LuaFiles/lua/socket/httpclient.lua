@@ -73,16 +73,18 @@ end
 local function chunked(fields)
   local coding = fields["transfer-encoding"]
   if not coding then return false, false end
-  local last = coding:lower():match("([^,%s]*)%s*$")
+  local codings = wire.trim(coding:lower())
+  local last = codings:match("^.*[,%s](.*)$") or codings
   return last == "chunked", last ~= "identity"
 end
 
 ---------------------------------------------------------------- chunks
 
 local function chunksize(line)
-  local digits = line:match("^%s*0*(%x*)%s*$") or line:match("^%s*0*(%x*)%s*;")
-  if not digits or not line:match("^%s*%x") or #digits > MAX_SIZE_DIGITS then return nil end
-  return tonumber("0" .. digits, 16)
+  local digits, after = line:match("^%s*(%x+)%s*(.?)")
+  if not digits or (after ~= "" and after ~= ";") then return nil end
+  digits = digits:match("^0*(.*)$")
+  return #digits <= MAX_SIZE_DIGITS and tonumber("0" .. digits, 16) or nil
 end
 
 -- The size of the next chunk.
@@ -404,7 +406,7 @@ end
 local function redirecttarget(client, plan, code, fields)
   if plan.redirect == false or not REDIRECTS[code] or plan.source then return nil end
   if plan.method and plan.method ~= "GET" and plan.method ~= "HEAD" then return nil end
-  local location = (fields["location"] or ""):match("^%s*(.-)%s*$"):gsub("[%c ]", percent)
+  local location = wire.trim(fields["location"] or ""):gsub("[%c ]", percent)
   if location == "" then return nil end
   local target = url.parse(url.absolute(plan, location))
   local scheme = target and target.scheme and target.scheme:lower()

@@ -89,6 +89,15 @@ function Session:plain(user, password)
   return ask(self, "2..", "AUTH", "PLAIN " .. base64("\0" .. user .. "\0" .. password))
 end
 
+-- Whether a line of the server's answer to the greeting has AUTH and, behind it, the method.
+local function offers(extensions, method)
+  for line in extensions:gmatch("[^\n]+") do
+    local _, word = line:find("AUTH", 1, true)
+    if word and line:find(method, word + 2, true) then return true end
+  end
+  return false
+end
+
 ---Authenticates by a method that the server's answer to the greeting names. Does nothing without a
 ---user.
 ---@param user? string
@@ -97,9 +106,7 @@ end
 function Session:auth(user, password, extensions)
   if not user or not password then return 1 end
   for _, method in ipairs { "login", "plain" } do
-    if extensions:find("AUTH[^\n]+" .. method:upper()) then
-      return self[method](self, user, password)
-    end
+    if offers(extensions, method:upper()) then return self[method](self, user, password) end
   end
   self.try(nil, "authentication not supported")
 end

@@ -100,6 +100,16 @@ function Reader:next()
   return (line:gsub("[\r\n]", ""))
 end
 
+---Text without the white space around it. Takes time in proportion to the text, as everything must
+---that looks at what a peer sent: a pattern that can begin anywhere, or has two parts that match the
+---same bytes, takes seconds for one long line.
+---@param text string
+---@return string
+function wire.trim(text)
+  local start = text:find("%S")
+  return start and text:match(".*%S", start) or ""
+end
+
 ---------------------------------------------------------------- header fields
 
 ---A copy of the fields with lowercase names.
