@@ -22,6 +22,8 @@ final class ServerConfiguration {
   let idleTimeout: Double
   /// Seconds that a TLS handshake may take.
   let handshakeTimeout: Double
+  /// Calls of one client that run side by side.
+  let callsAtOnce: Int
   /// What happens to a function that waits when its client leaves.
   let onDisconnect: OnDisconnect
   /// What a client's connection needs before its first request.
@@ -60,6 +62,7 @@ final class ServerConfiguration {
     idleTimeout = try table.seconds("idle_timeout", default: .infinity)
     handshakeTimeout = try table.seconds("ssl_timeout", default: 10)
     onDisconnect = try table.onDisconnect()
+    callsAtOnce = try table.callsAtOnce()
     log = PeerLog(label: "tango")
     self.main = main
     let tls = isStream ? try TLSContext.make(table, mode: "server", main: main) : nil
