@@ -42,12 +42,10 @@ struct Tango2CallTable<Entry> {
     count += 1
   }
 
-  /// Removes the entry; nil when there is none.
+  /// Removes the entry in a place.
   @inlinable
-  @discardableResult
-  mutating func remove(_ id: UInt32) -> Entry? {
-    guard let found = place(of: id) else { return nil }
-    let entry = entries[found]
+  mutating func remove(at found: Int) -> Entry {
+    let entry = entries[found]!
     count -= 1
     // What has been placed behind for want of this place moves up.
     let mask = ids.count - 1

@@ -15,7 +15,7 @@ struct Tango2SessionTests {
   private func call(
     _ caller: Int, _ flags: Tango2Frame.Flags = [], _ message: String = "f"
   ) throws -> UInt32 {
-    let id = try client.session.call(caller, hasStream: flags.contains(.stream))
+    let id = try client.session.call(caller, flags)
     client.write(.call, flags, id: id, payload: Array(message.utf8))
     client.send(to: server)
     #expect(server.next().hasPrefix("call \(id) \(message)"))
@@ -32,7 +32,11 @@ struct Tango2SessionTests {
 
   private func expectIdle() {
     #expect(client.session.isIdle && server.session.isIdle)
-    #expect(client.session.arriving == 0 && server.session.arriving == 0)
+    for session in [client.session, server.session] {
+      #expect(session.arriving == 0 && session.departing == 0)
+      #expect(session.callsOut == 0 && session.callsIn == 0)
+      #expect(session.callsWithinOut == 0 && session.callsWithinIn == 0)
+    }
     #expect(client.received.isEmpty && server.received.isEmpty)
   }
 
@@ -40,18 +44,18 @@ struct Tango2SessionTests {
     let ids = try (1...3).map { try call($0) }
     #expect(ids == [1, 3, 5])
     for (caller, id) in [(2, ids[1]), (3, ids[2]), (1, ids[0])] {
-      #expect(server.session.answer(id) == true)
+      #expect(server.session.answer(id) == .now)
       #expect(answer(id, .result, [], Array("r".utf8)) == "result of \(caller): r")
     }
     expectIdle()
   }
 
   @Test func `a server calls its client with even ids`() throws {
-    let id = try server.session.call(7)
+    let id = try server.session.call(7, .reference)
     #expect(id == 2)
-    server.write(.call, .reference, id: id, payload: Array("12".utf8))
+    server.write(.call, .reference, id: id, payload: [0, 0, 0, 12] + Array("f".utf8))
     server.send(to: client)
-    #expect(client.next() == "call 2 12 reference")
+    #expect(client.next() == "call 2 f reference 12")
     #expect(client.session.fail(id) == true)
     client.write(.error, Tango2Refusal.raised.flags, id: id, payload: Array("boo".utf8))
     client.send(to: server)
@@ -63,7 +67,9 @@ struct Tango2SessionTests {
     for reason in Tango2Refusal.allCases {
       let id = try call(1)
       #expect(server.session.fail(id) == true)
-      #expect(answer(id, .error, reason.flags, Array("x".utf8)) == "error of 1: \(reason) x")
+      let retry = reason == .notCalled ? " (may retry)" : ""
+      #expect(
+        answer(id, .error, reason.flags, Array("x".utf8)) == "error of 1: \(reason) x\(retry)")
     }
     expectIdle()
   }
@@ -86,7 +92,7 @@ struct Tango2SessionTests {
     let id = try call(1)
     #expect(client.session.cancel(id) == 1)
     client.write(.cancel, id: id)
-    #expect(server.session.answer(id) == true)
+    #expect(server.session.answer(id) == .now)
     #expect(answer(id, .result, [], Array("r".utf8)) == "dropped r")
     client.send(to: server)
     #expect(server.next() == "nothing")
@@ -95,8 +101,8 @@ struct Tango2SessionTests {
 
   @Test func `a stream of results arrives in order and ends the call`() throws {
     let id = try call(4)
-    #expect(server.session.answer(id, hasStream: true) == true)
-    #expect(server.session.answer(id, hasStream: true) == false)
+    #expect(server.session.answer(id, hasStream: true) == .now)
+    #expect(server.session.answer(id, hasStream: true) == .never)
     #expect(answer(id, .result, .stream) == "stream \(id) of 4: ")
     for text in ["a", "b"] {
       #expect(server.session.sendItems(id, payloadBytes: 2) == .now)
@@ -110,7 +116,7 @@ struct Tango2SessionTests {
 
   @Test func `a stream may fail in its middle`() throws {
     let id = try call(4)
-    #expect(server.session.answer(id, hasStream: true) == true)
+    #expect(server.session.answer(id, hasStream: true) == .now)
     _ = answer(id, .result, .stream)
     #expect(server.session.fail(id) == true)
     #expect(answer(id, .error, Tango2Refusal.raised.flags) == "error of 4: raised ")
@@ -119,9 +125,9 @@ struct Tango2SessionTests {
 
   @Test func `a sender waits for credit, and a long item costs half of the window`() throws {
     let id = try call(4)
-    let half = Int(Tango2Stream.half)
+    let half = Int(Tango2Stream.most)
     let long = item(10 * half)
-    #expect(server.session.answer(id, hasStream: true) == true)
+    #expect(server.session.answer(id, hasStream: true) == .now)
     _ = answer(id, .result, .stream)
     #expect(server.session.sendItems(id, payloadBytes: long.count) == .now)
     #expect(server.session.sendItems(id, payloadBytes: half - 10) == .now)
@@ -129,9 +135,9 @@ struct Tango2SessionTests {
     #expect(server.session.credit(id) == 10)
     #expect(answer(id, .items, [], long).hasPrefix("items"))
     let given = client.session.consumed(id, payloadBytes: long.count)
-    #expect(given == Tango2Stream.half)
+    #expect(given == Tango2Stream.most)
     client.write(
-      .credit, id: id, payload: withUnsafeBytes(of: Tango2Stream.half.bigEndian, Array.init))
+      .credit, id: id, payload: withUnsafeBytes(of: Tango2Stream.most.bigEndian, Array.init))
     client.send(to: server)
     #expect(server.next() == "credit \(id)")
     #expect(server.session.credit(id) == half + 10)
@@ -142,8 +148,8 @@ struct Tango2SessionTests {
   @Test func `no sender waits for ever`() {
     var generator = SeededGenerator(for: "tango/2 credit")
     for _ in 0..<200 {
-      var sending = Tango2Sending()
-      var receiving = Tango2Receiving()
+      var sending = Tango2Sending(window: Tango2Stream.leastWindow)
+      var receiving = Tango2Receiving(window: Tango2Stream.leastWindow)
       for _ in 0..<300 {
         let bytes = generator.below(generator.below(2) == 0 ? 100 : 100_000)
         #expect(sending.send(bytes) == true, "\(bytes) bytes, \(sending.credit) left")
@@ -155,7 +161,7 @@ struct Tango2SessionTests {
 
   @Test func `credit is given back in large pieces`() throws {
     let id = try call(4)
-    #expect(server.session.answer(id, hasStream: true) == true)
+    #expect(server.session.answer(id, hasStream: true) == .now)
     _ = answer(id, .result, .stream)
     let piece = item(1000)
     var credits: [UInt32] = []
@@ -169,9 +175,9 @@ struct Tango2SessionTests {
 
   @Test func `more than there was credit for is a violation`() throws {
     let id = try call(4)
-    #expect(server.session.answer(id, hasStream: true) == true)
+    #expect(server.session.answer(id, hasStream: true) == .now)
     _ = answer(id, .result, .stream)
-    let half = item(Int(Tango2Stream.half))
+    let half = item(Int(Tango2Stream.most))
     #expect(answer(id, .items, [], half).hasPrefix("items"))
     #expect(answer(id, .items, [], half).hasPrefix("items"))
     #expect(answer(id, .items, [], items("x")) == "violation: \(Tango2Violation.beyondCredit(id))")
@@ -179,7 +185,7 @@ struct Tango2SessionTests {
 
   @Test func `cancelling a stream stops it, and its last frame frees the id`() throws {
     let id = try call(4)
-    #expect(server.session.answer(id, hasStream: true) == true)
+    #expect(server.session.answer(id, hasStream: true) == .now)
     _ = answer(id, .result, .stream)
     #expect(client.session.cancel(id) == 4)
     #expect(answer(id, .items, [], items("x")) == "dropped items x")
@@ -203,7 +209,7 @@ struct Tango2SessionTests {
     client.send(to: server)
     #expect(server.next() == "argument items \(id): a (2)")
     #expect(server.next() == "argument end \(id)")
-    #expect(server.session.answer(id) == true)
+    #expect(server.session.answer(id) == .now)
     #expect(answer(id, .result) == "result of 4: ")
     expectIdle()
   }
@@ -211,7 +217,7 @@ struct Tango2SessionTests {
   @Test func `an answer ends the stream of arguments, too`() throws {
     let id = try call(4, .stream)
     client.write(.items, id: id, payload: items("a"))
-    #expect(server.session.answer(id) == true)
+    #expect(server.session.answer(id) == .now)
     #expect(answer(id, .result) == "result of 4: ")
     #expect(client.session.sendItems(id, payloadBytes: 1) == .never)
     client.send(to: server)
@@ -219,69 +225,279 @@ struct Tango2SessionTests {
     expectIdle()
   }
 
-  @Test func `too many calls are refused and others go on`() throws {
+  @Test func `an end opens no more calls than the other one takes`() throws {
     var settings = Tango2Settings()
     settings.calls = 2
     let ends = Tango2End.pair(server: settings)
     #expect(ends.client.session.peerSettings.calls == 2)
     let ids = [try ends.client.session.call(1), try ends.client.session.call(2)]
-    #expect(throws: Tango2Session<Int>.CallFailure.tooMany(limit: 2)) {
-      try ends.client.session.call(3)
+    #expect(throws: Tango2CallFailure.tooMany(.calls(2))) { try ends.client.session.call(3) }
+    #expect(throws: Tango2CallFailure.tooMany(.calls(2))) {
+      try ends.client.session.call(3, .reference)
     }
-    // One that does not know the limit.
-    for id in ids + [5] { ends.client.write(.call, id: id) }
+    #expect(Tango2CallFailure.tooMany(.calls(2)).isTemporary && !ends.client.session.hasRoomForCall)
+    // A call that was cancelled counts until its last frame.
+    #expect(ends.client.session.cancel(ids[1]) == 2)
+    #expect(!ends.client.session.hasRoomForCall)
+    for id in ids { ends.client.write(.call, id: id) }
     ends.client.send(to: ends.server)
-    #expect(ends.server.next() == "call 1 ")
-    #expect(ends.server.next() == "call 3 ")
-    #expect(ends.server.next() == "refused 5: more than 2 calls at a time")
-    #expect(ends.server.session.answer(5) == false)
-    #expect(ends.server.session.answer(1) == true)
+    #expect(ends.server.next() == "call 1 " && ends.server.next() == "call 3 ")
+    #expect(ends.server.session.answer(1) == .now)
+    ends.server.write(.result, id: 1)
+    ends.server.send(to: ends.client)
+    #expect(ends.client.next() == "result of 1: ")
+    #expect(ends.client.session.hasRoomForCall)
+    // One that does not keep to it.
+    for id in [7, 9] as [UInt32] { ends.client.write(.call, id: id) }
+    ends.client.send(to: ends.server)
+    #expect(ends.server.next() == "call 7 ")
+    #expect(ends.server.next() == "violation: more than 2 calls at a time")
   }
 
-  @Test func `too many streams are cancelled, and long metadata are refused`() throws {
+  @Test func `an end that takes nothing says so`() {
+    var settings = Tango2Settings()
+    settings.calls = 0
+    settings.streams = 0
+    let ends = Tango2End.pair(client: settings)
+    #expect(throws: Tango2CallFailure.servesNothing) { try ends.server.session.call(1) }
+    #expect(throws: Tango2CallFailure.servesNothing) {
+      try ends.server.session.call(1, .within, within: 1)
+    }
+    #expect(!Tango2CallFailure.servesNothing.isTemporary)
+    ends.client.write(.call, id: 1)
+    ends.client.send(to: ends.server)
+    #expect(ends.server.next() == "call 1 ")
+    #expect(ends.server.session.answer(1, hasStream: true) == .never)
+  }
+
+  @Test func `an end opens no more streams than the other one takes`() throws {
     var settings = Tango2Settings()
     settings.streams = 1
-    settings.metadataBytes = 5
     let ends = Tango2End.pair(client: settings, server: settings)
-    for caller in 1...2 {
-      let id = try ends.client.session.call(caller)
-      ends.client.write(.call, id: id)
-      ends.client.send(to: ends.server)
-      _ = ends.server.next()
-      #expect(ends.server.session.answer(id, hasStream: true) == true)
-      ends.server.write(.result, .stream, id: id)
-      ends.server.send(to: ends.client)
+    let (client, server) = (ends.client, ends.server)
+    for caller in 1...2 { client.write(.call, id: try client.session.call(caller)) }
+    client.send(to: server)
+    _ = server.next()
+    _ = server.next()
+    #expect(server.session.answer(1, hasStream: true) == .now)
+    #expect(server.session.answer(3, hasStream: true) == .later && !server.session.hasRoomForStream)
+    // It may still be answered otherwise.
+    #expect(server.session.endStream(1) == true && server.session.hasRoomForStream)
+    #expect(server.session.answer(3, hasStream: true) == .now)
+    server.write(.result, .stream, id: 1)
+    server.write(.end, id: 1)
+    server.write(.result, .stream, id: 3)
+    server.send(to: client)
+    #expect(client.next() == "stream 1 of 1: " && client.next() == "end of 1")
+    #expect(client.next() == "stream 3 of 2: ")
+    // Arguments count in the other direction.
+    let id = try client.session.call(5, .stream)
+    #expect(throws: Tango2CallFailure.tooMany(.streams(1))) {
+      try client.session.call(6, .stream)
     }
-    #expect(ends.client.next() == "stream 1 of 1: ")
-    #expect(ends.client.next() == "stream 3 of 2 refused: ")
+    client.write(.call, .stream, id: id)
+    client.write(.call, .stream, id: 99)
+    client.send(to: server)
+    #expect(server.next() == "call \(id)  stream")
+    #expect(server.next() == "violation: more than 1 streams at a time")
+    client.write(.call, id: try client.session.call(7))
+    server.write(.result, .stream, id: try client.session.call(8))
+    server.send(to: client)
+    #expect(client.next() == "violation: more than 1 streams at a time")
+  }
+
+  @Test func `metadata beyond the limit are a violation`() {
+    var settings = Tango2Settings()
+    settings.metadataBytes = 5
+    let ends = Tango2End.pair(server: settings)
     ends.client.write(.call, .metadata, id: 5, payload: [0, 6, 1, 97, 0, 2, 1, 2])
-    ends.client.write(.call, .stream, id: 7)
-    ends.client.write(.call, .stream, id: 9)
     ends.client.send(to: ends.server)
-    #expect(ends.server.next() == "refused 5: metadata of 6 bytes, of at most 5")
-    #expect(ends.server.next() == "call 7  stream")
-    #expect(ends.server.next() == "refused 9: more than 1 streams at a time")
+    #expect(
+      ends.server.next() == "violation: metadata of 6 bytes are longer than the limit of 5 bytes")
   }
 
   @Test func `an end that leaves takes no more calls and finishes those it has`() throws {
     let id = try call(1)
-    server.session.drain()
-    server.write(.goaway, payload: Array("restart".utf8))
-    client.write(.call, id: 99)
+    let last = server.session.drain()
+    #expect(last == id)
+    server.write(.goaway, payload: fourBytes(last) + Array("restart".utf8))
+    let late = try client.session.call(9)
+    client.write(.call, id: late)
     client.send(to: server)
-    #expect(server.next() == "refused 99: \(Tango2CallRefusal.leaving)")
+    #expect(server.next() == "refused \(late): \(Tango2CallRefusal.leaving)")
     server.send(to: client)
     #expect(client.next() == "goaway restart")
-    #expect(throws: Tango2Session<Int>.CallFailure.leaving) { try client.session.call(2) }
-    #expect(server.session.answer(id) == true)
+    #expect(throws: Tango2CallFailure.leaving) { try client.session.call(2) }
+    #expect(throws: Tango2CallFailure.leaving) { try server.session.call(2) }
+    #expect(answer(late, .error, .init(rawValue: 1)) == "error of 9: notCalled  (may retry)")
+    // References and calls within others go on.
+    let inner = try server.session.call(3, .within, within: id)
+    server.write(.call, .within, id: inner, payload: fourBytes(id) + Array("g".utf8))
+    server.send(to: client)
+    #expect(client.next() == "call \(inner) g within \(id)")
+    let reference = try client.session.call(4, .reference)
+    client.write(.call, .reference, id: reference, payload: fourBytes(12))
+    client.send(to: server)
+    #expect(server.next() == "call \(reference)  reference 12")
+    #expect(server.session.answer(reference) == .now)
+    #expect(answer(reference, .result) == "result of 4: ")
+    #expect(client.session.answer(inner) == .now && !client.session.mayClose)
+    client.write(.result, id: inner)
+    client.send(to: server)
+    #expect(server.next() == "result of 3: ")
+    #expect(server.session.answer(id) == .now && !server.session.mayClose)
     #expect(answer(id, .result) == "result of 1: ")
+    #expect(client.session.mayClose)
     expectIdle()
+  }
+
+  @Test func `what was not begun may be made again when the connection is lost`() throws {
+    client.session.nextID = .max - 2
+    server.session.lastTaken = .max - 2
+    let old = try client.session.call(1)
+    let plain = try client.session.call(2)
+    _ = try client.session.call(3, .reference)
+    let streaming = try client.session.call(4, .stream)
+    #expect(client.session.sendItems(streaming, payloadBytes: 5) == .now)
+    let cancelled = try client.session.call(5)
+    #expect(client.session.cancel(cancelled) == 5)
+    _ = try client.session.call(6, .stream)
+    #expect(old == .max - 2 && plain == .max)
+    server.write(.goaway, payload: fourBytes(server.session.drain()))
+    server.send(to: client)
+    #expect(client.next() == "goaway ")
+    let calls = client.session.end().calls.sorted { $0.caller < $1.caller }
+    #expect(calls.map(\.caller) == [1, 2, 3, 4, 6])
+    #expect(calls.map(\.mayRetry) == [false, true, false, false, true])
+  }
+
+  @Test func `calls within others wait for no limit but have a depth`() throws {
+    var settings = Tango2Settings()
+    settings.calls = 1
+    settings.callsWithin = 50
+    let ends = Tango2End.pair(client: settings, server: settings)
+    let both = [ends.client, ends.server]
+    var ids = [try ends.client.session.call(0)]
+    ends.client.write(.call, id: ids[0])
+    for depth in 1...101 {
+      let (me, other) = (both[depth % 2], both[1 - depth % 2])
+      other.send(to: me)
+      #expect(me.next().hasPrefix("call \(ids.last!) "))
+      if depth == 101 {
+        #expect(throws: Tango2CallFailure.tooDeep(limit: 50)) {
+          try me.session.call(depth, .within, within: ids.last!)
+        }
+        me.write(.call, .within, id: ids[99] + 2, payload: fourBytes(ids.last!))
+        break
+      }
+      let id = try me.session.call(depth, .within, within: ids.last!)
+      me.write(.call, .within, id: id, payload: fourBytes(ids.last!))
+      ids.append(id)
+    }
+    // One that does not keep to it.
+    ends.server.send(to: ends.client)
+    #expect(ends.client.next() == "violation: more than 50 calls within others at a time")
+  }
+
+  @Test func `a call within another needs one that runs`() throws {
+    #expect(throws: Tango2CallFailure.outerEnded) {
+      try server.session.call(1, .within, within: 1)
+    }
+    let id = try call(1)
+    let inner = try server.session.call(2, .within, within: id)
+    #expect(client.session.cancel(id) == 1)
+    server.write(.call, .within, id: inner, payload: fourBytes(id))
+    server.send(to: client)
+    #expect(client.next() == "refused \(inner): \(Tango2CallRefusal.outerCancelled)")
+    client.write(.cancel, id: id)
+    client.send(to: server)
+    #expect(server.next() == "cancelled \(id)")
+    #expect(throws: Tango2CallFailure.outerEnded) {
+      try server.session.call(1, .within, within: id)
+    }
+    for bad in [2, 99] as [UInt32] {
+      server.write(.call, .within, id: 8, payload: fourBytes(bad))
+      server.send(to: client)
+      #expect(client.next() == "violation: \(Tango2Violation.within(bad))")
+      client.received = []
+    }
+  }
+
+  @Test func `a function may stop its argument's stream`() throws {
+    let id = try call(4, .stream)
+    #expect(server.session.stopArguments(id) == true)
+    #expect(server.session.stopArguments(id) == false)
+    client.write(.items, id: id, payload: items("a"))
+    client.send(to: server)
+    #expect(server.next() == "dropped items a")
+    server.write(.cancel, id: id)
+    server.send(to: client)
+    #expect(client.next() == "arguments unwanted \(id)")
+    #expect(client.session.sendItems(id, payloadBytes: 1) == .never)
+    #expect(client.session.endStream(id) == false)
+    client.write(.end, id: id)
+    client.send(to: server)
+    #expect(server.next() == "nothing")
+    #expect(server.session.arriving == 0 && client.session.departing == 0)
+    #expect(server.session.answer(id) == .now)
+    #expect(answer(id, .result) == "result of 4: ")
+    expectIdle()
+  }
+
+  @Test func `an argument's stream may fail`() throws {
+    let id = try call(4, .stream)
+    #expect(client.session.endStream(id) == true)
+    client.write(.end, .failed, id: id, payload: Array("boo".utf8))
+    client.send(to: server)
+    #expect(server.next() == "argument end \(id) failed boo")
+    #expect(server.session.answer(id, hasStream: true) == .now)
+    _ = answer(id, .result, .stream)
+    #expect(answer(id, .end, .failed, [1]) == "violation: \(Tango2Violation.malformed(.end))")
+  }
+
+  @Test func `answers of the original's wire come until all are there`() {
+    let client = Tango2End(.client, originals: 2)
+    client.received = Array("4\n".utf8)
+    #expect(client.next() == "original")
+    client.session.takeOriginal()
+    client.received = Tango2FrameTests.golden["settings"]! + Array("4\n".utf8)
+    #expect(client.next() == "settings" && !client.session.isIdle)
+    #expect(client.next() == "original")
+    client.session.takeOriginal()
+    #expect(client.next() == "violation: \(Tango2Violation.original)")
+    server.received = Array("4\n".utf8)
+    #expect(server.next() == "violation: \(Tango2Violation.original)")
+  }
+
+  @Test func `a window may be larger`() throws {
+    var settings = Tango2Settings()
+    settings.window = 1 << 20
+    settings.itemBytes = 5000
+    let ends = Tango2End.pair(client: settings)
+    ends.client.write(.call, id: try ends.client.session.call(1))
+    ends.client.send(to: ends.server)
+    _ = ends.server.next()
+    #expect(ends.server.session.answer(1, hasStream: true) == .now)
+    #expect(ends.server.session.credit(1) == 1 << 20)
+    #expect(ends.server.session.fitsItems(5000) && !ends.server.session.fitsItems(5001))
+    ends.server.write(.result, .stream, id: 1)
+    for _ in 0..<30 {
+      #expect(ends.server.session.sendItems(1, payloadBytes: 5000) == .now)
+      ends.server.write(.items, id: 1, payload: item(5000))
+    }
+    ends.server.write(.items, id: 1, payload: item(5001))
+    ends.server.send(to: ends.client)
+    #expect(ends.client.next() == "stream 1 of 1: ")
+    for _ in 0..<30 { #expect(ends.client.next().hasPrefix("items")) }
+    #expect(
+      ends.client.next() == "violation: a frame of 5001 bytes is longer than the limit of 5000 bytes"
+    )
   }
 
   @Test func `the end of the connection tells who waits`() throws {
     let ids = try (1...3).map { try call($0) }
     #expect(client.session.cancel(ids[1]) == 2)
-    #expect(Set(client.session.end().callers) == [1, 3])
+    #expect(Set(client.session.end().calls.map(\.caller)) == [1, 3])
     #expect(Set(server.session.end().served) == Set(ids))
     expectIdle()
   }
@@ -297,7 +513,7 @@ struct Tango2SessionTests {
   @Test(arguments: [
     ("result", Tango2Violation.noCall(.result, 1)), ("error", .noCall(.error, 1)),
     ("items", .noCall(.items, 1)), ("end", .noCall(.end, 1)), ("call", .callID(1)),
-    ("settings", .lateSettings),
+    ("settings", .again(.settings)),
   ])
   func `what belongs to no call is a violation`(_ name: String, _ violation: Tango2Violation) {
     client.received += Tango2FrameTests.golden[name]!
@@ -306,7 +522,7 @@ struct Tango2SessionTests {
 
   @Test func `nothing comes before the settings`() {
     let end = Tango2End(.server)
-    #expect(throws: Tango2Session<Int>.CallFailure.noSettingsYet) { try end.session.call(1) }
+    #expect(throws: Tango2CallFailure.noSettingsYet) { try end.session.call(1) }
     end.received = Tango2FrameTests.golden["call"]!
     #expect(end.next() == "violation: \(Tango2Violation.noSettings(.call))")
     end.received = Array("12\n".utf8)
@@ -325,9 +541,43 @@ struct Tango2SessionTests {
     #expect(end.next() == "violation: \(Tango2Violation.malformed(.settings))")
   }
 
+  @Test func `settings must be possible`() {
+    for entry in [[2, 0, 0, 0, 9], [8, 0, 0, 255, 255], [9, 0, 0, 1, 0]] as [[UInt8]] {
+      let end = Tango2End(.server)
+      end.sent = []
+      end.write(.settings, payload: entry)
+      end.received = end.sent
+      #expect(end.next() == "violation: \(Tango2Violation.malformed(.settings))")
+    }
+    let end = Tango2End(.server)
+    end.sent = []
+    end.write(.settings, payload: [9, 0, 0, 0, 3])
+    end.received = end.sent
+    #expect(end.next() == "violation: messages in JSON, where this end has MessagePack")
+  }
+
+  @Test func `frames of no call have their form`() {
+    let frames: [(Tango2Frame.Kind, [UInt8], String)] = [
+      (.ping, [UInt8](repeating: 97, count: 64), "ping " + String(repeating: "a", count: 64)),
+      (.ping, [UInt8](repeating: 97, count: 65), "violation: \(Tango2Violation.malformed(.ping))"),
+      (.pong, [UInt8](repeating: 97, count: 65), "violation: \(Tango2Violation.malformed(.pong))"),
+      (.release, [1, 2, 3], "violation: \(Tango2Violation.malformed(.release))"),
+      (.goaway, [1, 2, 3], "violation: \(Tango2Violation.malformed(.goaway))"),
+      (.goaway, [0, 0, 0, 1], "violation: \(Tango2Violation.malformed(.goaway))"),
+      (.goaway, [0, 0, 0, 2, 97], "goaway a"),
+      (.goaway, [0, 0, 0, 2, 97], "violation: \(Tango2Violation.again(.goaway))"),
+    ]
+    for (kind, payload, event) in frames {
+      client.write(kind, payload: payload)
+      client.send(to: server)
+      #expect(server.next() == event)
+      server.received = []
+    }
+  }
+
   @Test func `credit must be some, and fit`() throws {
     let id = try call(4)
-    #expect(server.session.answer(id, hasStream: true) == true)
+    #expect(server.session.answer(id, hasStream: true) == .now)
     for bytes in [[0, 0, 0, 0], [0xFF, 0xFF, 0xFF, 0xFF]] as [[UInt8]] {
       client.write(.credit, id: id, payload: bytes)
       client.send(to: server)
