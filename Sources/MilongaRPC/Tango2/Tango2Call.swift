@@ -66,7 +66,8 @@ public struct Tango2Call {
   /// - Parameters:
   ///   - deadline: milliseconds that are left (``milliseconds(_:)``); nil for no deadline.
   ///   - metadata: names of up to 255 bytes and values of up to 65,535 bytes.
-  ///   - metadataLimit: how many bytes of metadata the other end accepts (``Tango2Settings``); 65,535 at most count.
+  ///   - metadataLimit: how many bytes of metadata the other end accepts (``Tango2Settings``);
+  ///     65,535 at most count.
   ///   - reference: what is called; nil when the message's path says it.
   ///   - within: the id of the served call within which this one is made; nil when there is none.
   /// - Returns: the flags that say so, to be completed by ``Tango2Frame/Flags/stream``.

@@ -24,7 +24,8 @@ public enum Tango2Frame {
     case cancel = 0x58  // X
     /// Items of a stream. Payload: the messages, each behind its length (``Tango2Items``).
     case items = 0x49  // I
-    /// The stream has no more items. Payload: none, or with the flag ``Flags/failed`` the error value.
+    /// The stream has no more items. Payload: none, or with the flag ``Flags/failed`` the error
+    /// value.
     case end = 0x44  // D
     /// The other end may send more of a stream. Payload: a number of bytes (4 bytes).
     case credit = 0x57  // W
@@ -220,8 +221,8 @@ public enum Tango2Frame {
 
   /// Appends a frame without a payload, or with these bytes as its payload.
   ///
-  /// - Returns: false, with nothing appended, when there is no memory for it. The connection cannot go on then, because the
-  ///   session has reckoned with the frame.
+  /// - Returns: false, with nothing appended, when there is no memory for it. The connection cannot
+  ///   go on then, because the session has reckoned with the frame.
   @inlinable
   @discardableResult
   public static func append(

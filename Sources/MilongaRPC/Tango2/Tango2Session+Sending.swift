@@ -92,7 +92,8 @@ extension Tango2Session {
   /// The caller does not want the answer any more. The call runs, and counts, until its last frame
   /// has come.
   ///
-  /// - Returns: the caller, if there is one, and a cancel frame is to be sent; nil when the call has ended.
+  /// - Returns: the caller, if there is one, and a cancel frame is to be sent; nil when the call
+  ///   has ended.
   public mutating func cancel(_ id: UInt32) -> Caller? {
     guard isOurs(id), let place = outgoing.place(of: id),
       let caller = outgoing.entries[place]!.caller
@@ -106,9 +107,11 @@ extension Tango2Session {
 
   /// The call was carried out, and a result frame is to be sent.
   ///
-  /// - Parameter hasStream: one more result is a stream (``Tango2Frame/Flags/stream``); otherwise the call has ended.
-  /// - Returns: whether it may be sent. `.later`: as many streams leave as the other end accepts. `.never`: there is no
-  ///   such call, it has its result, or it is to have a stream and was cancelled, or the other end takes none: ``fail(_:)`` it.
+  /// - Parameter hasStream: one more result is a stream (``Tango2Frame/Flags/stream``); otherwise
+  ///   the call has ended.
+  /// - Returns: whether it may be sent. `.later`: as many streams leave as the other end accepts.
+  ///   `.never`: there is no such call, it has its result, or it is to have a stream and was
+  ///   cancelled, or the other end takes none: ``fail(_:)`` it.
   @inlinable
   public mutating func answer(_ id: UInt32, hasStream: Bool = false) -> Tango2Permission {
     guard let place = incoming.place(of: id), incoming.entries[place]!.results == nil else {

@@ -1,9 +1,9 @@
 /// One end of a tango/2 connection, without its socket. `Docs/wire.md` says what each frame means;
 /// this is how an end uses the session.
 ///
-/// **Begin.** A client gets `true, 2` for `tango.upgrade_2`, makes a session and says how many other
-/// calls it has sent on the original's wire (`originals`). A server makes one when it gives that
-/// answer. Both append ``begin(_:)`` to their output.
+/// **Begin.** A client gets `true, 2` for `tango.upgrade_2`, makes a session and says how many
+/// other calls it has sent on the original's wire (`originals`). A server makes one when it gives
+/// that answer. Both append ``begin(_:)`` to their output.
 ///
 /// **Read.** Call ``next(in:)`` with what was received, do what the event says, drop the bytes it
 /// names, again, until `.incomplete`. What an event shows lies in the received bytes: decode it, or
@@ -16,7 +16,7 @@
 /// let frame = Tango2Frame.open(in: &output)        // 1. open
 /// flags = try Tango2Call.appendOptions(...)        // 2. a call with options only
 /// the codec appends the message                    // 3. encode
-/// output.lacksMemory, session.fits(payload bytes)  // 4. no: drop the frame; an answer makes way for an error
+/// output.lacksMemory, session.fits(payload bytes)  // 4. no: drop it; results make way for an error
 /// let id = try session.call(caller, flags)         // 5. ask; a failure: drop the frame
 /// Tango2Frame.close(frame, .call, flags, id: id)   // 6. close
 /// ```
@@ -29,21 +29,21 @@
 /// | its results | ``answer(_:hasStream:)`` is `.now` | `.result`; `.never`: ``fail(_:)`` |
 /// | its error | ``fail(_:)`` is true | `.error` with the flags of a ``Tango2Refusal`` |
 /// | that the answer is not wanted | ``cancel(_:)`` has a caller | `.cancel` |
-/// | items | ``sendItems(_:payloadBytes:)`` is `.now` | `.items` (``Tango2Items``); `.later`: after `.credit` |
-/// | the end of a stream | ``endStream(_:)`` is true | `.end`; that of an argument may be `.failed` |
+/// | items | ``sendItems(_:payloadBytes:)`` is `.now` | `.items`; `.later`: after `.credit` |
+/// | a stream's end | ``endStream(_:)`` is true | `.end`; an argument's may be `.failed` |
 /// | that an argument's items are not wanted | ``stopArguments(_:)`` is true | `.cancel` |
 /// | credit | ``consumed(_:payloadBytes:)`` has a number | `.credit` with it |
 /// | goaway | ``drain()`` | ``Tango2Frame/appendGoaway(lastTaken:reason:to:)`` |
 ///
-/// Something that had to wait has a chance again: a call after `.settings` and after each end of a call of
-/// this end; a stream after one of this end's has ended (``hasRoomForStream``).
+/// Something that had to wait has a chance again: a call after `.settings` and after each end of a
+/// call of this end; a stream after one of this end's has ended (``hasRoomForStream``).
 ///
 /// **Serve.** Each `.call` gets exactly one last frame: a result without a stream, an error, or the
 /// end of its results' stream; when its function has really ended, and not before, also after
 /// `.cancelled`. So what runs is what counts.
 ///
-/// **Close.** When ``mayClose`` is true after an event or an answer. When the connection is lost, or
-/// after a `.violation`, ``end()`` says who waits and what is served.
+/// **Close.** When ``mayClose`` is true after an event or an answer. When the connection is lost,
+/// or after a `.violation`, ``end()`` says who waits and what is served.
 public struct Tango2Session<Caller> {
   /// Which end this is: ids of a client's calls are odd, those of a server's even.
   public enum Side: Sendable {
@@ -55,7 +55,8 @@ public struct Tango2Session<Caller> {
   public enum Event {
     /// More bytes must come: at least so many.
     case incomplete(needed: Int)
-    /// A frame of the original's wire begins here. A client tells ``takeOriginal()`` when it has taken it.
+    /// A frame of the original's wire begins here. A client tells ``takeOriginal()`` when it has
+    /// taken it.
     case original
     /// Nothing: what came may be passed over.
     case nothing
@@ -77,8 +78,8 @@ public struct Tango2Session<Caller> {
 
     /// The answer to a call, its last frame.
     case result(Caller, message: UnsafeRawBufferPointer)
-    /// The call has failed, perhaps in the middle of its stream; its last frame. `mayRetry`: nothing
-    /// of it has run, and it may be made again on another connection.
+    /// The call has failed, perhaps in the middle of its stream; its last frame. `mayRetry`:
+    /// nothing of it has run, and it may be made again on another connection.
     case error(Caller, Tango2Refusal, mayRetry: Bool, message: UnsafeRawBufferPointer)
     /// The results of a call, of which one more is a stream.
     case stream(id: UInt32, Caller, message: UnsafeRawBufferPointer)
@@ -149,8 +150,8 @@ public struct Tango2Session<Caller> {
 
   /// A connection without calls.
   ///
-  /// - Parameter originals: answers of the original's wire that a client awaits: for calls that it has sent
-  ///   behind `tango.upgrade_2`.
+  /// - Parameter originals: answers of the original's wire that a client awaits: for calls that it
+  ///   has sent behind `tango.upgrade_2`.
   public init(_ side: Side, settings: Tango2Settings = Tango2Settings(), originals: Int = 0) {
     self.side = side
     self.settings = settings
@@ -183,8 +184,8 @@ public struct Tango2Session<Caller> {
   /// No call of either end runs.
   public var isIdle: Bool { outgoing.isEmpty && incoming.isEmpty && originals == 0 }
 
-  /// One of the ends leaves, and no call runs any more: the connection is to be closed. The end that
-  /// leaves waits for the other one to do so, for as long as its grace lasts.
+  /// One of the ends leaves, and no call runs any more: the connection is to be closed. The end
+  /// that leaves waits for the other one to do so, for as long as its grace lasts.
   public var mayClose: Bool { isPeerLeaving && isIdle }
 
   /// This end takes no more calls from now on, but those of references and within others; and it

@@ -57,8 +57,8 @@ public protocol ValueSink: ~Copyable {
   /// The table that started last is complete.
   mutating func endTable()
 
-  /// Whether ``reference(_:)`` may be called. A reader refuses references otherwise, and a source of
-  /// values has to refuse them itself.
+  /// Whether ``reference(_:)`` may be called. A reader refuses references otherwise, and a source
+  /// of values has to refuse them itself.
   var takesReferences: Bool { get }
 
   /// A reference to a function or an object of one of the two ends (tango/2 with MessagePack).

@@ -16,15 +16,15 @@ struct Tango2FuzzTests {
   /// Both sides of short conversations.
   private func conversations(_ generator: inout SeededGenerator) throws -> [Side] {
     var sides: [Side] = []
-    for number in 0..<150 {
+    for number in 0..<100 {
       var settings = Tango2Settings()
       settings.calls = 6
       settings.streams = 4
       let model = Tango2Model(settings, settings)
       let sessions = model.ends.map(\.session)
-      for step in 0..<600 {
+      for step in 0..<400 {
         try model.act(&generator)
-        if step == 400, number % 5 == 0 { model.drain(number % 2) }
+        if step == 250, number % 5 == 0 { model.drain(number % 2) }
       }
       for me in 0...1 { sides.append(Side(session: sessions[me], acts: model.acts[me])) }
     }
@@ -58,7 +58,7 @@ struct Tango2FuzzTests {
     }
     // Otherwise the mutations are too strong, or too weak.
     #expect(violations > rounds / 10 && violations < rounds * 9 / 10, "\(violations) violations")
-    #expect(events > 10 * rounds, "\(events) events")
+    #expect(events > 5 * rounds, "\(events) events")
   }
 
   private func run(

@@ -25,7 +25,7 @@ struct Tango2ModelTests {
     model.checkEnd()
   }
 
-  @Test(arguments: 0..<20)
+  @Test(arguments: 0..<12)
   func `every call ends once, every stream is whole, and nothing is left`(_ number: Int) throws {
     var generator = SeededGenerator(for: "tango/2 model \(number)")
     let model = model(&generator)

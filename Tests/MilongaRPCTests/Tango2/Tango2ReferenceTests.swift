@@ -58,11 +58,13 @@ struct Tango2ReferenceTests {
     #expect(Array(broken).withUnsafeBytes { Tango2Reference.numbers(in: $0) } == [1, .max])
   }
 
-  @Test(arguments: [
-    [0xC7, 5, 1, 0x66, 0, 0, 0], [0xC7, 5, 1, 0x66, 0, 0, 0, 0], [0xC7, 5, 1, 0x67, 0, 0, 0, 1],
-    [0xC7, 5, 2, 0x66, 0, 0, 0, 1], [0xC7, 4, 1, 0x66, 0, 0, 1], [0xD7, 1, 0, 0, 0, 0, 0, 0, 0, 1],
-    [0xC1],
-  ] as [[UInt8]])
+  @Test(
+    arguments: [
+      [0xC7, 5, 1, 0x66, 0, 0, 0], [0xC7, 5, 1, 0x66, 0, 0, 0, 0], [0xC7, 5, 1, 0x67, 0, 0, 0, 1],
+      [0xC7, 5, 2, 0x66, 0, 0, 0, 1], [0xC7, 4, 1, 0x66, 0, 0, 1],
+      [0xD7, 1, 0, 0, 0, 0, 0, 0, 0, 1],
+      [0xC1],
+    ] as [[UInt8]])
   func `other extensions are refused`(_ bytes: [UInt8]) {
     var receiver = Receiver()
     #expect(throws: CodecError.self) {
@@ -87,7 +89,9 @@ struct Tango2ReferenceTests {
     -> [String]
   {
     var released: [String] = []
-    numbers.flatMap(fourBytes).withUnsafeBytes { table.release($0) { released.append("\($0)\($1)") } }
+    numbers.flatMap(fourBytes).withUnsafeBytes {
+      table.release($0) { released.append("\($0)\($1)") }
+    }
     return released
   }
 

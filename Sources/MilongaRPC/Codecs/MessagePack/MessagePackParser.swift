@@ -84,7 +84,8 @@ struct MessagePackParser: ValueParser {
         ? "a value" : "a value that Lua has, which an extension is not")
   }
 
-  /// Steps over a reference, an extension of 5 bytes; nil, and nothing, when something else is here.
+  /// Steps over a reference, an extension of 5 bytes; nil, and nothing, when something else is
+  /// here.
   @usableFromInline
   @inline(never)
   mutating func reference() -> Tango2Reference? {
