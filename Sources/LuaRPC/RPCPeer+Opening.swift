@@ -22,15 +22,7 @@ extension RPCPeer {
     OpeningSettings(
       destination: destination, tls: configuration.tls,
       handshakeTimeout: configuration.handshakeTimeout,
-      authorization: configuration.authorize == 0
-        ? nil
-        : .init(configuration.authorize, results: 1) { [unowned self] stream, call in
-          let address = stream.remoteAddress
-          call.push(address?.numericHost ?? "unknown")
-          call.push(Int(address?.port ?? 0))
-          pushSocket(onto: call)
-          return 3
-        })
+      authorization: configuration.authorization)
   }
 
   /// Goes on with the opening. Runs again after each outcome that it gives; an error of the
@@ -108,5 +100,23 @@ extension RPCPeer {
   private func refuse(_ reason: String) -> Opened {
     if configuration.isServer { disconnect(reason) } else { close() }
     return .refused(reason)
+  }
+}
+
+extension OpeningSettings.Authorization {
+  /// The program's function is told the other side's address and port, and the socket: LuaSocket's,
+  /// or that of LuaSec which is in its place.
+  convenience init?(rpc function: consuming LuaStored) {
+    self.init(function, results: 1) { stream, call, index in
+      let address = stream.remoteAddress
+      call.push(address?.numericHost ?? "unknown")
+      call.push(Int(address?.port ?? 0))
+      if stream.isSecure {
+        stream.pushSecureConnection(onto: call)
+      } else {
+        call.pushValue(at: index)
+      }
+      return 3
+    }
   }
 }

@@ -3,7 +3,7 @@ import MilongaLua
 import MilongaRPC
 
 /// What a tango client is told.
-struct ClientConfiguration {
+final class ClientConfiguration {
   let address: String
   let port: Int
   /// What a zmq client connects to.
@@ -16,11 +16,9 @@ struct ClientConfiguration {
   let limits: RPCLimits
   /// What a connection needs before its first call.
   let opening: OpeningSettings
-  /// Asked about each connection that was made, in the registry.
-  private let authorize: Int32?
 
   init(
-    _ call: LuaCall, at index: Int, isStream: Bool = true, codecs: TangoCodecs, main: LuaCall
+    _ call: LuaCall, at index: Int, isStream: Bool = true, codecs: TangoCodecs
   ) throws(LuaFailure) {
     let table = try ConfigurationTable(call, at: index, module: "tango")
     address = try table.string("address", default: "localhost")
@@ -33,23 +31,10 @@ struct ClientConfiguration {
     limits.callsInFlight = try table.integer(
       "max_calls_in_flight", default: limits.callsInFlight, in: 1...(1 << 30))
     self.limits = limits
-    let tls = isStream ? try TLSContext.make(table, mode: "client", main: main) : nil
-    // Last, because nothing would let go of the functions if the rest failed.
-    authorize = isStream ? try table.function("authorize") : nil
+    let tls = isStream ? try TLSContext.make(table, mode: "client") : nil
     opening = OpeningSettings(
       destination: (address, port), tls: tls, handshakeTimeout: handshakeTimeout,
-      authorization: authorize.map(OpeningSettings.Authorization.init(tango:)))
-    do throws(LuaFailure) {
-      codec = try MessageCodec(table, codecs)
-    } catch {
-      if let authorize { main.release(authorize) }
-      throw error
-    }
-  }
-
-  /// Lets go of what is kept in the registry.
-  func release(_ call: LuaCall) {
-    codec.release(call)
-    if let authorize { call.release(authorize) }
+      authorization: isStream ? .init(tango: try table.function("authorize")) : nil)
+    codec = try MessageCodec(table, codecs)
   }
 }
