@@ -15,14 +15,13 @@ public struct OpeningSettings {
   /// The program's function that decides about the other side; nil when it has none.
   public var authorization: Authorization?
 
-  public init(
-    destination: (host: String, port: Int)? = nil, tls: TLSContext?, handshakeTimeout: Double,
-    authorization: Authorization?
-  ) {
-    self.destination = destination
-    self.tls = tls
-    self.handshakeTimeout = handshakeTimeout
-    self.authorization = authorization
+  /// Reads the fields `sslparams` and `ssl_timeout`; without a mode there is no TLS.
+  ///
+  /// - Parameter mode: what the mode of TLS is unless the program says something else: "client" or
+  ///   "server".
+  public init(_ table: ConfigurationTable, mode: StaticString?) throws(LuaFailure) {
+    handshakeTimeout = try table.seconds("ssl_timeout", default: 10)
+    if let mode { tls = try TLSContext.make(table, mode: mode) }
   }
 
   /// A program's function `authorize`, and how to call it.

@@ -32,9 +32,8 @@ final class RPCConfiguration {
   /// How code is compiled, and how long that, and a run, may take.
   let functions: LuaGraphSink.FunctionPolicy
   let sendsBytecode: Bool
-  let tls: TLSContext?
-  /// Seconds that a TLS handshake may take.
-  let handshakeTimeout: Double
+  /// What a connection needs before its first message.
+  let opening: OpeningSettings
   /// What becomes of a function that waits when the other side leaves.
   let onDisconnect: OnDisconnect
   /// All globals may be offered beyond this machine: the program insists, or each peer has a
@@ -49,8 +48,6 @@ final class RPCConfiguration {
   let limits: RPCLimits
   /// Counts what peers make the process hold.
   let keeper: BufferKeeper
-  /// The program's function that is asked about each connection.
-  let authorization: OpeningSettings.Authorization?
   let log = PeerLog(label: "rpc")
 
   /// Takes the table at `index`, or its defaults.
@@ -67,12 +64,11 @@ final class RPCConfiguration {
       "instruction_limit", default: -1, in: -1...(1 << 60))
     let timeLimit = try table.seconds("time_limit", default: .infinity)
     memoryLimit = try table.integer("memory_limit", default: 0, in: 0...(1 << 40))
-    tls = try TLSContext.make(table, mode: isServer ? "server" : "client")
-    handshakeTimeout = try table.seconds("ssl_timeout", default: 10)
+    var opening = try OpeningSettings(table, mode: isServer ? "server" : "client")
     onDisconnect = try table.onDisconnect([.finish, .cancel])
     isTrusting =
       table.boolean("insecure", default: false)
-      || isServer && tls?.requiresCertificate == true
+      || isServer && opening.tls?.requiresCertificate == true
     sendsBytecode = table.boolean("send_bytecode", default: false)
     timeout = try table.seconds("timeout", default: .infinity)
     stallTimeout = try table.seconds("stall_timeout", default: 60)
@@ -101,7 +97,8 @@ final class RPCConfiguration {
     if instructionLimit >= 0 || timeLimit < .infinity || memoryLimit > 0 {
       try Self.guardLibraries(call, environment)
     }
-    authorization = .init(rpc: try table.function("authorize"))
+    opening.authorization = .init(rpc: try table.function("authorize"))
+    self.opening = opening
     functions = Self.functionPolicy(
       table, allowed, instructions: instructionLimit, seconds: timeLimit)
   }

@@ -19,10 +19,9 @@ extension RPCPeer {
   ///
   /// - Parameter destination: where a client connects to; nil when the connection is there.
   func openingSettings(_ destination: (host: String, port: Int)?) -> OpeningSettings {
-    OpeningSettings(
-      destination: destination, tls: configuration.tls,
-      handshakeTimeout: configuration.handshakeTimeout,
-      authorization: configuration.authorization)
+    var settings = configuration.opening
+    settings.destination = destination
+    return settings
   }
 
   /// Goes on with the opening. Runs again after each outcome that it gives; an error of the
@@ -83,9 +82,9 @@ extension RPCPeer {
       return .refused(reason)
     case .handshakeTimedOut:
       let isOwnLimit =
-        configuration.isServer || configuration.handshakeTimeout <= configuration.timeout
+        configuration.isServer || configuration.opening.handshakeTimeout <= configuration.timeout
       guard isOwnLimit else { return refuse("timeout") }
-      return refuse("no TLS handshake within \(configuration.handshakeTimeout) s (ssl_timeout)")
+      return refuse("no TLS handshake within \(configuration.opening.handshakeTimeout) s (ssl_timeout)")
     case .handshake(let reason): return refuse("TLS handshake failed: \(reason)")
     case .unwatchable(let error): return refuse("its socket cannot be watched: \(error)")
     case .refused:

@@ -25,16 +25,15 @@ final class ClientConfiguration {
     port = try table.integer("port", default: 12345, in: 0...65535)
     url = try table.string("url", default: "tcp://localhost:12345")
     timeout = try table.seconds("timeout", default: 5000)
-    let handshakeTimeout = try table.seconds("ssl_timeout", default: 10)
     reconnects = table.boolean("reconnect", default: false)
     var limits = try table.limits()
     limits.callsInFlight = try table.integer(
       "max_calls_in_flight", default: limits.callsInFlight, in: 1...(1 << 30))
     self.limits = limits
-    let tls = isStream ? try TLSContext.make(table, mode: "client") : nil
-    opening = OpeningSettings(
-      destination: (address, port), tls: tls, handshakeTimeout: handshakeTimeout,
-      authorization: isStream ? .init(tango: try table.function("authorize")) : nil)
+    var opening = try OpeningSettings(table, mode: isStream ? "client" : nil)
+    opening.destination = (address, port)
+    if isStream { opening.authorization = .init(tango: try table.function("authorize")) }
+    self.opening = opening
     codec = try MessageCodec(table, codecs)
   }
 }

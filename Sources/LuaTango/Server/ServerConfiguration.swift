@@ -20,8 +20,6 @@ final class ServerConfiguration {
   let maxConnections: Int
   /// Seconds without a byte after which a client is disconnected; infinite for never.
   let idleTimeout: Double
-  /// Seconds that a TLS handshake may take.
-  let handshakeTimeout: Double
   /// What happens to a function that waits when its client leaves.
   let onDisconnect: OnDisconnect
   /// What a client's connection needs before its first request.
@@ -56,17 +54,16 @@ final class ServerConfiguration {
     keeper = BufferKeeper.make(limits, on: loop)
     maxConnections = try table.integer("max_connections", default: .max >> 10, in: 1...(.max >> 10))
     idleTimeout = try table.seconds("idle_timeout", default: .infinity)
-    handshakeTimeout = try table.seconds("ssl_timeout", default: 10)
     onDisconnect = try table.onDisconnect()
     log = PeerLog(label: "tango")
     self.main = main
-    let tls = isStream ? try TLSContext.make(table, mode: "server") : nil
+    var opening = try OpeningSettings(table, mode: isStream ? "server" : nil)
 
     let exposesGlobals = try table.pushNamespace()
     namespaceIdentity = call.identity(at: -1)
     namespace = call.retainTop()
     do throws(LuaFailure) {
-      if exposesGlobals, tls?.requiresCertificate != true {
+      if exposesGlobals, opening.tls?.requiresCertificate != true {
         if isStream {
           try table.refuseExposure(of: interface, loopback: "interface = '127.0.0.1'")
         } else {
@@ -74,9 +71,8 @@ final class ServerConfiguration {
             of: Self.host(of: url), loopback: "url = 'tcp://127.0.0.1:12345'")
         }
       }
-      opening = OpeningSettings(
-        tls: tls, handshakeTimeout: handshakeTimeout,
-        authorization: .init(tango: try table.function("authorize")))
+      opening.authorization = .init(tango: try table.function("authorize"))
+      self.opening = opening
       pcall = try Self.ownPcall(table)
       codec = try MessageCodec(table, codecs)
     } catch {
