@@ -137,8 +137,8 @@ final class TangoConnection: TurnEndObserver, RoundEndObserver {
 extension OpeningSettings.Authorization {
   /// The program's function is told about the other side, and answers whether that may go on, and
   /// why not.
-  init(tango function: Int32) {
-    self.init(function, results: 2) { stream, call in
+  convenience init?(tango function: consuming LuaStored) {
+    self.init(function, results: 2) { stream, call, _ in
       stream.pushPeer(onto: call)
       return 1
     }

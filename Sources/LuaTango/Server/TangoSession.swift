@@ -358,7 +358,7 @@ final class TangoSession {
     case .connect(let failure): reason = failure.text
     case .tls(let text): reason = "TLS failed: \(text)"
     case .handshakeTimedOut:
-      reason = "no TLS handshake within \(configuration.handshakeTimeout) seconds"
+      reason = "no TLS handshake within \(configuration.opening.handshakeTimeout) seconds"
     case .handshake(let text): reason = "TLS handshake failed: \(text)"
     case .unwatchable(let error): reason = "its socket cannot be watched: \(error)"
     case .refused(let text): return refuse(call, "not authorized" + (text.map { ": \($0)" } ?? ""))
