@@ -78,7 +78,7 @@ extension PeerConnection {
 
   /// Calls a method: the object and the method's name are the first arguments.
   private func invoke(_ sequence: UInt8) {
-    guard case .object(let value) = elements[1], let object = value as? any RPCObject,
+    guard let object = elements.object(at: 1) as? any RPCObject,
       case .string(let offset, let count) = elements[2]
     else {
       return respond(
