@@ -66,9 +66,8 @@ public struct RPCNamespace: Sendable {
     add(path, .direct(body))
   }
 
-  /// Registers an async function. It runs as a task. With tango the connection's next call waits
-  /// until the task has finished; calls of other connections, and all calls of Lua RPC, do not
-  /// wait. When the peer goes, the task is cancelled.
+  /// Registers an async function. It runs as a task, beside those of other calls, as far as the
+  /// server's ``CallConcurrency`` allows. When the peer goes, the task is cancelled.
   @_disfavoredOverload
   @inlinable
   public mutating func register<each Argument: Decodable & Sendable, Result: Encodable & Sendable>(
