@@ -75,6 +75,7 @@ public final class CopasLoop {
   let foreignSockets: ForeignSockets
 
   private static let key = LuaRegistryKey()
+  private static let endKey = LuaRegistryKey()
 
   /// The dispatcher of the state; nil before it was first asked for.
   public static func existing(_ call: LuaCall) -> CopasLoop? {
@@ -96,6 +97,8 @@ public final class CopasLoop {
     }
     LuaHolder.push(loop, onto: call)
     call.setRegistry(key)
+    LuaHolder.push(StateEnd(loop), onto: call)
+    call.setRegistry(endKey)
     return loop
   }
 
@@ -132,6 +135,23 @@ public final class CopasLoop {
     scheduler.waitQueueObserver = nil
     sockets.willGiveUpDescriptor = nil
     offThread.close()
+  }
+}
+
+/// Goes when the state closes: the objects that serve connections, and that hold the dispatcher,
+/// go with it.
+private final class StateEnd {
+  private let loop: CopasLoop
+
+  init(_ loop: CopasLoop) { self.loop = loop }
+
+  deinit {
+    loop.tasks.forgetEvents()
+    let handlers = loop.events.handlers
+    loop.events.handlers = Array(repeating: nil, count: handlers.count)
+    loop.events.factories = [:]
+    let observers = loop.threadObservers.takeAll()
+    withExtendedLifetime((handlers, observers)) {}
   }
 }
 

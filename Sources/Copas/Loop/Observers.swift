@@ -63,6 +63,13 @@ struct ThreadObservers {
     return Int32(observers.count)
   }
 
+  /// Their numbers stand for no observers from now on.
+  mutating func takeAll() -> [(any ThreadObserver)?] {
+    let all = observers
+    observers = Array(repeating: nil, count: all.count)
+    return all
+  }
+
   mutating func remove(_ number: Int32) {
     observers[Int(number) - 1] = nil
     free.append(number)

@@ -83,6 +83,13 @@ struct TaskRecords: ~Copyable {
     if record.handler != 0 { main.release(record.handler) }
   }
 
+  /// Tasks without a coroutine of their own have nothing to do any more.
+  func forgetEvents() {
+    for index in 0..<count where place(index).pointee.kind == .events {
+      place(index).pointee.kind = .none
+    }
+  }
+
   // MARK: Borrowed coroutines
 
   @inline(__always)
