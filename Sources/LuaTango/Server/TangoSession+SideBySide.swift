@@ -95,6 +95,10 @@ extension TangoSession {
 
   // MARK: Calls
 
+  /// A call that waits is to be answered before what is answered next.
+  @inline(__always)
+  var isHeld: Bool { roles.isShared && !held.isEmpty }
+
   /// So many calls run, or so much is answered behind them, that no more are begun.
   var isFull: Bool {
     roles.suspended.count >= configuration.callsAtOnce || held.bytes > mostHeld

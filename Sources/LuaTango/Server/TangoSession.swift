@@ -124,13 +124,13 @@ final class TangoSession {
 
   @inline(__always)
   private func proceed(_ call: LuaCall) -> LuaOutcome {
-    loop.observeWait(by: 0)
     let phase = call.phase
     if phase == .returned || phase == .failed {
+      loop.observeWait(by: 0)
       let outcome =
-        held.isEmpty
-        ? responder.ended(call, &connection.output)
-        : collectBehind { responder.ended(call, &$0) }
+        isHeld
+        ? collectBehind { responder.ended(call, &$0) }
+        : responder.ended(call, &connection.output)
       if let outcome { return prepared(outcome) }
       if responder.takeBroken() { disconnect("its answer could not be serialized") }
     }
@@ -163,9 +163,9 @@ final class TangoSession {
         if bodyBytes > BufferKeeper.largeMessage { connection.beginServing(bodyBytes) }
         let body = connection.body(headerBytes, bodyBytes)
         let outcome =
-          held.isEmpty
-          ? responder.handle(call, body, &connection.output)
-          : collectBehind { responder.handle(call, body, &$0) }
+          isHeld
+          ? collectBehind { responder.handle(call, body, &$0) }
+          : responder.handle(call, body, &connection.output)
         connection.consume(headerBytes + bodyBytes)
         if let outcome { return prepared(outcome) }
         connection.serving = roles.serving
