@@ -2,18 +2,18 @@ import MilongaScheduler
 
 /// Has something to do when a coroutine has had its turn, such as to send what the turn left
 /// behind.
-public protocol TurnEndObserver: AnyObject {
+package protocol TurnEndObserver: AnyObject {
   func turnEnded()
 }
 
 /// Has something to do when all tasks that were ready have had their turns, such as to send in one
 /// go what they left behind.
-public protocol RoundEndObserver: AnyObject {
+package protocol RoundEndObserver: AnyObject {
   func roundEnded()
 }
 
 /// Has something to do when a coroutine has ended.
-public protocol ThreadObserver: AnyObject {
+package protocol ThreadObserver: AnyObject {
   func ended(_ task: TaskID)
 }
 
@@ -65,7 +65,7 @@ struct ThreadObservers {
 
 extension CopasLoop {
   /// Tells the observer once every task that is ready now has had a turn.
-  public func observeRoundEnd(by observer: some RoundEndObserver) {
+  package func observeRoundEnd(by observer: some RoundEndObserver) {
     roundEndObservers.add(observer)
   }
 
@@ -76,11 +76,11 @@ extension CopasLoop {
 
   /// Gives an observer a number other than 0, for ``observeRemoval(by:)``. It is kept alive until
   /// ``removeObserver(_:)``.
-  public func addObserver(_ observer: some ThreadObserver) -> Int32 {
+  package func addObserver(_ observer: some ThreadObserver) -> Int32 {
     threadObservers.add(observer)
   }
 
-  public func removeObserver(_ number: Int32) { threadObservers.remove(number) }
+  package func removeObserver(_ number: Int32) { threadObservers.remove(number) }
 
   /// From now on the observer is told when the running coroutine is removed while it waits; 0 is no
   /// observer.
