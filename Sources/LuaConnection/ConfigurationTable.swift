@@ -129,6 +129,13 @@ package struct ConfigurationTable {
     limits.references = try integer("max_references", default: limits.references, in: 0...(1 << 40))
     return limits
   }
+
+  /// How many calls of one connection run side by side: the fields `ordered` and
+  /// `max_concurrent_calls`.
+  public func callsAtOnce() throws(LuaFailure) -> Int {
+    let most = try integer("max_concurrent_calls", default: 256, in: 1...(1 << 20))
+    return boolean("ordered", default: false) ? 1 : most
+  }
 }
 
 /// Whether only this machine reaches a server on this interface.

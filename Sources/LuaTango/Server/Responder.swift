@@ -251,6 +251,14 @@ final class Responder {
 
   // MARK: After calls
 
+  /// The Lua function that was called is over. An outcome when another has to be called.
+  @inline(__always)
+  func ended(_ call: LuaCall, _ output: inout MessageOutput) -> LuaOutcome? {
+    let step = ServedRequest(rawValue: call.step)!
+    return call.phase == .returned
+      ? returned(call, step, &output) : failed(call, step, &output)
+  }
+
   /// A Lua function returned. An outcome when another has to be called.
   @inline(__always)
   func returned(_ call: LuaCall, _ step: ServedRequest, _ output: inout MessageOutput)

@@ -20,6 +20,8 @@ final class ServerConfiguration {
   let maxConnections: Int
   /// Seconds without a byte after which a client is disconnected; infinite for never.
   let idleTimeout: Double
+  /// Calls of one client that run side by side.
+  let callsAtOnce: Int
   /// What happens to a function that waits when its client leaves.
   let onDisconnect: OnDisconnect
   /// What a client's connection needs before its first request.
@@ -55,6 +57,7 @@ final class ServerConfiguration {
     maxConnections = try table.integer("max_connections", default: .max >> 10, in: 1...(.max >> 10))
     idleTimeout = try table.seconds("idle_timeout", default: .infinity)
     onDisconnect = try table.onDisconnect()
+    callsAtOnce = try table.callsAtOnce()
     log = PeerLog(label: "tango")
     self.main = main
     var opening = try OpeningSettings(table, mode: isStream ? "server" : nil)
