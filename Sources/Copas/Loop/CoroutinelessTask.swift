@@ -16,7 +16,7 @@ open class CoroutinelessTask {
   /// What the last run has left.
   package final var state = CoroutinelessTaskState.atRest
 
-  package init() {}
+  public init() {}
 
   /// The connection's turn: runs as a Lua function in a borrowed coroutine, and is to wait as such
   /// functions do. After it was at rest the coroutine may be another one, and what is on its stack
