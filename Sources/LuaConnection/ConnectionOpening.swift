@@ -5,28 +5,28 @@ import MilongaLua
 import SystemPackage
 
 /// What a connection needs before its first message.
-public struct OpeningSettings {
+package struct OpeningSettings {
   /// Where a client connects to; nil when the connection is there already.
-  public var destination: (host: String, port: Int)?
+  package var destination: (host: String, port: Int)?
   /// The connection speaks TLS.
-  public var tls: TLSContext?
+  package var tls: TLSContext?
   /// Seconds that a TLS handshake may take.
-  public var handshakeTimeout: Double
+  package var handshakeTimeout: Double
   /// The program's function that decides about the other side; nil when it has none.
-  public var authorization: Authorization?
+  package var authorization: Authorization?
 
   /// Reads the fields `sslparams` and `ssl_timeout`; without a mode there is no TLS.
   ///
   /// - Parameter mode: what the mode of TLS is unless the program says something else: "client" or
   ///   "server".
-  public init(_ table: ConfigurationTable, mode: StaticString?) throws(LuaFailure) {
+  package init(_ table: ConfigurationTable, mode: StaticString?) throws(LuaFailure) {
     handshakeTimeout = try table.seconds("ssl_timeout", default: 10)
     if let mode { tls = try TLSContext.make(table, mode: mode) }
   }
 
   /// A program's function `authorize`, and how to call it.
-  public final class Authorization {
-    public let function: LuaStored
+  package final class Authorization {
+    package let function: LuaStored
     /// How many results it has. The first says whether the other side may go on, the second one why
     /// not.
     let results: Int
@@ -40,7 +40,7 @@ public struct OpeningSettings {
     ///   - results: 1 or 2.
     ///   - arguments: pushes the function's arguments, and returns how many they are. Its last
     ///     parameter is the place of the LuaSocket object.
-    public init?(
+    package init?(
       _ function: consuming LuaStored, results: Int,
       arguments: @escaping (StreamConnection, LuaCall, Int) -> Int
     ) {
@@ -58,9 +58,9 @@ public struct OpeningSettings {
 ///
 /// The Swift function that opens a connection calls ``proceed(_:_:socketAt:suspends:state:)`` each
 /// time it runs. The value knows where it goes on.
-public struct ConnectionOpening {
+package struct ConnectionOpening {
   /// How far the opening got.
-  public enum Progress {
+  package enum Progress {
     /// The connection is open.
     case open
     /// The function is to return this, and goes on when it runs again.
@@ -71,7 +71,7 @@ public struct ConnectionOpening {
   }
 
   /// Why a connection is not opened.
-  public enum Failure {
+  package enum Failure {
     case connect(SocketFailure)
     /// TLS cannot begin.
     case tls(String)
@@ -100,13 +100,13 @@ public struct ConnectionOpening {
   private var stage = Stage.begin
 
   /// - Parameter deadline: when connecting and the handshake have to be over.
-  public init(_ settings: OpeningSettings, until deadline: Int64 = MonotonicTime.never) {
+  package init(_ settings: OpeningSettings, until deadline: Int64 = MonotonicTime.never) {
     self.settings = settings
     self.deadline = deadline
   }
 
   /// The connection to the other side is not made yet.
-  public var isConnecting: Bool {
+  package var isConnecting: Bool {
     switch stage {
     case .begin, .connecting: true
     case .connected, .handshake, .secure, .asking, .open: false
@@ -114,7 +114,7 @@ public struct ConnectionOpening {
   }
 
   /// The program is asked about the other side.
-  public var isAsking: Bool {
+  package var isAsking: Bool {
     if case .asking = stage { true } else { false }
   }
 
@@ -125,7 +125,7 @@ public struct ConnectionOpening {
   ///   - suspends: the running coroutine waits; otherwise the whole program does.
   ///   - state: what is kept while it waits.
   /// - Throws: `interrupted!`, when Ctrl-C ends a wait of the whole program.
-  public mutating func proceed(
+  package mutating func proceed(
     _ call: LuaCall, _ stream: StreamConnection, socketAt index: Int, suspends: Bool, state: Int
   ) throws(LuaFailure) -> Progress {
     if let progress = try connect(call, stream, suspends: suspends, state: state) {

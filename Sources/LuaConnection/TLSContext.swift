@@ -3,19 +3,19 @@ import CMilongaShims
 import MilongaLua
 
 /// A context of LuaSec, made of a program's `sslparams`. TLS connections are made from it.
-public final class TLSContext {
+package final class TLSContext {
   /// LuaSec's context, and its function `wrap`.
   private let context: LuaStored
   private let wrap: LuaStored
   /// Peers without a valid certificate are refused.
-  public let requiresCertificate: Bool
+  package let requiresCertificate: Bool
 
   /// Makes the context of the field `sslparams`: a table as LuaSec takes it, or a context of
   /// LuaSec.
   ///
   /// - Parameter mode: what the table's field `mode` is when it has none: "client" or "server".
   /// - Returns: nil when there is no such field.
-  public static func make(
+  package static func make(
     _ table: ConfigurationTable, mode: StaticString
   ) throws(LuaFailure) -> TLSContext? {
     guard table.push("sslparams") else { return nil }

@@ -81,10 +81,10 @@ extension RPCPeer {
       close()
       return .refused(reason)
     case .handshakeTimedOut:
-      let isOwnLimit =
-        configuration.isServer || configuration.opening.handshakeTimeout <= configuration.timeout
+      let limit = configuration.opening.handshakeTimeout
+      let isOwnLimit = configuration.isServer || limit <= configuration.timeout
       guard isOwnLimit else { return refuse("timeout") }
-      return refuse("no TLS handshake within \(configuration.opening.handshakeTimeout) s (ssl_timeout)")
+      return refuse("no TLS handshake within \(limit) s (ssl_timeout)")
     case .handshake(let reason): return refuse("TLS handshake failed: \(reason)")
     case .unwatchable(let error): return refuse("its socket cannot be watched: \(error)")
     case .refused:

@@ -11,7 +11,7 @@ import SystemPackage
 ///
 /// It has the tasks and the running turn; what else there is belongs to its parts.
 public final class CopasLoop {
-  public let sockets: SocketLibrary
+  package let sockets: SocketLibrary
   /// The class of connected TCP objects. A copy of the reference in `sockets`, because to go
   /// through `sockets` would retain and release it each time.
   let client: LuaClass<SocketObject>
@@ -38,7 +38,7 @@ public final class CopasLoop {
 
   @usableFromInline var turn = RunningTurn()
   /// Told once, when the turn of the running coroutine ends.
-  public var turnEndObserver: (any TurnEndObserver)?
+  package var turnEndObserver: (any TurnEndObserver)?
 
   /// The task whose turn it is; nil outside the dispatcher.
   @inline(__always)

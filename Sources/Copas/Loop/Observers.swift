@@ -2,25 +2,25 @@ import MilongaScheduler
 
 /// Has something to do when a coroutine has had its turn, such as to send what the turn left
 /// behind.
-public protocol TurnEndObserver: AnyObject {
+package protocol TurnEndObserver: AnyObject {
   func turnEnded()
 }
 
 /// Has something to do when all tasks that were ready have had their turns, such as to send in one
 /// go what they left behind.
-public protocol RoundEndObserver: AnyObject {
+package protocol RoundEndObserver: AnyObject {
   func roundEnded()
 }
 
 /// Has something to do when a coroutine has ended, or begins to wait.
-public protocol ThreadObserver: AnyObject {
+package protocol ThreadObserver: AnyObject {
   func ended(_ task: TaskID)
   /// The function that the coroutine runs waits for something.
   func waits(_ task: TaskID)
 }
 
 extension ThreadObserver {
-  public func waits(_ task: TaskID) {}
+  package func waits(_ task: TaskID) {}
 }
 
 /// The observers that are told once, at the end of a round.
@@ -78,7 +78,7 @@ struct ThreadObservers {
 
 extension CopasLoop {
   /// Tells the observer once every task that is ready now has had a turn.
-  public func observeRoundEnd(by observer: some RoundEndObserver) {
+  package func observeRoundEnd(by observer: some RoundEndObserver) {
     roundEndObservers.add(observer)
   }
 
@@ -89,11 +89,11 @@ extension CopasLoop {
 
   /// Gives an observer a number other than 0, for ``observeRemoval(by:)``. It is kept alive until
   /// ``removeObserver(_:)``.
-  public func addObserver(_ observer: some ThreadObserver) -> Int32 {
+  package func addObserver(_ observer: some ThreadObserver) -> Int32 {
     threadObservers.add(observer)
   }
 
-  public func removeObserver(_ number: Int32) { threadObservers.remove(number) }
+  package func removeObserver(_ number: Int32) { threadObservers.remove(number) }
 
   /// From now on the observer is told when the running coroutine is removed while it waits; 0 is no
   /// observer.
@@ -110,12 +110,12 @@ extension CopasLoop {
   }
 
   /// The observer is told when the task has ended.
-  public func observeEnd(of task: TaskID, by number: Int32) {
+  package func observeEnd(of task: TaskID, by number: Int32) {
     if scheduler.exists(task) { tasks[task].endObserver = number }
   }
 
   /// No observer is told when the task's turn ends.
-  public func forgetWaitObserver(of task: TaskID) {
+  package func forgetWaitObserver(of task: TaskID) {
     if scheduler.exists(task) { tasks[task].waitObserver = 0 }
   }
 

@@ -177,7 +177,8 @@ final class TangoProxies {
     }
   }
 
-  func isTable(_ call: LuaCall, at index: Int, withMetatable metatable: borrowing LuaStored) -> Bool {
+  func isTable(_ call: LuaCall, at index: Int, withMetatable metatable: borrowing LuaStored) -> Bool
+  {
     guard call.type(at: index) == .table, lua_getmetatable(call.state, Int32(index)) != 0 else {
       return false
     }

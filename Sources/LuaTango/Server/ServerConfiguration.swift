@@ -39,7 +39,7 @@ final class ServerConfiguration {
   ///
   /// - Parameters:
   ///   - isStream: false for ZeroMQ, which has a URL in the place of interface, port and TLS.
-  ///   - loop: the dispatcher that serves. What is kept in the registry is released with its main thread's stack.
+  ///   - loop: the dispatcher that serves. With its main thread's stack the namespace is released.
   init(
     _ call: LuaCall, at index: Int, isStream: Bool = true, codecs: TangoCodecs, loop: CopasLoop
   ) throws(LuaFailure) {

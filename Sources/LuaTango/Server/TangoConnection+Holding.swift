@@ -39,9 +39,8 @@ extension TangoConnection: BufferHolding {
       pausedTask = loop.currentTask
       return loop.sleep(until: MonotonicTime.never)
     }
-    // What comes next, or the client's end, wakes it too; it looks again then.
-    loop.markUnready(socket, .read)
-    return try stream.wait(for: .read, until: MonotonicTime.never)
+    // The client's end wakes it too, and so may what comes next; it looks again then.
+    return try loop.waitForNotice(socket)
   }
 
   /// Its coroutine waits for room, and not for a function.
