@@ -50,9 +50,11 @@ check("http://a/b/c/d;p?q#f", {
 
 -- Where the authority ends. A password may have "?" and "#"; what follows a host or a port has no user.
 for text, want in pairs {
-  ["http://h?m=me@example.com"] = "h - - m=me@example.com -", ["http://h:80?m=me@example.com"] = "h 80 - m=me@example.com -",
+  ["http://h?m=me@example.com"] = "h - - m=me@example.com -",
+  ["http://h:80?m=me@example.com"] = "h 80 - m=me@example.com -",
   ["http://h#me@example.com"] = "h - - - me@example.com", ["http://u:p?w#d@h:1/"] = "h 1 u - -",
-  ["http://u@h?x@y"] = "h - u x@y -", ["http://u:1@h?x@y"] = "h - u x@y -", ["http://[::1]:8/?x@y"] = "::1 8 - x@y -", ["http://[::1]?x@y"] = "::1 - - x@y -",
+  ["http://u@h?x@y"] = "h - u x@y -", ["http://u:1@h?x@y"] = "h - u x@y -",
+  ["http://[::1]:8/?x@y"] = "::1 8 - x@y -", ["http://[::1]?x@y"] = "::1 - - x@y -",
 } do
   local parts = url.parse(text)
   local got = {}

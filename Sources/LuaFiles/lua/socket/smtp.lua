@@ -187,7 +187,7 @@ local function appendmultipart(pieces, fields, parts)
   end
   for _, part in ipairs(parts) do
     table.insert(pieces, "\r\n--" .. boundary .. "\r\n")
-    appendmessage(pieces, part, wire.lowercase(part.headers))
+    appendmessage(pieces, part, socket.try(wire.lowercase(part.headers)))
   end
   table.insert(pieces, "\r\n--" .. boundary .. "--\r\n\r\n")
   if parts.epilogue then
@@ -211,7 +211,7 @@ end
 
 -- The header of a whole message.
 local function messagefields(message)
-  local fields = wire.lowercase(message.headers)
+  local fields = socket.try(wire.lowercase(message.headers))
   fields["date"] = fields["date"] or date(message.zone or smtp.ZONE)
   fields["x-mailer"] = fields["x-mailer"] or socket._VERSION
   fields["mime-version"] = "1.0"
