@@ -38,8 +38,14 @@ static const char httpbody[] = {
 static const char httpconnection[] = {
 #embed "../LuaFiles/lua/socket/httpconnection.lua"
 };
+static const char httpfront[] = {
+#embed "../LuaFiles/lua/socket/httpfront.lua"
+};
 static const char httpplan[] = {
 #embed "../LuaFiles/lua/socket/httpplan.lua"
+};
+static const char httppool[] = {
+#embed "../LuaFiles/lua/socket/httppool.lua"
 };
 static const char httpproxy[] = {
 #embed "../LuaFiles/lua/socket/httpproxy.lua"
@@ -109,7 +115,9 @@ static const milonga_luafile files[] = {
     {"socket.httpbody", "=milonga/socket/httpbody.lua", httpbody, sizeof httpbody, 0},
     {"socket.httpconnection", "=milonga/socket/httpconnection.lua", httpconnection,
      sizeof httpconnection, 0},
+    {"socket.httpfront", "=milonga/socket/httpfront.lua", httpfront, sizeof httpfront, 0},
     {"socket.httpplan", "=milonga/socket/httpplan.lua", httpplan, sizeof httpplan, 0},
+    {"socket.httppool", "=milonga/socket/httppool.lua", httppool, sizeof httppool, 0},
     {"socket.httpproxy", "=milonga/socket/httpproxy.lua", httpproxy, sizeof httpproxy, 0},
     {"socket.httpredirect", "=milonga/socket/httpredirect.lua", httpredirect, sizeof httpredirect,
      0},

@@ -1,4 +1,4 @@
--- oks: 59
+-- oks: 60
 -- copas.http and copas.wrap: which servers are trusted, and for which names (RFC 9525).
 local copas = require "copas"
 local socket = require "socket"
@@ -168,6 +168,7 @@ check.run(function()
   local why, sent = connect(wrong, peer)
   check.ok("wrong name", why:find(NAME, 1, true) and not sent, why, sent)
   check.equal("without verify", connect(selfsigned, {}), "good")
+  check.equal("the server's name", connect(wrong, peer, {names = "wrong.example"}), "good")
   check.equal("verify_host = false", connect(wrong, {verify = "peer", cafile = ca.ca, verify_host = false}), "good")
   web.stop()
 end)

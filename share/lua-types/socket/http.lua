@@ -15,6 +15,8 @@
 ---@field no_proxy? string hosts that are asked without the proxy
 ---@field redirect? boolean false to see redirections, true to follow them with every method
 ---@field limits? socket.http.limits what the server may send before the body
+---@field keepalive? boolean whether the connection is kept for further requests; `http.KEEPALIVE` if not given
+---@field pool? string keeps connections of an own `create`, apart from those of other pools
 ---@field continue? number seconds to wait for the answer to `Expect: 100-continue`; 1 if not given
 ---@field verify? string|string[] of LuaSec, "peer" if not given
 ---@field verify_host? string|false the name that the certificate must have; false for any
@@ -40,6 +42,7 @@
 ---@class socket.http.settings
 ---@field NO_PROXY? string hosts that are asked without the proxy
 ---@field LIMITS? socket.http.limits what servers may send before the body
+---@field KEEPALIVE? boolean whether connections are kept for further requests
 ---@field SSLVERIFY? string|string[] "none" to trust any https server
 
 ---@class socket.http: socket.http.settings

@@ -14,6 +14,7 @@ local http = {
   USERAGENT = socket._VERSION, -- what the server is told
   PROXY = nil --[[@as string?]], -- the URL of a proxy for all requests
   NO_PROXY = nil --[[@as string?]], -- hosts that are asked without it
+  KEEPALIVE = nil --[[@as boolean?]], -- true to keep connections for further requests
   LIMITS = nil --[[@as table?]],  -- what a server may send before the body
 
   -- What https has where a request says nothing about it.
@@ -175,7 +176,15 @@ end
 client.open = http.open
 
 function client.settimeouts(connection, plan)
-  settimeouts(connection.c, plan.timeout or http.TIMEOUT)
+  local timeout = plan.timeout or http.TIMEOUT
+  connection.timeout = type(timeout) == "table" and (timeout.receive or http.TIMEOUT) or timeout
+  connection.try(settimeouts(connection.c, timeout))
+end
+
+function client.securekey(plan)
+  return plan.scheme == "https" and {
+    sslparameters(plan, plan.host), tostring(os.getenv("MILONGA_TLS_VERIFY")),
+  } or false
 end
 
 function client.leavehttps(plan)

@@ -44,11 +44,12 @@ local function completed(parameters)
   return copy, certificates.addsystem(copy)
 end
 
--- The host that a client wants; a server does not ask who its clients are.
+-- The host that a client wants: the one that it names to the server, or was connected to. A server
+-- does not ask who its clients are.
 local function wantedhost(self, parameters)
   if type(parameters) ~= "table" or parameters.mode == "server" then return nil end
   local names = self.ssl_params and self.ssl_params.sni and self.ssl_params.sni.names
-  return hosts[self] or (type(names) == "string" and names or nil)
+  return type(names) == "string" and names or hosts[self]
 end
 
 local timeouts = {timeout = true, wantread = true, wantwrite = true}

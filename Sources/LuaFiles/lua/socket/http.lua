@@ -12,6 +12,7 @@ local http = {
   PROXY = nil --[[@as string?]],    -- the URL of a proxy for all requests
   NO_PROXY = nil --[[@as string?]], -- hosts that are asked without it
   LIMITS = nil --[[@as table?]],    -- what a server may send before the body
+  KEEPALIVE = nil --[[@as boolean?]], -- true to keep connections for further requests
   SSLVERIFY = nil --[[@as any]],    -- "none" to trust any https server
 }
 
@@ -130,7 +131,16 @@ function client.open(plan)
   return http.open(plan.address.host, plan.address.port, create)
 end
 
-function client.settimeouts(connection) connection.c:settimeout(http.TIMEOUT) end
+function client.settimeouts(connection)
+  connection.timeout = http.TIMEOUT
+  connection.try(connection.c:settimeout(http.TIMEOUT))
+end
+
+function client.securekey(plan)
+  local key = { tostring(http.SSLVERIFY) }
+  for _, name in ipairs(SECURE_FIELDS) do key[name] = plan[name] end
+  return plan.scheme == "https" and key or false
+end
 
 -- A redirection never leads from https to http.
 function client.leavehttps() return false end

@@ -9,6 +9,7 @@ local body = require "socket.httpbody"
 local prepare = require "socket.httpplan"
 local redirect = require "socket.httpredirect"
 local upload = require "socket.httpupload"
+local Pool = require "socket.httppool"
 
 local httpclient = {
   connection = require "socket.httpconnection",
@@ -32,6 +33,8 @@ local httpclient = {
 ---@field create? fun(): table?, string?
 ---@field maxredirects? integer|false 5 if not given, false for no limit
 ---@field limits? socket.wire.limits what the server may send before the body
+---@field keepalive? boolean whether the connection is kept for further requests
+---@field pool? string keeps connections of a program's own `create`, apart from those of other pools
 ---@field continue? number seconds to wait for the answer to `Expect: 100-continue`
 
 ---------------------------------------------------------------- answers
@@ -80,15 +83,68 @@ local function exchange(client, connection, plan)
   return head
 end
 
+-- Closes a connection when what is done with it does not come to its end.
+local guard = {
+  __close = function(self)
+    if self.connection then self.connection:close() end
+  end,
+}
+
+-- The answer to a request on a connection that was idle; nil without one, or when the server has
+-- closed it meanwhile: then nothing was done yet.
+local function reuse(client, plan)
+  local connection = plan.poolkey and Pool.mayreuse(plan) and client.pool:take(plan.poolkey)
+  if not connection then return nil end
+  local guarded <close> = setmetatable({ connection = connection }, guard)
+  client.settimeouts(connection, plan)
+  connection.limits = plan.limits or client.settings.LIMITS
+  local head, err = client.socket.protect(exchange)(client, connection, plan)
+  if head then
+    guarded.connection = nil
+    return connection, head
+  end
+  if err ~= "closed" or connection.hasanswered then connection.try(nil, err) end
+  if plan.newsource then plan.source = plan.newsource() end
+end
+
+-- The answer to a request, and its connection.
+local function answer(client, plan)
+  local connection, head = reuse(client, plan)
+  if connection then return connection, head end
+  connection = client.open(plan)
+  connection.isours = true
+  local guarded <close> = setmetatable({ connection = connection }, guard)
+  connection.limits = plan.limits or client.settings.LIMITS
+  head = exchange(client, connection, plan)
+  guarded.connection = nil
+  return connection, head
+end
+
+-- What remains of a connection after an answer: it is kept, or closed.
+local function leave(client, plan, connection, head, iscomplete)
+  if iscomplete and Pool.maykeep(plan, head) then return client.pool:put(plan.poolkey, connection) end
+  connection:close()
+end
+
+-- Bodies of redirections are read up to this length, so that the connection can be kept.
+local MAX_DRAINED = 64 * 1024
+
+-- Reads the body of an answer that leads to another request; whether it has come to its end.
+local function drain(plan, connection, head)
+  if not hasbody(plan, head.code) then return true end
+  local length = body.length(head.fields)
+  if not length or length > MAX_DRAINED or head.fields["transfer-encoding"] then return false end
+  return plan.poolkey ~= nil and (pcall(connection.receivebody, connection, head.fields))
+end
+
 -- Follows redirections to an answer and gives its body to the sink.
 local function perform(client, request)
   local hops = request.nredirects or 0
   local followed -- the location that the last hop came from
   while true do
     local plan = prepare(client, request)
-    local connection <close> = client.open(plan)
-    connection.limits = plan.limits or client.settings.LIMITS
-    local head = exchange(client, connection, plan)
+    local opened, head = answer(client, plan)
+    local connection <close> = opened
     local fields = head.fields
     if not fields then
       connection:receive09body(head.status, plan.sink, plan.step)
@@ -99,12 +155,15 @@ local function perform(client, request)
     if refusal then connection.try(nil, refusal) end
     if not following then
       body.annotate(fields, ":url", redirect.reached(client, plan))
-      if hasbody(plan, head.code) then connection:receivebody(fields, plan.sink, plan.step) end
-      connection:close()
+      local _, iscomplete = nil, true
+      if hasbody(plan, head.code) then
+        _, iscomplete = connection:receivebody(fields, plan.sink, plan.step)
+      end
+      leave(client, plan, connection, head, iscomplete)
       fields["location"] = fields["location"] or followed
       return 1, head.code, fields, head.status
     end
-    connection:close()
+    leave(client, plan, connection, head, drain(plan, connection, head))
     followed, hops, request = fields["location"], hops + 1, following
   end
 end
@@ -152,6 +211,8 @@ end
 ---@field port fun(scheme: any): integer? the port of a scheme; nil if there is no such scheme
 ---@field open fun(plan: table): socket.http.connection connects to `plan.address`
 ---@field settimeouts fun(connection: socket.http.connection, plan: table) as `open` has set them
+---@field securekey fun(plan: table): any what connections with TLS must have in common
+---@field pool? socket.http.pool idle connections
 ---@field leavehttps fun(plan: table): boolean, string? whether a redirection may lead to http; or an error
 ---@field inherit fun(following: table, request: table, samescheme: boolean) passes fields on
 
@@ -162,6 +223,7 @@ end
 ---@return socket.http.simple|socket.http.generic
 ---@return fun(location: string, text?: string): socket.http.request
 function httpclient.requester(client)
+  client.pool = Pool.new()
   return client.socket.protect(function(what, text) return request(client, what, text) end),
     function(location, text) return genericform(client, location, text) end
 end

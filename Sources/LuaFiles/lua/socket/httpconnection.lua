@@ -6,6 +6,7 @@ local socket = require "socket"
 local ltn12 = require "ltn12"
 local wire = require "socket.wire"
 local body = require "socket.httpbody"
+local front = require "socket.httpfront"
 
 ---Its methods throw what `socket.protect` catches.
 ---@class socket.http.connection
@@ -16,7 +17,9 @@ local body = require "socket.httpbody"
 ---@field start? string what was received of the status line already
 ---@field requestline? string what is sent together with the header fields
 ---@field lines? socket.wire.reader
----@field isclosed? boolean
+---@field isours? boolean no program receives from the socket itself
+---@field isclosed? boolean it is closed, or kept for others
+---@field hasanswered? boolean the answer has begun
 local Connection = {}
 local meta = { __index = Connection }
 
@@ -67,9 +70,20 @@ end
 
 ---------------------------------------------------------------- receiving
 
+---What is received from: the socket, or a buffer in front of it. A program that has the connection
+---itself may receive from the socket, and finds everything there.
+---@return table
+local function input(self)
+  if not self.isours then return self.c end
+  if not self.front or self.frontof ~= self.c then
+    self.front, self.frontof = front.new(self.c, self.timeout), self.c
+  end
+  return self.front
+end
+
 -- What reads the heads of the answers to one request. The time begins with each head.
 local function headlines(self)
-  self.lines = self.lines or wire.reader(self.c, body.limits(self.limits), self.timeout)
+  self.lines = self.lines or wire.reader(input(self), body.limits(self.limits), self.timeout)
   return self.lines
 end
 
@@ -78,7 +92,8 @@ end
 function Connection:receivestatusline()
   local start = self.start or ""
   self.start = nil
-  if #start < 5 then start = start .. self.try(self.c:receive(5 - #start)) end
+  if #start < 5 then start = start .. self.try(input(self):receive(5 - #start)) end
+  self.hasanswered = true
   if start ~= "HTTP/" then return nil, start end
   local lines = headlines(self)
   lines:restart()
@@ -97,16 +112,16 @@ end
 local function bodysource(self, fields)
   local inchunks, coded = body.ischunked(fields)
   if inchunks then
-    return body.chunksource(self.c, self.timeout, function(trailers)
+    return body.chunksource(input(self), self.timeout, function(trailers)
       if getmetatable(fields) then body.annotate(fields, ":trailers", trailers) end
     end), true
   end
   if not coded then
     local length, err = body.length(fields)
     if err then self.try(nil, err) end
-    if length then return socket.source("by-length", self.c, length), true end
+    if length then return socket.source("by-length", input(self), length), true end
   end
-  return socket.source("until-closed", self.c), false
+  return socket.source("until-closed", input(self)), false
 end
 
 ---Receives a body: in chunks, of the length that the fields give, or until the end.
@@ -125,11 +140,12 @@ end
 ---@param sink? ltn12.sink
 ---@param step? ltn12.step
 function Connection:receive09body(start, sink, step)
-  local source = ltn12.source.cat(ltn12.source.string(start), socket.source("until-closed", self.c))
+  local source = ltn12.source.cat(ltn12.source.string(start), socket.source("until-closed", input(self)))
   return transfer(self, source, sink, step)
 end
 
 ---------------------------------------------------------------- the end
+
 
 ---Closes the connection.
 function Connection:close()

@@ -6,6 +6,7 @@ local url = require "socket.url"
 local mime = require "mime"
 local wire = require "socket.wire"
 local proxies = require "socket.httpproxy"
+local Pool = require "socket.httppool"
 
 -- What a URL or request without these parts has.
 local DEFAULTS = { scheme = "http", path = "/" }
@@ -56,7 +57,7 @@ local function requestfields(client, request, plan)
   local fields = {
     ["user-agent"] = client.settings.USERAGENT,
     ["host"] = hostfield(plan, client.port(plan.scheme)),
-    ["connection"] = "close, TE",
+    ["connection"] = plan.poolkey and "keep-alive, TE" or "close, TE",
     ["te"] = "trailers",
   }
   if plan.user and plan.password then fields["authorization"] = basic(plan.user, plan.password) end
@@ -80,6 +81,15 @@ local function proxyparts(client, plan)
     socket.try(nil, ("invalid proxy '%s'"):format(wire.show(tostring(text))))
   end
   return decodeuserinfo(proxy)
+end
+
+-- Requests with the same key can use the same connection.
+local function poolkey(client, plan)
+  local proxy = plan.proxyparts
+  return Pool.describe {
+    plan.scheme, plan.host:lower(), tostring(plan.port), tostring(plan.pool), client.securekey(plan),
+    proxy and { proxy.host, tostring(proxy.port), proxy.user or false, proxy.password or false } or false,
+  }
 end
 
 local function checkmethod(method)
@@ -112,6 +122,7 @@ return function(client, request)
   plan.istunneled = plan.proxyparts and plan.scheme == "https" and not plan.create
   local isproxied = plan.proxyparts and not plan.istunneled
   plan.uri = plan.uri or requesturi(plan, isproxied)
+  plan.poolkey = Pool.iswanted(plan, client.settings) and poolkey(client, plan) or nil
   plan.headers = requestfields(client, request, plan)
   plan.address = plan.proxyparts or plan
   if plan.istunneled then

@@ -99,6 +99,7 @@ local function following(client, request, plan, target, method, hasbody)
   }
   for _, name in ipairs {
     "sink", "step", "proxy", "no_proxy", "maxredirects", "redirect", "limits", "continue",
+    "keepalive", "pool",
   } do
     new[name] = request[name]
   end

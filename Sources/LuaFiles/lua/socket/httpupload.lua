@@ -22,7 +22,7 @@ end
 -- Waits for the beginning of an answer, which `receivestatusline` takes then.
 local function isanswered(connection, seconds, settimeouts)
   connection.try(connection.c:settimeout(seconds))
-  local start, err, partial = connection.c:receive(5)
+  local start, err, partial = (connection.front or connection.c):receive(5)
   settimeouts(connection)
   connection.start = start or partial
   if not start and err ~= "timeout" and err ~= "wantread" then connection.try(nil, err) end
@@ -66,17 +66,24 @@ return function(connection, plan, nexthead, settimeouts)
   local head
   if expects(plan) and isanswered(connection, plan.continue or CONTINUE_TIMEOUT, settimeouts) then
     head = nexthead(connection)
-    if head then return head end
+    if head then
+      head.isearly = true
+      return head
+    end
   end
   local complete, failure = offer(connection, plan, function()
     if hasarrived(connection) then head = nexthead(connection) end
     return head ~= nil
   end)
+  if head then head.isearly = not complete end
   if complete or head then return head end
   -- A server that takes no more has said why, perhaps. One that is silent has not.
-  if failure == "timeout" and not hasarrived(connection) then connection.try(nil, failure) end
+  if failure == "timeout" and not isanswered(connection, 0, settimeouts) then
+    connection.try(nil, failure)
+  end
   local good
   repeat good, head = pcall(nexthead, connection) until not good or head
   if not good or not head.fields then connection.try(nil, failure) end
+  head.isearly = true
   return head
 end

@@ -3,6 +3,7 @@
 
 local socket = require "socket"
 local headers = require "socket.headers"
+local front = require "socket.httpfront"
 local buffered = require "socket.buffered"
 local monotonic = require "socket.monotonic"
 
@@ -63,6 +64,7 @@ Reader.__index = Reader
 function wire.reader(sock, limits, timeout)
   return setmetatable({
     sock = sock,
+    receiveline = getmetatable(sock) == front.class and front.class.receiveline or nil,
     line = limits.line,
     bytes = limits.total,
     lines = limits.lines,
@@ -88,6 +90,12 @@ end
 -- receives one byte, for which it may wait, and then the part of the line that the socket holds
 -- already.
 function Reader:receive(most)
+  if self.receiveline then
+    local line, err = self.receiveline(self.sock, most, function() return self:expired() end)
+    if not line then return nil, err end
+    if line:byte(-1) == NEWLINE then return line end
+    return nil, most < self.line and "reply too long" or "line too long"
+  end
   local pieces, count = {}, 0
   while count < most do
     local piece, err = self.sock:receive(1)
@@ -131,6 +139,9 @@ end
 ---@return string? err
 function wire.lowercase(fields)
   local lower = {}
+  if fields ~= nil and type(fields) ~= "table" then
+    return nil, ("invalid header fields: table expected, got %s"):format(type(fields))
+  end
   for name, value in pairs(fields or lower) do
     local key = type(name) == "string" and name:lower() or name
     if lower[key] ~= nil and lower[key] ~= value then
