@@ -14,6 +14,9 @@ static const char ltn12[] = {
 static const char mime[] = {
 #embed "../LuaFiles/lua/mime.lua"
 };
+static const char certificates[] = {
+#embed "../LuaFiles/lua/socket/certificates.lua"
+};
 static const char choose[] = {
 #embed "../LuaFiles/lua/socket/choose.lua"
 };
@@ -28,6 +31,30 @@ static const char http[] = {
 };
 static const char httpclient[] = {
 #embed "../LuaFiles/lua/socket/httpclient.lua"
+};
+static const char httpbody[] = {
+#embed "../LuaFiles/lua/socket/httpbody.lua"
+};
+static const char httpconnection[] = {
+#embed "../LuaFiles/lua/socket/httpconnection.lua"
+};
+static const char httpfront[] = {
+#embed "../LuaFiles/lua/socket/httpfront.lua"
+};
+static const char httpplan[] = {
+#embed "../LuaFiles/lua/socket/httpplan.lua"
+};
+static const char httppool[] = {
+#embed "../LuaFiles/lua/socket/httppool.lua"
+};
+static const char httpproxy[] = {
+#embed "../LuaFiles/lua/socket/httpproxy.lua"
+};
+static const char httpredirect[] = {
+#embed "../LuaFiles/lua/socket/httpredirect.lua"
+};
+static const char httpupload[] = {
+#embed "../LuaFiles/lua/socket/httpupload.lua"
 };
 static const char smtp[] = {
 #embed "../LuaFiles/lua/socket/smtp.lua"
@@ -67,6 +94,9 @@ static const char copas_tls[] = {
 static const char milonga_call[] = {
 #embed "../LuaFiles/lua/milonga/call.lua"
 };
+static const char milonga_loader[] = {
+#embed "../LuaFiles/lua/milonga/loader.lua"
+};
 static const char milonga_serve[] = {
 #embed "../LuaFiles/lua/milonga/serve.lua"
 };
@@ -75,11 +105,23 @@ static const milonga_luafile files[] = {
     {"socket", "=milonga/socket.lua", socket, sizeof socket, 0},
     {"ltn12", "=milonga/ltn12.lua", ltn12, sizeof ltn12, 0},
     {"mime", "=milonga/mime.lua", mime, sizeof mime, 0},
+    {"socket.certificates", "=milonga/socket/certificates.lua", certificates, sizeof certificates,
+     0},
     {"socket.choose", "=milonga/socket/choose.lua", choose, sizeof choose, 0},
     {"socket.ftp", "=milonga/socket/ftp.lua", ftp, sizeof ftp, 0},
     {"socket.headers", "=milonga/socket/headers.lua", headers, sizeof headers, 0},
     {"socket.http", "=milonga/socket/http.lua", http, sizeof http, 0},
     {"socket.httpclient", "=milonga/socket/httpclient.lua", httpclient, sizeof httpclient, 0},
+    {"socket.httpbody", "=milonga/socket/httpbody.lua", httpbody, sizeof httpbody, 0},
+    {"socket.httpconnection", "=milonga/socket/httpconnection.lua", httpconnection,
+     sizeof httpconnection, 0},
+    {"socket.httpfront", "=milonga/socket/httpfront.lua", httpfront, sizeof httpfront, 0},
+    {"socket.httpplan", "=milonga/socket/httpplan.lua", httpplan, sizeof httpplan, 0},
+    {"socket.httppool", "=milonga/socket/httppool.lua", httppool, sizeof httppool, 0},
+    {"socket.httpproxy", "=milonga/socket/httpproxy.lua", httpproxy, sizeof httpproxy, 0},
+    {"socket.httpredirect", "=milonga/socket/httpredirect.lua", httpredirect, sizeof httpredirect,
+     0},
+    {"socket.httpupload", "=milonga/socket/httpupload.lua", httpupload, sizeof httpupload, 0},
     {"socket.smtp", "=milonga/socket/smtp.lua", smtp, sizeof smtp, 0},
     {"socket.streams", "=milonga/socket/streams.lua", streams, sizeof streams, 0},
     {"socket.tp", "=milonga/socket/tp.lua", tp, sizeof tp, 0},
@@ -92,6 +134,7 @@ static const milonga_luafile files[] = {
     {"copas.smtp", "=milonga/copas/smtp.lua", copas_smtp, sizeof copas_smtp, 0},
     {"copas.tls", "=milonga/copas/tls.lua", copas_tls, sizeof copas_tls, 1},
     {"milonga.call", "=milonga/call.lua", milonga_call, sizeof milonga_call, 1},
+    {"milonga.loader", "=milonga/loader.lua", milonga_loader, sizeof milonga_loader, 1},
     {"milonga.serve", "=milonga/serve.lua", milonga_serve, sizeof milonga_serve, 1},
     {NULL, NULL, NULL, 0, 0},
 };

@@ -36,18 +36,39 @@ package struct LuaFile {
   /// Registers the files that `require` finds in the table on top of the stack, which is
   /// `package.preload`.
   package static func preload(_ call: LuaCall) {
-    for file in all where file.file.is_internal == 0 {
-      call.push { (call) throws(LuaFailure) in try file.load(call) }
-      call.setField(file.module, of: -2)
+    let top = call.count
+    defer { call.count = top }
+    guard pushLoaderMaker(call) else { return }
+    for (number, file) in all.enumerated() where file.file.is_internal == 0 {
+      call.pushValue(at: -1)
+      call.push(number)
+      guard milonga_pcall(call.state, 1, 1, 0) == LUA_OK else { return }
+      call.setField(file.module, of: top)
     }
   }
 
-  /// What `require` calls: runs the file with the arguments given, and returns what it returns.
-  private func load(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
-    guard call.phase == .entered else { return .results(1) }
-    let arguments = call.count
-    try push(onto: call)
-    call.insert(at: 1)
-    return .call(arguments: arguments, results: 1)
+  /// Pushes the function that makes the loader of a file, given the file's number; false when there
+  /// is no memory.
+  private static func pushLoaderMaker(_ call: LuaCall) -> Bool {
+    do throws(LuaFailure) {
+      try LuaFile("milonga.loader").push(onto: call)
+    } catch {
+      return false
+    }
+    call.push { (call) throws(LuaFailure) in try open(call) }
+    return milonga_pcall(call.state, 1, 1, 0) == LUA_OK
+  }
+
+  /// Gives the function that the file with the number at 1 is, with the environment at 2.
+  private static func open(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
+    call.count = 2
+    let number = try call.integer(at: 1)
+    guard let file = all.dropFirst(max(0, number)).first(where: { _ in true }) else {
+      throw call.failure("there is no file \(number)")
+    }
+    try file.push(onto: call)
+    call.pushValue(at: 2)
+    if lua_setupvalue(call.state, -2, 1) == nil { call.pop() }
+    return .results(1)
   }
 }

@@ -105,6 +105,33 @@ struct CallTests {
     }
   }
 
+  @Test func `names that are not there, and variables that are not to be written`() throws {
+    let service =
+      "return {add = function(a, b) return a + b end, none = function() end, t = {v = 1}}"
+    for isWritable in [false, true] {
+      try serving(service, isWritable ? ["--writable"] : []) { place, port in
+        func run(_ words: String...) throws -> Outcome {
+          try place.run(.milonga, ["call", "localhost:\(port)"] + words)
+        }
+        for name in ["nothing", "t.w"] {
+          let outcome = try run(name)
+          #expect(outcome.status == 1 && outcome.output == "", "\(outcome)")
+          #expect(outcome.errors.contains("there is no '\(name)' on localhost:"), "\(outcome)")
+        }
+        let none = try run("none")
+        #expect(none.status == 0 && none.output == "", "\(none)")
+        #expect(try run("t.v").output == "1\n")
+        for words in [["adn", "1"], ["t.v", "2"]] {
+          let outcome = try run(words[0], words[1])
+          #expect(outcome.status == (isWritable ? 0 : 1), "\(outcome)")
+          #expect(outcome.errors.contains("no write_access") == !isWritable, "\(outcome)")
+        }
+        #expect(try run("t.v").output == (isWritable ? "2\n" : "1\n"))
+        #expect(try run("add", "1", "2").output == "3\n")
+      }
+    }
+  }
+
   @Test func `what cannot be served`() throws {
     let place = try Workplace()
     try place.write("return 5", to: "number.lua")

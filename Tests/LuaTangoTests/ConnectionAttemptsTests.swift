@@ -61,6 +61,13 @@ struct ConnectionAttemptsTests {
     expect(attempts.end() == [b])
   }
 
+  @Test func `the last attempt comes just before the deadline`() {
+    var attempts = attempts(by: a, until: 1_000_000_000)
+    expect(attempts.failed(0, part: 1) == 50_000_000)
+    expect(attempts.failed(850_000_000, part: 1) == 900_000_000)
+    expect(attempts.failed(900_000_000, part: 1) == nil)
+  }
+
   @Test func `others go on when the coroutine that makes it is removed`() {
     var attempts = attempts(by: a)
     expect(attempts.join(b) == .wait)

@@ -128,7 +128,8 @@ enum CopasTimer {
     guard call.boolean(at: -1) else { return call.refuse("not armed") }
     if isCancelled(call) { return call.refuse("already cancelled") }
     setCancelled(call, of: 1, true)
-    if let task = loop.task(call, at: call.count) { loop.removeThread(task) }
+    // A callback that cancels its own timer goes on to its end.
+    if let task = loop.task(call, at: call.count), task != loop.current { loop.removeThread(task) }
     forgetThread(call)
     call.pushValue(at: 1)
     return .results(1)
@@ -140,6 +141,13 @@ enum CopasTimer {
     call.pushField(field, of: 1)
     defer { call.pop() }
     return call.boolean(at: -1)
+  }
+
+  /// Whether the timer runs in this thread: the callback may have cancelled and armed it anew.
+  private static func runsHere(_ call: LuaCall) -> Bool {
+    call.pushField("co", of: 1)
+    defer { call.pop() }
+    return lua_tothread(call.state, -1) == call.state
   }
 
   private static func setCancelled(_ call: LuaCall, of timer: Int, _ isCancelled: Bool) {
@@ -173,7 +181,7 @@ enum CopasTimer {
     switch Step(rawValue: call.step)! {
     case .end: return .results(0)
     case .pause:
-      if isCancelled(call) { break }
+      guard !isCancelled(call), runsHere(call) else { return .results(0) }
       let recurs = isSet("recurring", call)
       if !recurs {
         // It can be armed again from here on.
@@ -187,12 +195,10 @@ enum CopasTimer {
       let next = recurs ? Step.recur : .end
       return .protectedCall(arguments: 2, results: 0, traced: true, state: next.rawValue)
     case .recur:
-      if isCancelled(call) { break }
+      guard !isCancelled(call), runsHere(call) else { return .results(0) }
       call.pushField("delay", of: 1)
       return try pause(call, loop)
     }
-    forgetThread(call)
-    return .results(0)
   }
 
   /// Waits as long as the value at 2 says.

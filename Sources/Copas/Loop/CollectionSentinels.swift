@@ -71,11 +71,11 @@ extension CopasLoop {
 }
 
 extension LuaCall {
-  /// A new table with weak keys.
-  func makeWeakTable() -> LuaStored {
+  /// A new table with weak keys, or with what `mode` says.
+  func makeWeakTable(_ mode: StaticString = "k") -> LuaStored {
     pushTable()
     pushTable(fields: 1)
-    push("k")
+    push(mode)
     setField("__mode", of: -2)
     setMetatable(of: -2)
     return LuaStored(popping: self)

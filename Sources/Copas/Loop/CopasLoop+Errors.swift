@@ -38,7 +38,7 @@ extension CopasLoop {
 
   private func pushCoroutineAndSocket(_ record: CopasTask) {
     main.pushRetained(record.reference)
-    if record.connection != 0 { main.pushRetained(record.connection) } else { main.pushNil() }
+    pushSocket(of: record)
   }
 
   /// Pushes the report of an error: `message (coroutine: name, socket: name)` and the traceback.

@@ -73,6 +73,7 @@ public final class CopasLoop {
   let servers: CopasServers
   let names: CopasNames
   let foreignSockets: ForeignSockets
+  let waitedSockets = WaitedSockets()
 
   private static let key = LuaRegistryKey()
   private static let endKey = LuaRegistryKey()

@@ -34,6 +34,8 @@ struct CopasTask: BitwiseCopyable {
   var handler: Int32 = 0
   /// The connection that is closed when the coroutine ends; 0 for none.
   var connection: Int32 = 0
+  /// What the coroutine has waited for last, to compare with; see ``WaitedSockets``.
+  var socket: UnsafeRawPointer?
   /// For a connection's coroutine. For a server `number` counts its connections.
   var origin = ConnectionOrigin()
   /// The observer that is told when the task has ended; 0 for none.

@@ -51,7 +51,9 @@ extension CopasLoop {
     }
     let state = try pending.check(call, at: 4)
     switch proceed(&state.pointee, socket) {
-    case .wait(let outcome): return outcome
+    case .wait(let outcome):
+      noteWait(call, for: socket)
+      return outcome
     case .failed(let failure): return call.pushFailure(failure)
     case .done:
       call.push(1.0)

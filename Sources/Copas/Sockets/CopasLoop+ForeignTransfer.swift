@@ -177,6 +177,7 @@ extension CopasLoop {
     let deadline = Int64(call.integerIfInteger(at: TransferSlot.foreignDeadline) ?? Int.max)
     call.count = TransferSlot.foreignDeadline
     let state = TransferStep.foreign(.again).packed
+    noteWait(call)
     do throws(Errno) {
       if let socket = sockets.any.payload(call, at: TransferSlot.socket) {
         guard socket.pointee.descriptor >= 0 else { throw .badFileDescriptor }

@@ -56,6 +56,7 @@ extension CopasLoop {
         failure = .timeout
         break
       }
+      noteWait(call, for: socket)
       do throws(Errno) {
         return try wait(socket, for: .read, until: deadline, state: step)
       } catch {
@@ -159,6 +160,7 @@ extension CopasLoop {
         call, at: TransferSlot.sendDeadline, seconds: socket.pointee.copasTimeouts.send)
       call.count = TransferSlot.sendDeadline
       call.push(offset)
+      noteWait(call, for: socket)
       do throws(Errno) {
         return try wait(socket, for: .write, until: deadline)
       } catch {

@@ -61,9 +61,13 @@ end
 local Stage = {}
 Stage.__index = Stage
 
+-- What `filter.chain` has made, and for each a function that gives one piece at a time at the end,
+-- too. Sources and sinks ask until there is no more.
+local stepwise = setmetatable({}, { __mode = "k" })
+
 local function newstage(transform, upstream)
   return setmetatable({
-    transform = transform,
+    transform = stepwise[transform] or transform,
     upstream = upstream, -- the stage before this one; the first has none
     owes = false,        -- the last answer was data: there may be more
     ended = false,       -- upstream has said nil
@@ -96,18 +100,55 @@ function Stage:rewind()
   if self.upstream then self.upstream:rewind() end
 end
 
----A filter that passes data through several filters, one after the other.
+-- All that a chain gives for "" (what it owes), or for nil (what it holds at the end), as a list.
+local function drain(last, chunk, pieces)
+  local before
+  while true do
+    local output = last:pull(chunk)
+    if not output then return pieces, true end
+    if output == "" and (chunk or before == "") then return pieces, false end
+    pieces[#pieces + 1] = output
+    before = output
+  end
+end
+
+---A filter that passes data through several filters, one after the other. It owes what it does not
+---return at once, like any filter. A program that does not ask for it with "" gets it with the next
+---piece; and the last call, with nil, gives all that is left.
 ---@param ... ltn12.filter
 ---@return ltn12.filter
 function filter.chain(...)
   local last
   for _, transform in ipairs { ... } do last = newstage(transform, last) end
   if not last then return nothing end
-  return function(chunk)
+  local owing, flushed = false, false
+  local function pull(chunk)
     local output = last:pull(chunk)
+    owing = output ~= nil and output ~= ""
     if output == nil then last:rewind() end
     return output
   end
+  local function flush()
+    if flushed then -- asked once more, as it has to be
+      flushed = false
+      return nil
+    end
+    local pieces, ended = drain(last, nil, {})
+    local rest = table.concat(pieces)
+    owing, flushed = false, ended and rest ~= ""
+    if ended then last:rewind() end
+    return (rest ~= "" or not ended) and rest or nil
+  end
+  local function chain(chunk)
+    if not chunk then return flush() end
+    flushed = false
+    if chunk == "" or not owing then return pull(chunk) end
+    local pieces = drain(last, "", {})
+    pieces[#pieces + 1] = pull(chunk)
+    return table.concat(pieces)
+  end
+  stepwise[chain] = pull
+  return chain
 end
 
 ---------------------------------------------------------------- sources
@@ -200,7 +241,7 @@ end
 function source.chain(src, ...)
   need(src, 1, "chain", "source")
   need((...), 2, "chain", "filter")
-  local transform = filter.chain(...)
+  local transform = stepwise[filter.chain(...)]
   local input, owed = "", false -- the last piece read, and whether there may be more of it
   local ended = false
   return function()
@@ -304,6 +345,7 @@ function sink.chain(first, ...)
   need(first, 1, "chain", "filter")
   need(target, 2, "chain", "sink")
   local transform = count == 1 and first or filter.chain(first, table.unpack({ ... }, 1, count - 1))
+  transform = stepwise[transform] or transform
   return function(chunk, err)
     if chunk == "" then return 1 end
     local spent = chunk and "" -- what the filter is asked with, and answers, when it has no more

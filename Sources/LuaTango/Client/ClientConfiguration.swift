@@ -12,6 +12,8 @@ final class ClientConfiguration {
   let timeout: Double
   /// A lost connection is made again by the next call.
   let reconnects: Bool
+  /// Assignments to proxies make fields of theirs, as with the original.
+  let hasLocalFields: Bool
   let codec: MessageCodec
   let limits: RPCLimits
   /// What a connection needs before its first call.
@@ -26,6 +28,7 @@ final class ClientConfiguration {
     url = try table.string("url", default: "tcp://localhost:12345")
     timeout = try table.seconds("timeout", default: 5000)
     reconnects = table.boolean("reconnect", default: false)
+    hasLocalFields = table.boolean("local_fields", default: false)
     var limits = try table.limits()
     limits.callsInFlight = try table.integer(
       "max_calls_in_flight", default: limits.callsInFlight, in: 1...(1 << 30))

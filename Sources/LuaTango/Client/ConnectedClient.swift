@@ -4,6 +4,7 @@ import MilongaLua
 protocol ProxiedClient: AnyObject {
   /// The connection's references belong to this one of its connections.
   var generation: Int { get }
+  var configuration: ClientConfiguration { get }
 
   /// Takes what has come, without waiting.
   func look(_ call: LuaCall)

@@ -69,9 +69,11 @@ struct ConnectionAttempts {
   mutating func failed(_ now: Int64, part: Double) -> Int64? {
     guard let current, !current.isFirst else { return nil }
     let next = MonotonicTime.deadline(after: pause * part, from: now)
-    guard next < current.deadline else { return nil }
     pause = min(2 * pause, longestPause)
-    return next
+    // A long pause is cut short, so that the last attempt comes just before the deadline.
+    let last = current.deadline - lastAttempt
+    if next > last, now < last { return last }
+    return next < current.deadline ? next : nil
   }
 
   /// A coroutine was removed while it waited. Returns nil, unless it made the connection.
@@ -86,3 +88,5 @@ struct ConnectionAttempts {
 private let shortestPause = 0.05
 /// Seconds between attempts at most.
 private let longestPause = 5.0
+/// Nanoseconds that the last attempt has.
+private let lastAttempt: Int64 = 100_000_000

@@ -39,12 +39,14 @@ final class TangoProxies {
       if call.phase == .entered { try prepareCall(call) }
       return try run(call)
     }
+    addMisuses(call)
     proxyMetatable = LuaStored(popping: call)
     call.pushTable(fields: 2)
     call.setFunction("__index") { [self] (call) throws(LuaFailure) in
       try index(call, isAsync: true)
     }
     call.setFunction("__call") { [self] (call) throws(LuaFailure) in try callLater(call) }
+    addMisuses(call)
     asyncMetatable = LuaStored(popping: call)
     call.pushTable(fields: 2)
     call.setFunction("__index") { [self] (call) throws(LuaFailure) in try indexReference(call) }

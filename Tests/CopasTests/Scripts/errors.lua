@@ -1,4 +1,4 @@
--- oks: 26
+-- oks: 30
 local copas = require "copas"
 local socket = require "socket"
 local check = require "check"
@@ -140,4 +140,39 @@ copas.addthread(function() coroutine.yield(1, 2, 3) end)
 copas.addthread(function() coroutine.yield() end)
 copas.loop()
 check.ok("a yield of its own", #errors == 2 and errors[1]:find("user-code cannot yield to Copas", 1, true), errors[1])
+
+-- the socket that a thread has waited for last
+local sockets = {}
+copas.seterrorhandler(function(err, _, skt) sockets[err] = skt end, true)
+local c, d = check.pair()
+copas.addthread(function()
+  copas.receive(c)
+  copas.receive(a)
+  error("second", 0)
+end)
+copas.addthread(function()
+  copas.wrap(c):receive()
+  copas.pause()
+  error("wrapped", 0)
+end)
+copas.addthread(function() error("none", 0) end)
+copas.addthread(function()
+  local e, f = check.pair()
+  local peer = copas.addthread(function() copas.send(f, "x\n") end)
+  copas.receive(e)
+  e, f, peer = nil, nil, nil
+  collectgarbage()
+  collectgarbage()
+  error("dropped", 0)
+end)
+copas.addthread(function()
+  d:send("one\ntwo\n")
+  copas.pause()
+  b:send("three\n")
+end)
+copas.loop()
+check.equal("the last of two", sockets.second, a)
+check.equal("of a wrapper", sockets.wrapped, c)
+check.equal("a thread without any", sockets.none, nil)
+check.equal("one that is gone", sockets.dropped, nil)
 check.ok("gettraceback", copas.gettraceback("text"):find("text (coroutine: nil, socket: nil)\nstack traceback:", 1, true))

@@ -1,4 +1,4 @@
--- oks: 35
+-- oks: 41
 local copas = require "copas"
 local check = require "check"
 local timer = copas.timer
@@ -97,11 +97,11 @@ t = timer.new {
     self:cancel()
     notes[#notes + 1] = "cancelled"
     copas.pause()
-    notes[#notes + 1] = "never"
+    notes[#notes + 1] = "and on"
   end,
 }
 copas.loop()
-check.equal("waits", table.concat(notes, " "), "begin end cancelled")
+check.equal("waits", table.concat(notes, " "), "begin end cancelled and on")
 -- armed again by itself
 local count = 0
 t = timer.new {
@@ -156,6 +156,48 @@ text = check.printed(function()
   copas.loop()
 end)
 check.ok("a handler that fails", text:find("Failed executing error handler: two", 1, true) ~= nil, text)
+
+-- a callback that cancels its own timer goes on to its end
+local steps = {}
+t = timer.new {delay = 0.001, recurring = true, callback = function(own)
+  steps[#steps + 1] = own:cancel() == own
+  local nothing, reason = own:cancel()
+  steps[#steps + 1] = nothing == nil and reason
+  copas.pause(0.005)
+  steps[#steps + 1] = "end"
+end}
+copas.loop()
+check.ok("a callback cancels its timer", #steps == 3 and steps[1] == true and steps[2] == "not armed", #steps)
+check.equal("and goes on to its end", steps[3], "end")
+check.equal("then it can be armed", t:arm(), t)
+t:cancel()
+copas.loop()
+-- armed anew in the callback, it runs in one thread, and not in two
+local turns, threads = 0, {}
+timer.new {delay = 0.001, recurring = true, callback = function(own)
+  turns = turns + 1
+  threads[coroutine.running()] = true
+  if turns == 1 then
+    own:cancel()
+    own:arm(0.002)
+    copas.pause(0.004)
+  elseif turns == 5 then
+    own:cancel()
+  end
+end}
+copas.loop()
+check.equal("armed anew by its callback", turns, 5)
+local number = 0
+for _ in pairs(threads) do number = number + 1 end
+check.equal("in two threads, one after the other", number, 2)
+local another, ended = nil, false
+another = timer.new {delay = 0, recurring = true, callback = function()
+  copas.pause(60)
+  ended = true
+end}
+timer.new {delay = 0.005, callback = function() another:cancel() end}
+copas.loop()
+check.ok("another thread's cancel ends the callback", not ended)
 
 -- order
 local order, begun, took

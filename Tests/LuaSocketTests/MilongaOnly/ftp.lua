@@ -33,3 +33,5 @@ run("endless line: stock keeps it all", "get", "ftp://h/a;type=i",
   "220 " .. ("x"):rep(100000) .. "\r\n" .. L:sub(9) .. T .. E .. D, "DATA")
 run("endless reply: stock keeps it all", "get", "ftp://h/a;type=i",
   ("220-x\r\n"):rep(20000) .. "220 x\r\n" .. L:sub(9) .. T .. E .. D, "DATA")
+run("user and password of a URL: stock does not decode them", "get", "ftp://u%40:p%3a@h/a", L .. E .. D, "DATA")
+run("of fields: as they are", "get", { url = "ftp://x:y@h/a", user = "u%40", password = "p%3a" }, L .. E .. D, "DATA")

@@ -52,6 +52,63 @@ run("to HTTP: stock does not follow", { url = "http://hh/x", nocreate = 1 }, red
 run("https to relative: stock does not follow", { url = "https://hh/x", nocreate = 1 },
   redirect(301, "/y"), ok)
 run("proxy without scheme: stock connects to nil", { url = "http://hh/a?b#c", proxy = "pp:99" }, ok)
+
+-- URLs and what becomes of their parts
+run("fragment: stock sends it", { url = "http://hh/a?b#c", fragment = "d" }, ok)
+run("user: stock does not decode it", { url = "http://u%40:p%20w@hh/" }, ok)
+run("user and password fields: stock decodes the password", { url = "http://hh/a", user = "u%20", password = "p%20+" }, ok)
+run("a user for the proxy to read: stock shows it", { url = "http://u:p@hh:82/a?b#c", proxy = "http://pp:90/" }, ok)
+run("password of the proxy: stock does not decode it", { url = "http://hh/a", proxy = "http://p%75:p%3aw@pp" }, ok)
+run("proxy = false: stock uses PROXY", (function()
+  require "socket.http".PROXY = "http://pp"
+  return { url = "http://hh/a", proxy = false }
+end)(), ok)
+run("no_proxy: not in stock", { url = "http://www.hh/a", no_proxy = "other, .hh" }, ok)
+require "socket.http".PROXY = nil
+run("another kind of proxy: stock takes it for one", { url = "http://hh/a", proxy = "socks5://pp" }, ok)
+
+-- redirections
+run("308: stock does not follow", { url = "http://hh/a", nocreate = 1 }, redirect(308, "/b"), ok)
+run("HEAD: stock goes on with GET", { url = "http://hh/a", nocreate = 1, method = "HEAD" }, redirect(301, "/n"), ok)
+local function moved(code, method, fields)
+  local request = { url = "http://hh/a", nocreate = 1, method = method, redirect = true }
+  for name, value in pairs(fields or {}) do request[name] = value end
+  run(("redirect=true, %s %d: stock does not follow"):format(method, code), request, redirect(code, "/n"), ok)
+end
+local function body()
+  return {
+    newsource = function() return ltn12.source.string "text" end,
+    headers = { ["Content-Length"] = 4, ["Content-Type"] = "t", ["X-Own"] = "x" },
+  }
+end
+for _, code in ipairs { 301, 302, 303, 307, 308 } do
+  for _, method in ipairs { "POST", "PUT", "DELETE" } do moved(code, method, method ~= "DELETE" and body() or nil) end
+end
+moved(307, "POST", { source = ltn12.source.string "once" })
+run("redirect=true, to another host: not in stock", {
+  url = "http://u:p@hh/a", nocreate = 1, method = "PUT", redirect = true, newsource = body().newsource,
+  headers = { ["content-length"] = 4, authorization = "Q", cookie = "c", ["Proxy-Authorization"] = "P", x = "y" },
+}, redirect(307, "http://other/x"), ok)
+run("user and password fields: stock drops them",
+  { url = "http://hh/a", nocreate = 1, user = "u", password = "p@:/" }, redirect(301, "/n"), ok)
+run("user in a location: stock does not decode it", { url = "http://hh/a", nocreate = 1 },
+  redirect(301, "http://me%40b:x@hh/n"), ok)
+run("HOST: stock takes it for another host", { url = "http://hh/a", nocreate = 1, headers = { cookie = "c" } },
+  redirect(301, "http://HH:80/n"), ok)
+
+-- header fields
+run("number as a name: stock raises an error", { url = "http://hh/", headers = { "text/html" } }, ok)
+run("table: stock raises an error", { url = "http://hh/", headers = { accept = { "text/html" } } }, ok)
+run("true: stock raises an error", { url = "http://hh/", headers = { ["Accept"] = true } }, ok)
+run("space in a name: stock sends it", { url = "http://hh/", headers = { ["a b"] = "c" } }, ok)
+run("colon in a name: a field could be smuggled in", { url = "http://hh/", headers = { ["a: b\tc"] = "d" } }, ok)
+run("empty name: stock sends it", { url = "http://hh/", headers = { [""] = "d" } }, ok)
+run("twice: stock sends either", { url = "http://hh/", headers = { Accept = "a", accept = "b" } }, ok)
+run("twice the same", { url = "http://hh/", headers = { Accept = "a", accept = "a" } }, ok)
+run("float as a length: stock sends it with a fraction",
+  { url = "http://hh/", method = "PUT", source = ltn12.source.string "body", headers = { ["content-length"] = 8 / 2 } }, ok)
+run("space in a method: stock sends it", { url = "http://hh/", method = "GET /x" }, ok)
+
 local function flood(name, reply) run(name, { url = "http://hh/a" }, reply) end
 flood("endless status line: stock keeps it all", "HTTP/1.1 200 " .. ("x"):rep(100000) .. "\r\n\r\n")
 flood("endless header: stock keeps it all", H .. "A: " .. ("x"):rep(100000) .. "\r\n\r\n")

@@ -11,7 +11,13 @@ run("line end in recipient: a second command could be smuggled in", mail { rcpt 
   G .. E)
 run("endless greeting: stock keeps it all", mail(),
   ("220-x\r\n"):rep(20000) .. "220 x\r\n" .. G:sub(9) .. E)
-
+run("EHLO unknown: stock gives up", mail(), "220 x\r\n502 no\r\n250 old\r\n" .. E)
+run("HELO unknown, too", mail(), "220 x\r\n502 no\r\n502 neither\r\n")
+run("line ends of one byte: stock sends them, and servers may take them for the end",
+  mail { source = text "a\n.\nb\r.c\r\n.\r\n" }, G .. E)
+run("normalize = false: stock's way", mail { source = text "a\n.\nb", normalize = false }, G .. E)
+show("table in a field: stock raises an error", { headers = { to = { "a", "b" } }, body = "x" })
+show("fields that are no table: stock raises an error", { headers = "to: a", body = "x" })
 
 show("boundary given: stock adds a second one",
   { headers = { ["content-type"] = "multipart/alternative; boundary=xyz" }, body = { { body = "one" } } })

@@ -5,7 +5,7 @@ local run = cases.run
 local L, T, E, D = cases.L, cases.T, cases.E, cases.D
 
 run("get", "get", "ftp://u:p@h/a/b;type=i", L .. T .. E .. D, "DATA")
-run("get without type", "get", "ftp://u%40:p%20@h/a%20b", L .. E .. D, "DATA")
+run("get without type", "get", "ftp://u:p@h/a%20b", L .. E .. D, "DATA")
 run("EPSV malformed", "get", "ftp://h/a/b;type=a", L .. T .. "229 foo\r\n" .. D, "DATA")
 run("EPSV without parentheses", "get", "ftp://h/a", L .. "229 ok |||77|\r\n" .. D, "D")
 run("EPSV with mixed marks", "get", "ftp://h/a", L .. "229 ok (|||77!)\r\n" .. D, "D")

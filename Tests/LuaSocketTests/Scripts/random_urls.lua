@@ -1,5 +1,6 @@
 -- socket.url under random URLs. Bases that climb above the root are left out: stock takes
--- the host, or even the scheme, for a directory then.
+-- the host, or even the scheme, for a directory then. Parameters are in last segments only, and
+-- not behind dots: stock has one set of parameters for the whole path, which ends where they begin.
 local url = require "socket.url"
 math.randomseed(tonumber(arg[1] or 1), 7)
 local random = math.random
@@ -13,10 +14,11 @@ local function display(value)
   return table.concat(fields, " | ")
 end
 
--- Whether a query or fragment follows the authority, which it belongs to in stock.
+-- Whether a query or fragment follows the authority, which it belongs to in stock. In a password
+-- "?" and "#" are what they are for stock.
 local function odd(text)
   local authority = text:gsub("^%w[%w+.-]*:", "", 1):match "^//([^/]*)"
-  return authority and authority:find "[?#]" and not authority:find "@"
+  return authority and authority:find "[?#]" and not authority:find "^[^?#@:]*:[^%d?#@][^@]*@[^?#]*$"
 end
 
 print "== parse and build"
@@ -44,7 +46,7 @@ for byte = 0, 255 do
   print(byte, url.escape(char), url.build_path { char })
 end
 
-local segments = { "a", "b", "..", ".", "", "c.", "..d", "...", "x;y", "%2e", "gh" }
+local segments = { "a", "b", "..", ".", "", "c.", "..d", "...", "x=y", "%2e", "gh" }
 local function path(absolute, list)
   local parts = {}
   for i = 1, random(0, 6) do parts[i] = pick(list or segments) end
@@ -62,6 +64,8 @@ local function climbs(text)
   end
   return lowest < 0
 end
+-- Whether a dot segment is followed by parameters, a query or a fragment.
+local function tailed(text) return text:find "/%.%.?[;?#]" or text:find "^%.%.?[;?#]" end
 print "== absolute"
 for _ = 1, 6000 do
   local base = pick { "http://h", "http://u:p@h:8", "//h", "ftp://[::1]" } .. path(true) .. tail()
@@ -71,7 +75,7 @@ for _ = 1, 6000 do
   local other = relative:match("^%a*:?//k[^/]*(.*)$")
   local rooted = other or (relative:sub(1, 1) == "/" and "" or where:match("^[^;?#]*/") or "/") .. relative
   local plain = other or not relative:find "^//" -- not an accidental host
-  if plain and not climbs(where) and not climbs(rooted) then
+  if plain and not (climbs(where) or climbs(rooted) or tailed(where .. relative) or tailed(relative)) then
     print(base, relative, url.absolute(base, relative))
   end
 end

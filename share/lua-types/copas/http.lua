@@ -11,18 +11,18 @@
 
 ---@class copas.http.request: socket.http.request
 ---@field timeout? number|copas.http.timeouts `http.TIMEOUT` if not given
----@field redirect? boolean|"all" false to see redirections, "all" to follow them from https to http, too
+---@field redirect? boolean|"all" false to see redirections, true to follow them with every method, "all" from https to http, too
 ---@field create? copas.http.create makes the socket, which is then connected
 ---@field sslparams? table as for `copas.wrap`: { wrap = parameters of LuaSec, sni = { names, strict } }
 ---@field protocol? string of TLS, without sslparams
 ---@field options? string|string[] of TLS, without sslparams
 ---@field verify? string|string[] of TLS, without sslparams
 
----@class copas.http
+---@class copas.http: socket.http.settings
 ---@field TIMEOUT? number seconds for connecting, for every send and for every receive
 ---@field PORT integer of http
 ---@field USERAGENT? string what the server is told
----@field PROXY? string the URL of a proxy for all requests
+---@field PROXY? string the URL of a proxy for all requests; "environment" for that of the environment
 ---@field SSLPORT integer of https
 ---@field SSLPROTOCOL string
 ---@field SSLOPTIONS string|string[]
@@ -47,8 +47,8 @@ function http.request(url, body) end
 ---@return copas.http.request
 function http.parseRequest(url, body) end
 
----What makes the sockets of requests that have no `create`. A program's own `create` can call it, and
----keep the socket.
+---What makes the sockets of requests that have no `create`. A program's own `create` can call it,
+---and keep the socket.
 ---@param params? table `sslparams`, or `protocol`, `options`, `verify`
 ---@return copas.http.create
 function http.getcreatefunc(params) end

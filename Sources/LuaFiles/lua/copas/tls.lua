@@ -4,7 +4,11 @@
 -- `copas.handler` when these get parameters.
 
 local copas, native = ...
+local certificates = require "socket.certificates"
 local tls = {}
+
+-- The hosts that wrapped sockets were connected to.
+local hosts = setmetatable({}, {__mode = "k"})
 
 -- Parameters come as {wrap = ..., sni = ...}, or as what is for LuaSec's `wrap` alone.
 local function normalized(parameters)
@@ -30,10 +34,28 @@ local function secured(socket, context)
   return secure
 end
 
+-- The parameters of a client that checks its server trust what the system trusts, unless they name
+-- an authority. The second result is true if they do that.
+local function completed(parameters)
+  if type(parameters) ~= "table" or parameters.mode == "server" then return parameters, false end
+  if not certificates.asksfor(parameters.verify) then return parameters, false end
+  local copy = {}
+  for name, value in pairs(parameters) do copy[name] = value end
+  return copy, certificates.addsystem(copy)
+end
+
+-- The host that a client wants: the one that it names to the server, or was connected to. A server
+-- does not ask who its clients are.
+local function wantedhost(self, parameters)
+  if type(parameters) ~= "table" or parameters.mode == "server" then return nil end
+  local names = self.ssl_params and self.ssl_params.sni and self.ssl_params.sni.names
+  return type(names) == "string" and names or hosts[self]
+end
+
 local timeouts = {timeout = true, wantread = true, wantwrite = true}
 
 function tls.dohandshake(socket, context)
-  local secure = secured(socket, context)
+  local secure = secured(socket, (completed(context)))
   local ok, message = native.handshake(secure)
   if ok then return secure end
   if timeouts[message] then return nil, message end
@@ -64,20 +86,30 @@ end
 function tls:connect(...)
   local ok, message = copas.connect(self.socket, ...)
   if not ok then return ok, message end
+  local host, port = ...
+  hosts[self] = port and host -- a path is no host
   if self.ssl_params.sni then self:sni() end
   if self.ssl_params.wrap then return self:dohandshake() end
   return ok, message
 end
 
-function tls:shake(context)
-  local secure, message = tls.dohandshake(self.socket, context or self.ssl_params.wrap)
+-- `host` is for sockets that `connect` has not connected to it.
+function tls:shake(context, host)
+  hosts[self] = hosts[self] or host
+  context = context or self.ssl_params.wrap
+  local secure, message = tls.dohandshake(self.socket, context)
   if not secure then return nil, message end
   self.socket = secure
-  return self
+  if type(context) ~= "table" then return self end
+  local parameters, ownca = completed(context)
+  local trusted, why = certificates.check(secure, parameters, wantedhost(self, context), ownca)
+  if trusted then return self end
+  secure:close()
+  error("TLS/SSL handshake failed: " .. why, 2)
 end
 
 function tls:sni(names, strict)
-  self.socket = secured(self.socket, self.ssl_params.wrap)
+  self.socket = secured(self.socket, (completed(self.ssl_params.wrap)))
   if names == nil then names, strict = self.ssl_params.sni.names, self.ssl_params.sni.strict end
   return self.socket:sni(names, strict)
 end

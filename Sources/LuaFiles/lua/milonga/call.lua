@@ -75,6 +75,16 @@ local results = table.pack(pcall(function()
 end))
 if not results[1] then leave(1, describe(results[2])) end
 
+-- A server of `milonga serve` knows its names. Other servers answer nil here, too, and tell
+-- nothing.
+local function ismissing()
+  local known, names = pcall(function() return con.async["milonga.names"]():get() end)
+  return known and type(names) == "table" and not names[path]
+end
+if arguments.n == 0 and results.n == 2 and results[2] == nil and path ~= "milonga.names" and ismissing() then
+  leave(1, ("there is no '%s' on %s"):format(path, address))
+end
+
 local encode = options.json and tango.codec.json.encode or tango.codec.tango.encode
 for i = 2, results.n do
   local written, text = pcall(encode, results[i])

@@ -193,7 +193,7 @@ end
 ---Connects to where the server listens.
 function Session:pasvconnect()
   local address, port = self.pasvt.address, self.pasvt.port
-  self.data = self.try(wire.connect(address, port, ftp.TIMEOUT, self.sockets.create))
+  self.data = self.try(wire.connect(address, port, ftp.TIMEOUT, self.sockets.create or socket.tcp))
   return 1
 end
 
@@ -253,7 +253,8 @@ end
 ---Waits for the server to connect. Connections of other hosts are closed.
 function Session:portconnect()
   local expected = self.try(self.tp:getpeername())
-  local deadline = ftp.TIMEOUT and ftp.TIMEOUT >= 0 and monotonic() + ftp.TIMEOUT
+  local seconds = wire.seconds(ftp.TIMEOUT)
+  local deadline = seconds and monotonic() + seconds
   local peer
   repeat
     closedata(self)
@@ -363,9 +364,18 @@ local function parsetype(params)
   return type
 end
 
--- The fields of a URL.
+-- The fields of a URL. User and password are percent-encoded there; what a program gives as a field
+-- is not.
+local function parse(text)
+  local fields, err = url.parse(text, DEFAULTS)
+  if not fields then return nil, err end
+  fields.user = fields.user and url.unescape(fields.user)
+  fields.password = fields.password and url.unescape(fields.password)
+  return fields
+end
+
 local function parseurl(text)
-  local fields = socket.try(url.parse(text, DEFAULTS))
+  local fields = socket.try(parse(text))
   if fields.scheme ~= "ftp" then socket.try(nil, ("wrong scheme '%s'"):format(fields.scheme)) end
   if not fields.host then socket.try(nil, "missing hostname") end
   if fields.params then fields.type = parsetype(fields.params) end
@@ -379,7 +389,7 @@ ftp.genericform = socket.protect(parseurl)
 -- The fields of a transfer: the fields of its URL, if it has one, and its own.
 local function override(transfer)
   if not transfer.url then return transfer end
-  local fields = url.parse(transfer.url, DEFAULTS) or {}
+  local fields = parse(transfer.url) or {}
   for field, value in pairs(transfer) do fields[field] = value end
   return fields
 end

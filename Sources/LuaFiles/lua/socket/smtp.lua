@@ -46,13 +46,16 @@ local function ask(session, expected, command, argument)
   return expect(session, expected)
 end
 
----Greets the server.
+---Greets the server; one that does not know extensions in the way of its time.
 ---@param domain? string what we call ourselves
 ---@return string extensions the server's answer
 function Session:greet(domain)
   expect(self, "2..")
-  local _, extensions = ask(self, "2..", "EHLO", domain or smtp.DOMAIN)
-  return extensions
+  domain = domain or smtp.DOMAIN
+  local code, extensions = ask(self, { "2..", 500, 501, 502, 504, 550 }, "EHLO", domain)
+  if code < 300 then return extensions end
+  ask(self, "2..", "HELO", domain)
+  return ""
 end
 
 ---Names the sender.
@@ -130,7 +133,10 @@ function Session:send(mail)
   if type(recipients) ~= "table" then recipients = { recipients } end
   self:mail(mail.from)
   for _, recipient in ipairs(recipients) do self:rcpt(recipient) end
-  self:data(ltn12.source.chain(mail.source, mime.stuff()), mail.step)
+  -- A line end of one byte would let servers disagree about where the message ends.
+  local filters = { mime.stuff() }
+  if mail.normalize ~= false then table.insert(filters, 1, mime.normalize()) end
+  self:data(ltn12.source.chain(mail.source, table.unpack(filters)), mail.step)
 end
 
 ---------------------------------------------------------------- messages
@@ -187,7 +193,7 @@ local function appendmultipart(pieces, fields, parts)
   end
   for _, part in ipairs(parts) do
     table.insert(pieces, "\r\n--" .. boundary .. "\r\n")
-    appendmessage(pieces, part, wire.lowercase(part.headers))
+    appendmessage(pieces, part, socket.try(wire.lowercase(part.headers)))
   end
   table.insert(pieces, "\r\n--" .. boundary .. "--\r\n\r\n")
   if parts.epilogue then
@@ -211,7 +217,7 @@ end
 
 -- The header of a whole message.
 local function messagefields(message)
-  local fields = wire.lowercase(message.headers)
+  local fields = socket.try(wire.lowercase(message.headers))
   fields["date"] = fields["date"] or date(message.zone or smtp.ZONE)
   fields["x-mailer"] = fields["x-mailer"] or socket._VERSION
   fields["mime-version"] = "1.0"
@@ -263,6 +269,7 @@ end
 ---@field port? integer|string
 ---@field domain? string
 ---@field step? ltn12.step
+---@field normalize? boolean false to send line ends as they are
 ---@field create? fun(): table?, string?
 
 ---Sends a message.

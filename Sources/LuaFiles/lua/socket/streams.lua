@@ -34,12 +34,31 @@ sinkt["keep-open"] = sender(function() end)
 sinkt["close-when-done"] = sender(function(sock) sock:close() end)
 sinkt["default"] = sinkt["keep-open"]
 
+-- A function that receives like the socket, but gives what came before a timeout as a chunk, and
+-- the timeout after that. A socket that does not wait has often no more, and it must not be lost.
+local function receiver(sock)
+  local pending
+  return function(pattern)
+    if pending then
+      local err = pending
+      pending = nil
+      return nil, err
+    end
+    local chunk, err, rest = sock:receive(pattern)
+    if chunk or not rest or rest == "" or (err ~= "timeout" and err ~= "wantread") then
+      return chunk, err, rest
+    end
+    pending = err
+    return rest
+  end
+end
+
 -- So many bytes, and none of the bytes behind them.
 sourcet["by-length"] = function(sock, length)
-  local left = length
+  local left, receive = length, receiver(sock)
   return streams.over(sock, function()
     if left <= 0 then return nil end
-    local chunk, err = sock:receive(math.min(left, socket.BLOCKSIZE))
+    local chunk, err = receive(math.min(left, socket.BLOCKSIZE))
     if not chunk then return nil, err end
     left = left - #chunk
     return chunk
@@ -48,10 +67,10 @@ end
 
 -- Everything, until the other side ends the connection; then it is closed here, too.
 sourcet["until-closed"] = function(sock)
-  local open = true
+  local open, receive = true, receiver(sock)
   return streams.over(sock, function()
     if not open then return nil end
-    local chunk, err, rest = sock:receive(socket.BLOCKSIZE)
+    local chunk, err, rest = receive(socket.BLOCKSIZE)
     if chunk or err ~= "closed" then return chunk, err end
     open = false
     sock:close()

@@ -126,7 +126,7 @@ end
 ---@return string? err
 function tp.connect(host, port, timeout, create)
   timeout = timeout or tp.TIMEOUT
-  local sock, err = wire.connect(host, port, timeout, create)
+  local sock, err = wire.connect(host, port, timeout, create or socket.tcp)
   return sock and setmetatable({ c = sock, timeout = timeout }, meta), err
 end
 

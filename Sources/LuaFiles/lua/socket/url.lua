@@ -1,4 +1,4 @@
--- socket.url: URLs taken apart, put together and resolved (RFC 2396).
+-- socket.url: URLs taken apart, put together and resolved (RFC 3986, with LuaSocket's parameters).
 --
 --   <url>       ::= [<scheme>:][//<authority>][/<path>][;<params>][?<query>][#<fragment>]
 --   <authority> ::= [<user>[:<password>]@]<host>[:<port>]
@@ -61,6 +61,15 @@ local function parseauthority(authority, parsed)
   parsed.password = password or parsed.password
 end
 
+local WITHOUT_PASSWORD, WITH_PASSWORD = "^//([^/?#]*)(.*)$", "^//([^/?#@:[]*:[^/@]*@[^/?#]*)(.*)$"
+
+-- Whether the authority at the start of the text has a password, in which "?" and "#" may be:
+-- LuaSocket's tests have those. Behind a port they end the authority, as they do everywhere else.
+local function haspassword(text)
+  local password = text:match("^//[^/?#@:[]*:([^/@]*)@")
+  return password and not password:find("^%d*[?#]")
+end
+
 ---Takes a URL apart.
 ---@param text string
 ---@param default? socket.url.parsed where the parts come from that the URL does not have
@@ -83,9 +92,7 @@ function url.parse(text, default)
   end
 
   cut("^(%w[%w+.-]*):(.*)$", "scheme")
-  -- "?" and "#" end the authority, too, unless they are in a password: LuaSocket's tests have
-  -- those.
-  cut(rest:find("^//[^/]*@") and "^//([^/]*)(.*)$" or "^//([^/?#]*)(.*)$", "authority")
+  cut(haspassword(rest) and WITH_PASSWORD or WITHOUT_PASSWORD, "authority")
   cutend("#", "fragment")
   cutend("%?", "query")
   cutend(";", "params")
@@ -157,26 +164,38 @@ end
 
 ---------------------------------------------------------------- resolving
 
--- Whether ".." takes the last of these segments away: the root has nothing above it, and
--- a relative path may begin with "." or with any number of "..".
-local function removable(kept)
-  local last = kept[#kept]
-  if #kept <= 1 then return last and last ~= "" and last ~= "." and last ~= ".." end
-  return last ~= ".."
+-- Removes the segments "." and ".." from a path, as RFC 3986 says (5.2.4). The root has nothing
+-- above it.
+local function removedots(path)
+  local start = 1
+  while path:find("^%.%.?/", start) do start = path:find("/", start, true) + 1 end
+  local first, rest = path:match("^([^/]*)(.*)$", start)
+  local kept, last = { first }, first
+  for segment in rest:gmatch("/([^/]*)") do
+    last = segment
+    if segment == ".." then
+      if #kept > 1 then
+        kept[#kept] = nil
+      else
+        kept[1] = "" -- the rest of the path begins with a slash, as in the RFC
+      end
+    elseif segment ~= "." then
+      kept[#kept + 1] = segment
+    end
+  end
+  if last == first and (last == "." or last == "..") then return "" end
+  if last == "." or last == ".." then kept[#kept + 1] = "" end
+  return table.concat(kept, "/")
 end
 
--- Removes the segments "." and ".." from a path.
-local function normalize(path)
-  local absolute = path:sub(1, 1) == "/"
+-- The same for a path that stays relative: it may begin with "." or with any number of "..".
+local function shortened(path)
   local kept, last = {}, nil
   for segment in path:gmatch("[^/]*") do
     last = segment
-    if segment == ".." then
-      if removable(kept) then
-        kept[#kept] = nil
-      elseif not absolute then
-        kept[#kept + 1] = segment
-      end
+    local before = kept[#kept]
+    if segment == ".." and before and before ~= ".." and (#kept > 1 or before ~= ".") then
+      kept[#kept] = nil
     elseif segment ~= "." or #kept == 0 then
       kept[#kept + 1] = segment
     end
@@ -185,20 +204,51 @@ local function normalize(path)
   return table.concat(kept, "/")
 end
 
--- The directory that relative paths of `parsed` begin in.
-local function directory(parsed)
-  if parsed.path then return parsed.path:match("^.*/") or "" end
-  return (parsed.authority or parsed.host) and "/" or ""
+-- The path of these parts. What is called parameters here belongs to it.
+local function wholepath(parts)
+  if not parts.path and not parts.params then return nil end
+  return (parts.path or "") .. (parts.params and ";" .. parts.params or "")
 end
 
--- The URL of these parts without "." and ".." after its authority. Like LuaSocket's, this
--- looks at query and fragment too: its test suite expects "g?y/./x" to become "g?y/x".
+-- The directory that relative paths of a URL with these parts begin in.
+local function directory(parts)
+  local path = wholepath(parts)
+  if path then return path:match("^.*/") or "" end
+  return (parts.authority or parts.host) and "/" or ""
+end
+
+-- The URL of these parts without "." and ".." in its path.
 local function buildnormal(parts)
-  local origin = url.build { scheme = parts.scheme, authority = parts.authority }
-  local path = url.build {
-    path = parts.path, params = parts.params, query = parts.query, fragment = parts.fragment,
+  local path = wholepath(parts)
+  if path then
+    local isrelative = not parts.scheme and not parts.authority and path:sub(1, 1) ~= "/"
+    path = isrelative and shortened(path) or removedots(path)
+    -- What was a path must not become an authority.
+    if not parts.authority and path:sub(1, 2) == "//" then path = "/." .. path end
+  end
+  return url.build {
+    scheme = parts.scheme, authority = parts.authority, path = path,
+    query = parts.query, fragment = parts.fragment,
   }
-  return origin .. normalize(path)
+end
+
+-- LuaSocket removes dots from queries and fragments, too, and its tests have two such cases:
+-- "g?y/./x" is "g?y/x", "g#s/./x" is "g#s/x". Their base has a fragment, which no base has in the
+-- RFC. So bases with fragments keep this.
+local function withoutdots(text)
+  return text and removedots("/" .. text):sub(2)
+end
+
+-- The parts of a reference that has neither scheme nor authority, on a page with these parts.
+local function merge(from, to)
+  if not to.path and not to.params then
+    to.path, to.params = from.path, from.params
+    to.query = to.query or from.query
+  elseif not to.path then
+    to.path = from.path -- ";x" changes the parameters alone, as in LuaSocket's tests
+  elseif to.path:sub(1, 1) ~= "/" then
+    to.path = directory(from) .. to.path
+  end
 end
 
 ---The absolute URL that a relative one means on a page at `base`.
@@ -213,17 +263,11 @@ function url.absolute(base, relative)
     to.scheme = to.scheme or from.scheme
     return buildnormal(to)
   end
-  to.scheme, to.authority = from.scheme, authority
-  if not to.path then
-    to.path = from.path
-    if not to.params then
-      to.params = from.params
-      to.query = to.query or from.query
-    end
-  else
-    local start = to.path:sub(1, 1) == "/" and "" or directory(from)
-    to.path = normalize(start .. to.path)
+  if from.fragment then
+    to.query, to.fragment = withoutdots(to.query), withoutdots(to.fragment)
   end
+  to.scheme, to.authority = from.scheme, authority
+  merge(from, to)
   return buildnormal(to)
 end
 

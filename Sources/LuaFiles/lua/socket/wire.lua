@@ -3,6 +3,7 @@
 
 local socket = require "socket"
 local headers = require "socket.headers"
+local front = require "socket.httpfront"
 local buffered = require "socket.buffered"
 local monotonic = require "socket.monotonic"
 
@@ -15,7 +16,7 @@ local NEWLINE = ("\n"):byte()
 ---A connected socket.
 ---@param host string
 ---@param port integer|string
----@param timeout? number seconds, for connecting and for every wait after that
+---@param timeout? number|string seconds, for connecting and for every wait after that
 ---@param create? fun(): table?, string? called instead of `socket.tcp`
 ---@return table?
 ---@return string? err
@@ -28,6 +29,19 @@ function wire.connect(host, port, timeout, create)
   if connected then return sock end
   sock:close()
   return nil, reason
+end
+
+---Seconds as a number. Settings that come from a file or the environment are text, which
+---`settimeout` takes, too.
+---@param value number|string|nil
+---@return number? seconds nil for no limit
+function wire.seconds(value)
+  if value == nil then return nil end
+  local seconds = tonumber(value)
+  if not seconds then
+    error(("timeout: number expected, got '%s'"):format(wire.show(tostring(value))), 0)
+  end
+  return seconds >= 0 and seconds or nil
 end
 
 ---------------------------------------------------------------- reading lines
@@ -45,15 +59,16 @@ Reader.__index = Reader
 ---Reads the lines of one reply.
 ---@param sock table an object with `receive`
 ---@param limits socket.wire.limits
----@param timeout? number seconds for the whole reply after its first byte
+---@param timeout? number|string seconds for the whole reply after its first byte
 ---@return socket.wire.reader
 function wire.reader(sock, limits, timeout)
   return setmetatable({
     sock = sock,
+    receiveline = getmetatable(sock) == front.class and front.class.receiveline or nil,
     line = limits.line,
     bytes = limits.total,
     lines = limits.lines,
-    timeout = timeout and timeout >= 0 and timeout or nil,
+    timeout = wire.seconds(timeout),
   }, Reader)
 end
 
@@ -75,6 +90,12 @@ end
 -- receives one byte, for which it may wait, and then the part of the line that the socket holds
 -- already.
 function Reader:receive(most)
+  if self.receiveline then
+    local line, err = self.receiveline(self.sock, most, function() return self:expired() end)
+    if not line then return nil, err end
+    if line:byte(-1) == NEWLINE then return line end
+    return nil, most < self.line and "reply too long" or "line too long"
+  end
   local pieces, count = {}, 0
   while count < most do
     local piece, err = self.sock:receive(1)
@@ -101,8 +122,8 @@ function Reader:next()
 end
 
 ---Text without the white space around it. Takes time in proportion to the text, as everything must
----that looks at what a peer sent: a pattern that can begin anywhere, or has two parts that match the
----same bytes, takes seconds for one long line.
+---that looks at what a peer sent: a pattern that can begin anywhere, or has two parts that match
+---the same bytes, takes seconds for one long line.
 ---@param text string
 ---@return string
 function wire.trim(text)
@@ -114,16 +135,45 @@ end
 
 ---A copy of the fields with lowercase names.
 ---@param fields? table<string, any>
----@return table<string, any>
+---@return table<string, any>?
+---@return string? err
 function wire.lowercase(fields)
   local lower = {}
-  for name, value in pairs(fields or lower) do lower[name:lower()] = value end
+  if fields ~= nil and type(fields) ~= "table" then
+    return nil, ("invalid header fields: table expected, got %s"):format(type(fields))
+  end
+  for name, value in pairs(fields or lower) do
+    local key = type(name) == "string" and name:lower() or name
+    if lower[key] ~= nil and lower[key] ~= value then
+      return nil, ("header field '%s' is given twice"):format(wire.show(key))
+    end
+    lower[key] = value
+  end
   return lower
 end
 
+-- A name has no spaces, no colons and no control characters.
+local function isname(name)
+  return type(name) == "string" and name:find("^[!-9;-~]+$") ~= nil
+end
+
 -- A line end may be in a value only where it continues the value on the next line.
-local function broken(name, value)
-  return name:find("[\r\n%z]") or value:gsub("\r?\n[ \t]", ""):find("[\r\n%z]")
+local function isbroken(value)
+  return value:gsub("\r?\n[ \t]", ""):find("[\r\n%z]") ~= nil
+end
+
+-- One field as a line, or what is wrong with it.
+local function formatfield(name, value)
+  local kind = type(value)
+  if kind ~= "string" and kind ~= "number" then
+    local message = "invalid header field '%s': string or number expected, got %s"
+    return nil, message:format(wire.show(tostring(name)), kind)
+  end
+  value = tostring(value)
+  if not isname(name) or isbroken(value) then
+    return nil, ("invalid header field '%s'"):format(wire.show(tostring(name)))
+  end
+  return (headers.canonic[name] or name) .. ": " .. value .. "\r\n"
 end
 
 ---The fields as text, in alphabetical order, with names as in `headers.canonic`.
@@ -133,11 +183,9 @@ end
 function wire.format(fields)
   local lines = {}
   for name, value in pairs(fields) do
-    value = tostring(value)
-    if broken(name, value) then
-      return nil, ("invalid header field '%s'"):format(wire.show(name))
-    end
-    lines[#lines + 1] = (headers.canonic[name] or name) .. ": " .. value .. "\r\n"
+    local line, err = formatfield(name, value)
+    if not line then return nil, err end
+    lines[#lines + 1] = line
   end
   table.sort(lines)
   return table.concat(lines)
