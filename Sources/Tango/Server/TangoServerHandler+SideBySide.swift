@@ -35,7 +35,7 @@ extension TangoServerHandler {
   func answerLast(_ write: () -> Void) {
     let written = writer.buffer.count
     write()
-    if !state.order.isEmpty { state.order.append(holdBack(from: written)) }
+    if state.isBusy { state.order.append(holdBack(from: written)) }
   }
 
   /// Takes back the answer that was written last: it has to wait.
