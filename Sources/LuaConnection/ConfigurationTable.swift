@@ -74,11 +74,11 @@ public struct ConfigurationTable {
     return integer
   }
 
-  /// Keeps a field that holds a function in the registry; nil when it is not set.
-  public func function(_ name: StaticString) throws(LuaFailure) -> Int32? {
-    guard push(name) else { return nil }
+  /// The function of a field; empty when it is not set.
+  public func function(_ name: StaticString) throws(LuaFailure) -> LuaStored {
+    guard push(name) else { return LuaStored() }
     guard call.type(at: -1) == .function else { throw wrong(name, "a function") }
-    return call.retainTop()
+    return LuaStored(popping: call)
   }
 
   /// An error about the field.
@@ -86,18 +86,17 @@ public struct ConfigurationTable {
     call.failure("\(module): bad configuration: '\(name)' must be \(expected)")
   }
 
-  /// Keeps the table of what peers may use in the registry: the field `functab`, or `_G`.
+  /// Pushes the table of what peers may use: the field `functab`, or `_G`.
   ///
-  /// - Returns: where it is, and whether it is `_G`.
-  public func namespace() throws(LuaFailure) -> (reference: Int32, exposesGlobals: Bool) {
+  /// - Returns: whether it is `_G`.
+  public func pushNamespace() throws(LuaFailure) -> Bool {
     milonga_pushglobaltable(call.state)
     let globals = call.identity(at: -1)
     if push("functab") {
       call.remove(at: -2)
       guard call.type(at: -1) == .table else { throw wrong("functab", "a table") }
     }
-    let exposesGlobals = call.identity(at: -1) == globals
-    return (call.retainTop(), exposesGlobals)
+    return call.identity(at: -1) == globals
   }
 
   /// An error, unless only this machine can reach the interface or the program has set `insecure`.
@@ -128,6 +127,13 @@ public struct ConfigurationTable {
       "max_buffered_bytes", default: limits.maxBufferedBytes, in: 1...(1 << 40))
     limits.references = try integer("max_references", default: limits.references, in: 0...(1 << 40))
     return limits
+  }
+
+  /// How many calls of one connection run side by side: the fields `ordered` and
+  /// `max_concurrent_calls`.
+  public func callsAtOnce() throws(LuaFailure) -> Int {
+    let most = try integer("max_concurrent_calls", default: 256, in: 1...(1 << 20))
+    return boolean("ordered", default: false) ? 1 : most
   }
 }
 

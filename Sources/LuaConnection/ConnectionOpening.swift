@@ -15,33 +15,36 @@ public struct OpeningSettings {
   /// The program's function that decides about the other side; nil when it has none.
   public var authorization: Authorization?
 
-  public init(
-    destination: (host: String, port: Int)? = nil, tls: TLSContext?, handshakeTimeout: Double,
-    authorization: Authorization?
-  ) {
-    self.destination = destination
-    self.tls = tls
-    self.handshakeTimeout = handshakeTimeout
-    self.authorization = authorization
+  /// Reads the fields `sslparams` and `ssl_timeout`; without a mode there is no TLS.
+  ///
+  /// - Parameter mode: what the mode of TLS is unless the program says something else: "client" or
+  ///   "server".
+  public init(_ table: ConfigurationTable, mode: StaticString?) throws(LuaFailure) {
+    handshakeTimeout = try table.seconds("ssl_timeout", default: 10)
+    if let mode { tls = try TLSContext.make(table, mode: mode) }
   }
 
   /// A program's function `authorize`, and how to call it.
-  public struct Authorization {
-    /// The function, in the registry.
-    let function: Int32
+  public final class Authorization {
+    public let function: LuaStored
     /// How many results it has. The first says whether the other side may go on, the second one why
     /// not.
     let results: Int
-    /// Pushes the function's arguments, and returns how many they are.
-    let arguments: (StreamConnection, LuaCall) -> Int
+    /// Pushes the function's arguments, and returns how many they are. The last parameter is the
+    /// place of the LuaSocket object.
+    let arguments: (StreamConnection, LuaCall, Int) -> Int
 
+    /// Nil when there is no function.
+    ///
     /// - Parameters:
-    ///   - function: where the function is in the registry.
     ///   - results: 1 or 2.
-    ///   - arguments: pushes the function's arguments, and returns how many they are.
-    public init(
-      _ function: Int32, results: Int, arguments: @escaping (StreamConnection, LuaCall) -> Int
+    ///   - arguments: pushes the function's arguments, and returns how many they are. Its last
+    ///     parameter is the place of the LuaSocket object.
+    public init?(
+      _ function: consuming LuaStored, results: Int,
+      arguments: @escaping (StreamConnection, LuaCall, Int) -> Int
     ) {
+      if function.isEmpty { return nil }
       self.function = function
       self.results = results
       self.arguments = arguments
@@ -133,7 +136,7 @@ public struct ConnectionOpening {
     {
       return progress
     }
-    return authorize(call, stream, state: state)
+    return authorize(call, stream, socketAt: index, state: state)
   }
 
   // MARK: Connecting
@@ -229,7 +232,7 @@ public struct ConnectionOpening {
   // MARK: The program's consent
 
   private mutating func authorize(
-    _ call: LuaCall, _ stream: StreamConnection, state: Int
+    _ call: LuaCall, _ stream: StreamConnection, socketAt index: Int, state: Int
   ) -> Progress {
     guard let authorization = settings.authorization else {
       stage = .open
@@ -237,8 +240,8 @@ public struct ConnectionOpening {
     }
     guard case .asking = stage else {
       stage = .asking
-      call.pushRetained(authorization.function)
-      let arguments = authorization.arguments(stream, call)
+      authorization.function.push(onto: call)
+      let arguments = authorization.arguments(stream, call, index)
       return .asks(
         .protectedCall(arguments: arguments, results: authorization.results, state: state))
     }

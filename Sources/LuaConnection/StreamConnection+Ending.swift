@@ -45,9 +45,4 @@ extension StreamConnection {
     close()
     socket.pointee.buffer = received
   }
-
-  /// Takes over what another connection has received.
-  public func takeReceived(from other: StreamConnection) {
-    swap(&socket.pointee.buffer, &other.socket.pointee.buffer)
-  }
 }

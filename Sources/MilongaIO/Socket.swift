@@ -141,10 +141,6 @@ public struct Socket: Sendable {
     return address
   }
 
-  public func setNonBlocking(_ on: Bool) throws(Errno) {
-    try check(milonga_set_nonblocking(descriptor, on ? 1 : 0))
-  }
-
   /// Closes the descriptor. Errors are of no use here: the descriptor is gone either way.
   public func close() { _ = Glibc.close(descriptor) }
 

@@ -47,8 +47,6 @@ public struct ByteStrings: Sendable, ExpressibleByArrayLiteral {
     for string in strings { append(Array(string.utf8)) }
   }
 
-  public var count: Int { starts.count }
-
   /// Adds a string; false when there is a NUL in it, which C would take for its end.
   @discardableResult
   public mutating func append(_ string: some Sequence<UInt8>) -> Bool {

@@ -62,6 +62,13 @@ extension CopasLoop {
   /// Whether the coroutine has not ended.
   public func exists(_ task: TaskID) -> Bool { scheduler.exists(task) }
 
+  /// The end of the task does not close its connection: others use it.
+  public func keepConnection(of task: TaskID) {
+    guard scheduler.exists(task), tasks[task].connection != 0 else { return }
+    main.release(tasks[task].connection)
+    tasks[task].connection = 0
+  }
+
   /// Frees what the task holds. A coroutine that has not ended is closed, with its pending
   /// to-be-closed variables.
   func end(_ task: TaskID) {

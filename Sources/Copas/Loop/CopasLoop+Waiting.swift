@@ -82,8 +82,11 @@ extension CopasLoop {
 
   /// Whether the peer has hung up, as far as is known: what it sent can be read to its end.
   public func hasHungUp(_ socket: UnsafeMutablePointer<SocketObject>) -> Bool {
-    scheduler.hasHungUp(socket.pointee.descriptor)
+    hasHungUp(socket.pointee.descriptor)
   }
+
+  /// The same for a descriptor that is registered.
+  public func hasHungUp(_ descriptor: Int32) -> Bool { scheduler.hasHungUp(descriptor) }
 
   /// A read got less than it asked for, so that the next one would block; unless the peer has hung
   /// up.

@@ -12,9 +12,15 @@ public protocol RoundEndObserver: AnyObject {
   func roundEnded()
 }
 
-/// Has something to do when a coroutine has ended.
+/// Has something to do when a coroutine has ended, or begins to wait.
 public protocol ThreadObserver: AnyObject {
   func ended(_ task: TaskID)
+  /// The function that the coroutine runs waits for something.
+  func waits(_ task: TaskID)
+}
+
+extension ThreadObserver {
+  public func waits(_ task: TaskID) {}
 }
 
 /// The observers that are told once, at the end of a round.
@@ -87,6 +93,30 @@ extension CopasLoop {
   @inline(__always)
   public func observeRemoval(by number: Int32) {
     if let current { tasks[current].removalObserver = number }
+  }
+
+  /// From now on the observer is told when this turn of the running coroutine ends because it
+  /// waits; 0 is no observer.
+  @inline(__always)
+  public func observeWait(by number: Int32) {
+    if let current { tasks[current].waitObserver = number }
+  }
+
+  /// The observer is told when the task has ended.
+  public func observeEnd(of task: TaskID, by number: Int32) {
+    if scheduler.exists(task) { tasks[task].endObserver = number }
+  }
+
+  /// No observer is told when the task's turn ends.
+  public func forgetWaitObserver(of task: TaskID) {
+    if scheduler.exists(task) { tasks[task].waitObserver = 0 }
+  }
+
+  @inline(never)
+  func tellWait(of task: TaskID) {
+    let number = tasks[task].waitObserver
+    tasks[task].waitObserver = 0
+    threadObservers[number]?.waits(task)
   }
 
   func tell(_ number: Int32, endOf task: TaskID) { threadObservers[number]?.ended(task) }

@@ -92,26 +92,4 @@ extension CopasLoop {
     else { return }
     observer.hungUp()
   }
-
-  /// What a coroutine that serves a connection is doing.
-  public enum Occupation: Sendable {
-    /// It runs, or is gone.
-    case none
-    /// It runs soon.
-    case ready
-    /// It waits for the connection.
-    case connection
-    /// It waits for something else.
-    case something
-  }
-
-  /// - Parameter descriptor: that of the connection.
-  public func occupation(of task: TaskID, with descriptor: Int32) -> Occupation {
-    switch scheduler.wait(of: task) {
-    case .nothing: .none
-    case .turn: .ready
-    case .descriptor(descriptor, _): .connection
-    case .descriptor, .time: .something
-    }
-  }
 }

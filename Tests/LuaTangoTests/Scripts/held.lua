@@ -168,7 +168,7 @@ local function leave(server, n)
 end
 
 test('what clients have called before they left counts', function()
-  local server = start 'max_buffered_bytes = 300000, max_frame_bytes = 100000'
+  local server = start 'ordered = true, max_buffered_bytes = 300000, max_frame_bytes = 100000'
   leave(server, 10)
   local lines = server:errorLines(1)
   T.contains(lines[1], '127.0.0.1:')
@@ -186,7 +186,8 @@ end)
 test('and nothing of it, once it is carried out', function()
   for _, fate in ipairs{'finish', 'cancel'} do
     local server = start(([[
-      max_buffered_bytes = 300000, max_frame_bytes = 100000, on_disconnect = '%s']]):format(fate))
+      ordered = true, max_buffered_bytes = 300000, max_frame_bytes = 100000,
+      on_disconnect = '%s']]):format(fate))
     for round = 1, 10 do
       leave(server, 1)
       if fate == 'finish' then server.witness.release(1) end
