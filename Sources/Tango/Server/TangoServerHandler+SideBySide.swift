@@ -54,14 +54,4 @@ extension TangoServerHandler {
     defer { writer.buffer.truncate(to: written) }
     return writer.buffer.withUnsafeBytes { Array($0.suffix(count)) }
   }
-
-  /// Functions often end together. Their answers leave together.
-  func goOnSoon() {
-    guard !isGoingOn else { return }
-    isGoingOn = true
-    executor.atEndOfTurn {
-      self.isGoingOn = false
-      self.proceed()
-    }
-  }
 }
