@@ -26,10 +26,8 @@ enum Bench {
     switch (arguments.first, numbers.count) {
     case ("server", 0): try await serve()
     case ("echo", 0): try await serveEcho()
-    case ("client", 3):
-      try await call(Int(numbers[0]), numbers[1], Int(numbers[2]), "echo", batch: 16)
-    case ("waiters", 3):
-      try await call(Int(numbers[0]), numbers[1], Int(numbers[2]), "wait", batch: 1)
+    case ("client", 3): try await call(Int(numbers[0]), numbers[1], Int(numbers[2]))
+    case ("waiters", 3): try await wait(Int(numbers[0]), numbers[1], Int(numbers[2]))
     case ("sleepers", 2): try await sleep(Int(numbers[0]), numbers[1])
     default: usage()
     }
@@ -63,24 +61,34 @@ enum Bench {
 
   // MARK: Callers
 
-  /// - Parameters:
-  ///   - function: what is called.
-  ///   - batch: calls between two looks at the clock, which is not what is measured.
-  private static func call(
-    _ callers: Int, _ seconds: Double, _ port: Int, _ function: String, batch: Int
-  ) async throws {
-    var configuration = TangoClient.Configuration()
-    configuration.eventLoopGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-    let client = try await Tango.connect(
-      host: "127.0.0.1", port: port, configuration: configuration)
-    let text = String(repeating: "x", count: 32)
+  private static let text = String(repeating: "x", count: 32)
+
+  private static func call(_ callers: Int, _ seconds: Double, _ port: Int) async throws {
+    let client = try await connect(port)
+    let text = text
     try await repeatedly(callers, seconds, on: client.taskExecutor) {
-      for _ in 0..<batch {
-        let answer: String = try await client[dynamicMember: function](text)
+      // Looking at the clock is not what is measured.
+      for _ in 0..<16 {
+        let answer: String = try await client.echo(text)
         guard answer == text else { fatalError("a wrong answer: \(answer)") }
       }
-      return batch
+      return 16
     }
+  }
+
+  private static func wait(_ callers: Int, _ seconds: Double, _ port: Int) async throws {
+    let client = try await connect(port)
+    try await repeatedly(callers, seconds, on: client.taskExecutor) {
+      let answer: String = try await client.wait(text)
+      guard answer == text else { fatalError("a wrong answer: \(answer)") }
+      return 1
+    }
+  }
+
+  private static func connect(_ port: Int) async throws -> TangoClient {
+    var configuration = TangoClient.Configuration()
+    configuration.eventLoopGroup = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    return try await Tango.connect(host: "127.0.0.1", port: port, configuration: configuration)
   }
 
   private static func sleep(_ tasks: Int, _ seconds: Double) async throws {
