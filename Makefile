@@ -74,6 +74,9 @@ soak: build
 fuzz: build packages-test
 	MILONGA=$(CURDIR)/build/milonga lua5.4 Tests/ObjectTests/Scripts/hostile.lua --calls 100000 $(FUZZ)
 	MILONGA_MODULE=$(CURDIR)/build lua5.4 Tests/ObjectTests/Scripts/hostile.lua --host module --calls 100000 $(FUZZ)
+	@# A million mutated conversations of tango/2.
+	MILONGA_WITHOUT_NIO=1 swift build --build-tests --scratch-path .build/fuzz
+	MILONGA_WITHOUT_NIO=1 MILONGA_FUZZ=1000000 Scripts/run-tests --scratch-path .build/fuzz --filter Tango2FuzzTests
 
 # Lets each allocation of the test scripts fail once. It takes some minutes.
 check-memory:

@@ -221,7 +221,7 @@ if Context.environment["MILONGA_WITHOUT_NIO"] == nil {
     .target(
       name: "RPCRuntime",
       dependencies: [
-        "MilongaRPC",
+        "CMilongaTurns", "MilongaRPC",
         .product(name: "DequeModule", package: "swift-collections"),
         nio("Instrumentation", "swift-distributed-tracing"),
         .product(name: "Logging", package: "swift-log"),
@@ -318,7 +318,7 @@ if Context.environment["MILONGA_WITHOUT_NIO"] == nil {
         nio("NIOPosix", "swift-nio"),
         nio("ServiceLifecycle", "swift-service-lifecycle"),
       ]),
-    .testTarget(name: "RPCRuntimeTests", dependencies: ["RPCRuntime"]),
+    .testTarget(name: "RPCRuntimeTests", dependencies: ["MilongaTestSupport", "RPCRuntime"]),
     .testTarget(
       name: "TangoTests",
       dependencies: [

@@ -74,28 +74,24 @@ static int get(lua_State *L) {
   return 1;
 }
 
-int milonga_gettable(lua_State *L, int table) {
+/* Calls `function` with the table and the `values` topmost values. */
+static int call_with(lua_State *L, int table, lua_CFunction function, int values, int results) {
   table = lua_absindex(L, table);
-  lua_pushcfunction(L, get);
-  lua_insert(L, -2);
+  lua_pushcfunction(L, function);
+  lua_insert(L, -values - 1);
   lua_pushvalue(L, table);
-  lua_insert(L, -2);
-  return milonga_pcall(L, 2, 1, 0);
+  lua_insert(L, -values - 1);
+  return milonga_pcall(L, values + 1, results, 0);
 }
+
+int milonga_gettable(lua_State *L, int table) { return call_with(L, table, get, 1, 1); }
 
 static int set(lua_State *L) {
   lua_settable(L, 1);
   return 0;
 }
 
-int milonga_settable(lua_State *L, int table) {
-  table = lua_absindex(L, table);
-  lua_pushcfunction(L, set);
-  lua_insert(L, -3);
-  lua_pushvalue(L, table);
-  lua_insert(L, -3);
-  return milonga_pcall(L, 3, 0, 0);
-}
+int milonga_settable(lua_State *L, int table) { return call_with(L, table, set, 2, 0); }
 
 static int to_string(lua_State *L) {
   luaL_tolstring(L, 1, NULL);

@@ -28,8 +28,8 @@ public struct LuaGraphSink: GraphSink {
   @usableFromInline var stack: LuaStackSink
   @usableFromInline let state: OpaquePointer
   private let policy: FunctionPolicy
-  /// The functions' table of globals, in the registry; 0 for Lua's own.
-  private let environment: Int32
+  /// The functions' globals; nil for Lua's own.
+  private let environment: CodeEnvironment?
   /// The place of a table on the stack, below the value that is being read; 0 while there is none.
   /// Objects are in it under their numbers, strings under negative numbers.
   @usableFromInline var numbered: Int32 = 0
@@ -42,13 +42,14 @@ public struct LuaGraphSink: GraphSink {
 
   /// Values go on top of the call's stack.
   @inlinable
-  public init(_ call: LuaCall, functions: FunctionPolicy, environment: Int32 = 0) {
+  public init(_ call: LuaCall, functions: FunctionPolicy, environment: CodeEnvironment? = nil) {
     self.init(LuaStackSink(call), call.state, functions, environment)
   }
 
   @usableFromInline
   init(
-    _ stack: LuaStackSink, _ state: OpaquePointer, _ policy: FunctionPolicy, _ environment: Int32
+    _ stack: LuaStackSink, _ state: OpaquePointer, _ policy: FunctionPolicy,
+    _ environment: CodeEnvironment?
   ) {
     self.stack = stack
     self.state = state
@@ -128,10 +129,8 @@ public struct LuaGraphSink: GraphSink {
     if let reason = load(bytes) {
       if refusal == nil { refusal = reason }
       lua_pushboolean(state, 0)
-    } else if environment != 0 {
-      let call = LuaCall(state)
-      call.pushRetained(environment)
-      if lua_setupvalue(state, -2, 1) == nil { call.pop() }
+    } else {
+      environment?.set(LuaCall(state))
     }
   }
 

@@ -31,7 +31,7 @@ final class BufferTicker: CoroutinelessTask {
 
 extension BufferKeeper {
   /// The keeper of a server on a dispatcher.
-  public static func make(_ limits: RPCLimits, on loop: CopasLoop) -> BufferKeeper {
+  package static func make(_ limits: RPCLimits, on loop: CopasLoop) -> BufferKeeper {
     let keeper = BufferKeeper(limits, clock: { MonotonicTime.now() })
     keeper.startTicking = { [unowned keeper, unowned loop] in
       loop.startEvents(BufferTicker(keeper, loop))

@@ -4,15 +4,15 @@ import MilongaLua
 import MilongaRPC
 
 /// The fields of the table that a program configures a client or server with.
-public struct ConfigurationTable {
-  public let call: LuaCall
+package struct ConfigurationTable {
+  package let call: LuaCall
   /// The table's place on the stack; nil when there is none, and every field has its default.
-  public let index: Int?
+  package let index: Int?
   /// The Lua module, for error messages.
   let module: StaticString
 
   /// Takes the argument at `index`: a table, or nil and none.
-  public init(_ call: LuaCall, at index: Int, module: StaticString) throws(LuaFailure) {
+  package init(_ call: LuaCall, at index: Int, module: StaticString) throws(LuaFailure) {
     self.call = call
     self.module = module
     if call.isNoneOrNil(at: index) {
@@ -24,7 +24,7 @@ public struct ConfigurationTable {
   }
 
   /// Pushes the field; false, with nothing pushed, when it is nil.
-  public func push(_ name: StaticString) -> Bool {
+  package func push(_ name: StaticString) -> Bool {
     guard let index else { return false }
     call.pushField(name, of: index)
     if call.type(at: -1) != .nil { return true }
@@ -33,7 +33,7 @@ public struct ConfigurationTable {
   }
 
   /// The text of a field.
-  public func string(_ name: StaticString, default fallback: String) throws(LuaFailure) -> String {
+  package func string(_ name: StaticString, default fallback: String) throws(LuaFailure) -> String {
     guard push(name) else { return fallback }
     let text = call.stringIfString(at: -1)
     call.pop()
@@ -42,7 +42,7 @@ public struct ConfigurationTable {
   }
 
   /// The number of a field.
-  public func number(_ name: StaticString, default fallback: Double) throws(LuaFailure) -> Double {
+  package func number(_ name: StaticString, default fallback: Double) throws(LuaFailure) -> Double {
     guard push(name) else { return fallback }
     let number = call.numberIfNumber(at: -1)
     call.pop()
@@ -51,20 +51,21 @@ public struct ConfigurationTable {
   }
 
   /// The seconds of a field; negative ones are no limit.
-  public func seconds(_ name: StaticString, default fallback: Double) throws(LuaFailure) -> Double {
+  package func seconds(_ name: StaticString, default fallback: Double) throws(LuaFailure) -> Double
+  {
     let seconds = try number(name, default: fallback)
     return seconds < 0 ? .infinity : seconds
   }
 
   /// Whether a field is true in Lua's sense: neither nil nor false.
-  public func boolean(_ name: StaticString, default fallback: Bool) -> Bool {
+  package func boolean(_ name: StaticString, default fallback: Bool) -> Bool {
     guard push(name) else { return fallback }
     defer { call.pop() }
     return call.boolean(at: -1)
   }
 
   /// The integer of a field, within a range.
-  public func integer(
+  package func integer(
     _ name: StaticString, default fallback: Int, in range: ClosedRange<Int>
   ) throws(LuaFailure) -> Int {
     let number = try number(name, default: Double(fallback))
@@ -74,36 +75,35 @@ public struct ConfigurationTable {
     return integer
   }
 
-  /// Keeps a field that holds a function in the registry; nil when it is not set.
-  public func function(_ name: StaticString) throws(LuaFailure) -> Int32? {
-    guard push(name) else { return nil }
+  /// The function of a field; empty when it is not set.
+  package func function(_ name: StaticString) throws(LuaFailure) -> LuaStored {
+    guard push(name) else { return LuaStored() }
     guard call.type(at: -1) == .function else { throw wrong(name, "a function") }
-    return call.retainTop()
+    return LuaStored(popping: call)
   }
 
   /// An error about the field.
-  public func wrong(_ name: StaticString, _ expected: String) -> LuaFailure {
+  package func wrong(_ name: StaticString, _ expected: String) -> LuaFailure {
     call.failure("\(module): bad configuration: '\(name)' must be \(expected)")
   }
 
-  /// Keeps the table of what peers may use in the registry: the field `functab`, or `_G`.
+  /// Pushes the table of what peers may use: the field `functab`, or `_G`.
   ///
-  /// - Returns: where it is, and whether it is `_G`.
-  public func namespace() throws(LuaFailure) -> (reference: Int32, exposesGlobals: Bool) {
+  /// - Returns: whether it is `_G`.
+  package func pushNamespace() throws(LuaFailure) -> Bool {
     milonga_pushglobaltable(call.state)
     let globals = call.identity(at: -1)
     if push("functab") {
       call.remove(at: -2)
       guard call.type(at: -1) == .table else { throw wrong("functab", "a table") }
     }
-    let exposesGlobals = call.identity(at: -1) == globals
-    return (call.retainTop(), exposesGlobals)
+    return call.identity(at: -1) == globals
   }
 
   /// An error, unless only this machine can reach the interface or the program has set `insecure`.
   ///
   /// - Parameter loopback: what to write for an interface that only this machine reaches.
-  public func refuseExposure(of interface: String, loopback: String) throws(LuaFailure) {
+  package func refuseExposure(of interface: String, loopback: String) throws(LuaFailure) {
     guard !isLoopback(interface), !boolean("insecure", default: false) else { return }
     throw call.failure(
       "\(module): refusing to offer all globals (_G: os.execute, io.open, ...) to everybody who "
@@ -116,7 +116,7 @@ public struct ConfigurationTable {
   /// - Parameters:
   ///   - defaults: the limits for which there are no fields.
   ///   - deepest: the most that `max_depth` may be.
-  public func limits(
+  package func limits(
     _ defaults: RPCLimits = RPCLimits(), deepest: Int = 150
   ) throws(LuaFailure) -> RPCLimits {
     var limits = defaults
@@ -129,9 +129,16 @@ public struct ConfigurationTable {
     limits.references = try integer("max_references", default: limits.references, in: 0...(1 << 40))
     return limits
   }
+
+  /// How many calls of one connection run side by side: the fields `ordered` and
+  /// `max_concurrent_calls`.
+  public func callsAtOnce() throws(LuaFailure) -> Int {
+    let most = try integer("max_concurrent_calls", default: 256, in: 1...(1 << 20))
+    return boolean("ordered", default: false) ? 1 : most
+  }
 }
 
 /// Whether only this machine reaches a server on this interface.
-public func isLoopback(_ interface: String) -> Bool {
+package func isLoopback(_ interface: String) -> Bool {
   interface == "localhost" || interface == "::1" || interface.hasPrefix("127.")
 }

@@ -5,43 +5,46 @@ import MilongaLua
 import SystemPackage
 
 /// What a connection needs before its first message.
-public struct OpeningSettings {
+package struct OpeningSettings {
   /// Where a client connects to; nil when the connection is there already.
-  public var destination: (host: String, port: Int)?
+  package var destination: (host: String, port: Int)?
   /// The connection speaks TLS.
-  public var tls: TLSContext?
+  package var tls: TLSContext?
   /// Seconds that a TLS handshake may take.
-  public var handshakeTimeout: Double
+  package var handshakeTimeout: Double
   /// The program's function that decides about the other side; nil when it has none.
-  public var authorization: Authorization?
+  package var authorization: Authorization?
 
-  public init(
-    destination: (host: String, port: Int)? = nil, tls: TLSContext?, handshakeTimeout: Double,
-    authorization: Authorization?
-  ) {
-    self.destination = destination
-    self.tls = tls
-    self.handshakeTimeout = handshakeTimeout
-    self.authorization = authorization
+  /// Reads the fields `sslparams` and `ssl_timeout`; without a mode there is no TLS.
+  ///
+  /// - Parameter mode: what the mode of TLS is unless the program says something else: "client" or
+  ///   "server".
+  package init(_ table: ConfigurationTable, mode: StaticString?) throws(LuaFailure) {
+    handshakeTimeout = try table.seconds("ssl_timeout", default: 10)
+    if let mode { tls = try TLSContext.make(table, mode: mode) }
   }
 
   /// A program's function `authorize`, and how to call it.
-  public struct Authorization {
-    /// The function, in the registry.
-    let function: Int32
+  package final class Authorization {
+    package let function: LuaStored
     /// How many results it has. The first says whether the other side may go on, the second one why
     /// not.
     let results: Int
-    /// Pushes the function's arguments, and returns how many they are.
-    let arguments: (StreamConnection, LuaCall) -> Int
+    /// Pushes the function's arguments, and returns how many they are. The last parameter is the
+    /// place of the LuaSocket object.
+    let arguments: (StreamConnection, LuaCall, Int) -> Int
 
+    /// Nil when there is no function.
+    ///
     /// - Parameters:
-    ///   - function: where the function is in the registry.
     ///   - results: 1 or 2.
-    ///   - arguments: pushes the function's arguments, and returns how many they are.
-    public init(
-      _ function: Int32, results: Int, arguments: @escaping (StreamConnection, LuaCall) -> Int
+    ///   - arguments: pushes the function's arguments, and returns how many they are. Its last
+    ///     parameter is the place of the LuaSocket object.
+    package init?(
+      _ function: consuming LuaStored, results: Int,
+      arguments: @escaping (StreamConnection, LuaCall, Int) -> Int
     ) {
+      if function.isEmpty { return nil }
       self.function = function
       self.results = results
       self.arguments = arguments
@@ -55,9 +58,9 @@ public struct OpeningSettings {
 ///
 /// The Swift function that opens a connection calls ``proceed(_:_:socketAt:suspends:state:)`` each
 /// time it runs. The value knows where it goes on.
-public struct ConnectionOpening {
+package struct ConnectionOpening {
   /// How far the opening got.
-  public enum Progress {
+  package enum Progress {
     /// The connection is open.
     case open
     /// The function is to return this, and goes on when it runs again.
@@ -68,7 +71,7 @@ public struct ConnectionOpening {
   }
 
   /// Why a connection is not opened.
-  public enum Failure {
+  package enum Failure {
     case connect(SocketFailure)
     /// TLS cannot begin.
     case tls(String)
@@ -97,13 +100,13 @@ public struct ConnectionOpening {
   private var stage = Stage.begin
 
   /// - Parameter deadline: when connecting and the handshake have to be over.
-  public init(_ settings: OpeningSettings, until deadline: Int64 = MonotonicTime.never) {
+  package init(_ settings: OpeningSettings, until deadline: Int64 = MonotonicTime.never) {
     self.settings = settings
     self.deadline = deadline
   }
 
   /// The connection to the other side is not made yet.
-  public var isConnecting: Bool {
+  package var isConnecting: Bool {
     switch stage {
     case .begin, .connecting: true
     case .connected, .handshake, .secure, .asking, .open: false
@@ -111,7 +114,7 @@ public struct ConnectionOpening {
   }
 
   /// The program is asked about the other side.
-  public var isAsking: Bool {
+  package var isAsking: Bool {
     if case .asking = stage { true } else { false }
   }
 
@@ -122,7 +125,7 @@ public struct ConnectionOpening {
   ///   - suspends: the running coroutine waits; otherwise the whole program does.
   ///   - state: what is kept while it waits.
   /// - Throws: `interrupted!`, when Ctrl-C ends a wait of the whole program.
-  public mutating func proceed(
+  package mutating func proceed(
     _ call: LuaCall, _ stream: StreamConnection, socketAt index: Int, suspends: Bool, state: Int
   ) throws(LuaFailure) -> Progress {
     if let progress = try connect(call, stream, suspends: suspends, state: state) {
@@ -133,7 +136,7 @@ public struct ConnectionOpening {
     {
       return progress
     }
-    return authorize(call, stream, state: state)
+    return authorize(call, stream, socketAt: index, state: state)
   }
 
   // MARK: Connecting
@@ -229,7 +232,7 @@ public struct ConnectionOpening {
   // MARK: The program's consent
 
   private mutating func authorize(
-    _ call: LuaCall, _ stream: StreamConnection, state: Int
+    _ call: LuaCall, _ stream: StreamConnection, socketAt index: Int, state: Int
   ) -> Progress {
     guard let authorization = settings.authorization else {
       stage = .open
@@ -237,8 +240,8 @@ public struct ConnectionOpening {
     }
     guard case .asking = stage else {
       stage = .asking
-      call.pushRetained(authorization.function)
-      let arguments = authorization.arguments(stream, call)
+      authorization.function.push(onto: call)
+      let arguments = authorization.arguments(stream, call, index)
       return .asks(
         .protectedCall(arguments: arguments, results: authorization.results, state: state))
     }

@@ -1,7 +1,7 @@
 import MilongaLua
 
 /// What happens to a function that waits when the peer that has called it leaves.
-public enum OnDisconnect: String, Sendable, CaseIterable {
+package enum OnDisconnect: String, Sendable, CaseIterable {
   /// It runs to its end, and its answer is dropped.
   case finish
   /// It is ended where it waits; its to-be-closed variables run.
@@ -14,7 +14,7 @@ extension ConfigurationTable {
   /// The field `on_disconnect`.
   ///
   /// - Parameter choices: the values that make sense.
-  public func onDisconnect(
+  package func onDisconnect(
     _ choices: [OnDisconnect] = OnDisconnect.allCases
   ) throws(LuaFailure) -> OnDisconnect {
     guard push("on_disconnect") else { return .finish }

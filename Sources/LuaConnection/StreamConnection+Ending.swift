@@ -6,7 +6,7 @@ import SystemPackage
 // The end of a connection that is noticed while no message is awaited.
 extension StreamConnection {
   /// Registers the descriptor with the dispatcher before anything waits for it.
-  public func watch() throws(Errno) {
+  package func watch() throws(Errno) {
     if let tls {
       guard !tls.isWatched else { return }
       try loop.register(tls.descriptor)
@@ -20,7 +20,7 @@ extension StreamConnection {
   ///
   /// - Parameter limit: received bytes beyond which no more is read.
   /// - Returns: whether all is read, and the other side has ended the connection or its direction.
-  public func receiveRest(limit: Int) -> Bool {
+  package func receiveRest(limit: Int) -> Bool {
     guard let tls else {
       let progress = socket.pointee.receive(.count(limit), pool: sockets.pool)
       if case .failed = progress { return true }
@@ -39,15 +39,10 @@ extension StreamConnection {
   }
 
   /// Closes the connection, and keeps what was received.
-  public func closeKeepingReceived() {
+  package func closeKeepingReceived() {
     let received = socket.pointee.buffer
     socket.pointee.buffer = ReceiveBuffer()
     close()
     socket.pointee.buffer = received
-  }
-
-  /// Takes over what another connection has received.
-  public func takeReceived(from other: StreamConnection) {
-    swap(&socket.pointee.buffer, &other.socket.pointee.buffer)
   }
 }

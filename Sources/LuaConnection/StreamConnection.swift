@@ -10,7 +10,7 @@ import SystemPackage
 /// have in common. Messages are taken out of the socket's receive buffer where they lie; those to
 /// be sent are collected in a buffer.
 public final class StreamConnection {
-  public let sockets: SocketLibrary
+  package let sockets: SocketLibrary
   public let loop: CopasLoop
   /// The socket's payload, inside the userdata that the owner keeps on its stack or in the
   /// registry. With TLS LuaSec has the descriptor, and only the buffer is used.
@@ -31,7 +31,7 @@ public final class StreamConnection {
     case failed(String)
   }
 
-  public init(
+  package init(
     _ socket: UnsafeMutablePointer<SocketObject>, sockets: SocketLibrary, loop: CopasLoop,
     spare: SpareBuffer, keeper: BufferKeeper? = nil
   ) {
@@ -51,7 +51,7 @@ public final class StreamConnection {
   public var descriptor: Int32 { tls?.descriptor ?? socket.pointee.descriptor }
 
   /// The other side's address; nil when the connection has ended.
-  public var remoteAddress: SocketAddress? { try? Socket(descriptor: descriptor).peerAddress() }
+  package var remoteAddress: SocketAddress? { try? Socket(descriptor: descriptor).peerAddress() }
 
   /// Pushes what `authorize` is told about the other side: a table with its `address` and `port`,
   /// and with TLS its `certificate`.
@@ -76,7 +76,7 @@ public final class StreamConnection {
   ///
   /// - Parameter index: the place of the socket on the stack.
   /// - Returns: whether that went well; if not, the reason is on top of the stack.
-  public func startTLS(
+  package func startTLS(
     _ call: LuaCall, socket index: Int, _ context: TLSContext
   ) -> Bool {
     let descriptor = socket.pointee.descriptor

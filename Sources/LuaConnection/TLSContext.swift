@@ -3,23 +3,20 @@ import CMilongaShims
 import MilongaLua
 
 /// A context of LuaSec, made of a program's `sslparams`. TLS connections are made from it.
-public final class TLSContext {
-  /// LuaSec's context, and its function `wrap`, in the registry.
-  private let context: Int32
-  private let wrap: Int32
+package final class TLSContext {
+  /// LuaSec's context, and its function `wrap`.
+  private let context: LuaStored
+  private let wrap: LuaStored
   /// Peers without a valid certificate are refused.
-  public let requiresCertificate: Bool
-  private let main: LuaCall
+  package let requiresCertificate: Bool
 
   /// Makes the context of the field `sslparams`: a table as LuaSec takes it, or a context of
   /// LuaSec.
   ///
-  /// - Parameters:
-  ///   - mode: what the table's field `mode` is when it has none: "client" or "server".
-  ///   - main: the main thread's stack, with which what is kept is let go.
+  /// - Parameter mode: what the table's field `mode` is when it has none: "client" or "server".
   /// - Returns: nil when there is no such field.
-  public static func make(
-    _ table: ConfigurationTable, mode: StaticString, main: LuaCall
+  package static func make(
+    _ table: ConfigurationTable, mode: StaticString
   ) throws(LuaFailure) -> TLSContext? {
     guard table.push("sslparams") else { return nil }
     let call = table.call
@@ -38,22 +35,16 @@ public final class TLSContext {
     let ssl = call.count
     let requiresCertificate = try makeContext(table, ssl: ssl, parameters: bottom, mode)
     call.pushField("wrap", of: ssl)
-    let wrap = call.retainTop()
-    let context = call.retainTop()
+    let tls = TLSContext(call, requiresCertificate: requiresCertificate)
     call.count = bottom - 1
-    return TLSContext(context, wrap, requiresCertificate, main)
+    return tls
   }
 
-  private init(_ context: Int32, _ wrap: Int32, _ requiresCertificate: Bool, _ main: LuaCall) {
-    self.context = context
-    self.wrap = wrap
+  /// Pops the function `wrap` and the context.
+  private init(_ call: LuaCall, requiresCertificate: Bool) {
+    wrap = LuaStored(popping: call)
+    context = LuaStored(popping: call)
     self.requiresCertificate = requiresCertificate
-    self.main = main
-  }
-
-  deinit {
-    main.release(context)
-    main.release(wrap)
   }
 
   /// Pushes the context; whether it asks for certificates.
@@ -108,9 +99,9 @@ public final class TLSContext {
   /// Pushes a connection of LuaSec over the descriptor of the LuaSocket object at `socket`, which
   /// loses it; or the reason why that failed, and false.
   func pushConnection(_ call: LuaCall, socket: Int) -> Bool {
-    call.pushRetained(wrap)
+    wrap.push(onto: call)
     call.pushValue(at: socket)
-    call.pushRetained(context)
+    context.push(onto: call)
     guard milonga_pcall(call.state, 2, 2, 0) == LUA_OK else { return false }
     if call.boolean(at: -2) {
       call.pop()

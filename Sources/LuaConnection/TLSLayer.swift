@@ -15,8 +15,8 @@ final class TLSLayer {
   let descriptor: Int32
   /// See `CopasLoop.wait(on:)`.
   var isWatched = false
-  /// The connection of LuaSec, in the registry; 0 once it is closed.
-  private var connection: Int32
+  /// The connection of LuaSec; empty once it is closed.
+  private var connection: LuaStored
   private let main: LuaCall
   /// Why an operation has failed. OpenSSL does not go on then, and LuaSec, called again, may loop
   /// for ever.
@@ -38,17 +38,15 @@ final class TLSLayer {
     } else {
       call.pop()
     }
-    connection = call.retainTop()
+    connection = LuaStored(popping: call)
     // LuaSec's `close` ends TLS with a write that blocks, whether the peer reads or not.
     Socket(descriptor: descriptor).limitBlockingSends()
   }
 
-  var isOpen: Bool { connection != 0 }
+  var isOpen: Bool { !connection.isEmpty }
 
   /// Pushes the connection of LuaSec, or nil.
-  func pushConnection(onto call: LuaCall) {
-    if connection == 0 { call.pushNil() } else { call.pushRetained(connection) }
-  }
+  func pushConnection(onto call: LuaCall) { connection.push(onto: call) }
 
   /// Calls a method and leaves its results, or the reason for its failure, on the main stack.
   ///
@@ -56,11 +54,11 @@ final class TLSLayer {
   private func invoke(
     _ method: StaticString, results: Int32, arguments: (LuaCall) -> Int32 = { _ in 0 }
   ) -> Bool {
-    guard connection != 0, main.reserve(12) else {
+    guard isOpen, main.reserve(12) else {
       main.push("closed")
       return false
     }
-    main.pushRetained(connection)
+    connection.push(onto: main)
     main.push(method)
     let isFound = milonga_gettable(main.state, -2) == LUA_OK
     main.insert(at: -2)
@@ -175,11 +173,10 @@ final class TLSLayer {
 
   /// Ends the connection, as far as that goes without waiting.
   func close() {
-    guard connection != 0 else { return }
+    guard isOpen else { return }
     let top = main.count
     _ = invoke("close", results: 0)
     main.count = top
-    main.release(connection)
-    connection = 0
+    connection = LuaStored()
   }
 }

@@ -4,9 +4,9 @@ import MilongaLua
 import MilongaRPC
 
 /// The Lua module `luatobin`: the serialization of `rpc` by itself, as the original has it.
-public enum LuatobinModule {
+package enum LuatobinModule {
   /// Pushes the module's table.
-  public static func open(_ call: LuaCall) {
+  package static func open(_ call: LuaCall) {
     let codec = Codec()
     call.pushTable(fields: 2)
     call.setFunction("serialize") { (call) throws(LuaFailure) in try codec.serialize(call) }

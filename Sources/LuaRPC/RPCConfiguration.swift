@@ -20,21 +20,20 @@ final class RPCConfiguration {
 
   /// This side listens, and the peers connect.
   let isServer: Bool
-  /// The table whose functions and variables can be reached, in the store.
-  let namespace: Int32
+  /// The table whose functions and variables can be reached.
+  let namespace: LuaStored
   /// That table is `_G`.
   let exposesGlobals: Bool
   let allowed: Allowed
-  /// The globals of code that arrives, in the store; 0 for Lua's own.
-  let environment: Int32
+  /// The globals of code that arrives; nil for Lua's own.
+  let environment: CodeEnvironment?
   /// Bytes that a run of such code may take; 0 for any number.
   let memoryLimit: Int
   /// How code is compiled, and how long that, and a run, may take.
   let functions: LuaGraphSink.FunctionPolicy
   let sendsBytecode: Bool
-  let tls: TLSContext?
-  /// Seconds that a TLS handshake may take.
-  let handshakeTimeout: Double
+  /// What a connection needs before its first message.
+  let opening: OpeningSettings
   /// What becomes of a function that waits when the other side leaves.
   let onDisconnect: OnDisconnect
   /// All globals may be offered beyond this machine: the program insists, or each peer has a
@@ -49,33 +48,27 @@ final class RPCConfiguration {
   let limits: RPCLimits
   /// Counts what peers make the process hold.
   let keeper: BufferKeeper
-  /// The program's function that is asked about each connection, in the store; 0 for none.
-  let authorize: Int32
   let log = PeerLog(label: "rpc")
-  private let main: LuaCall
 
   /// Takes the table at `index`, or its defaults.
   ///
   /// - Parameters:
   ///   - interface: where a server listens; nil for other peers, which are asked when they connect.
-  ///   - loop: what serves; with its main thread's stack what is kept is let go.
+  ///   - loop: what serves.
   init(
     _ call: LuaCall, at index: Int, interface: String?, loop: CopasLoop
   ) throws(LuaFailure) {
-    let main = loop.main
     let table = try ConfigurationTable(call, at: index, module: "rpc")
-    self.main = main
     isServer = interface != nil
     let instructionLimit = try table.integer(
       "instruction_limit", default: -1, in: -1...(1 << 60))
     let timeLimit = try table.seconds("time_limit", default: .infinity)
     memoryLimit = try table.integer("memory_limit", default: 0, in: 0...(1 << 40))
-    tls = try TLSContext.make(table, mode: isServer ? "server" : "client", main: main)
-    handshakeTimeout = try table.seconds("ssl_timeout", default: 10)
+    var opening = try OpeningSettings(table, mode: isServer ? "server" : "client")
     onDisconnect = try table.onDisconnect([.finish, .cancel])
     isTrusting =
       table.boolean("insecure", default: false)
-      || isServer && tls?.requiresCertificate == true
+      || isServer && opening.tls?.requiresCertificate == true
     sendsBytecode = table.boolean("send_bytecode", default: false)
     timeout = try table.seconds("timeout", default: .infinity)
     stallTimeout = try table.seconds("stall_timeout", default: 60)
@@ -85,35 +78,27 @@ final class RPCConfiguration {
     keeper = BufferKeeper.make(limits, on: loop)
     mostUnsent = try table.integer("max_unsent_bytes", default: 64 << 20, in: 1...(1 << 40))
 
-    // From here on references are kept.
-    var kept: [Int32] = []
-    do throws(LuaFailure) {
-      (namespace, exposesGlobals) = try table.namespace()
-      kept.append(namespace)
-      if exposesGlobals, !isTrusting, let interface {
-        try table.refuseExposure(of: interface, loopback: "listen on 'localhost'")
-      }
-      allowed = try Self.allowed(table, exposesGlobals)
-      if table.push("env") {
-        guard call.type(at: -1) == .table else { throw table.wrong("env", "a table") }
-        environment = call.retainTop()
-        kept.append(environment)
-      } else if exposesGlobals {
-        environment = 0
-      } else {
-        // Code that arrives sees what the other side may use anyway.
-        call.pushRetained(namespace)
-        environment = call.retainTop()
-        kept.append(environment)
-      }
-      if instructionLimit >= 0 || timeLimit < .infinity || memoryLimit > 0 {
-        try Self.guardLibraries(call, environment)
-      }
-      authorize = try table.function("authorize") ?? 0
-    } catch {
-      for reference in kept { main.release(reference) }
-      throw error
+    exposesGlobals = try table.pushNamespace()
+    namespace = LuaStored(popping: call)
+    if exposesGlobals, !isTrusting, let interface {
+      try table.refuseExposure(of: interface, loopback: "listen on 'localhost'")
     }
+    allowed = try Self.allowed(table, exposesGlobals)
+    if table.push("env") {
+      guard call.type(at: -1) == .table else { throw table.wrong("env", "a table") }
+      environment = CodeEnvironment(LuaStored(popping: call))
+    } else if exposesGlobals {
+      environment = nil
+    } else {
+      // Code that arrives sees what the other side may use anyway.
+      namespace.push(onto: call)
+      environment = CodeEnvironment(LuaStored(popping: call))
+    }
+    if instructionLimit >= 0 || timeLimit < .infinity || memoryLimit > 0 {
+      try Self.guardLibraries(call, environment)
+    }
+    opening.authorization = .init(rpc: try table.function("authorize"))
+    self.opening = opening
     functions = Self.functionPolicy(
       table, allowed, instructions: instructionLimit, seconds: timeLimit)
   }
@@ -139,16 +124,10 @@ final class RPCConfiguration {
 
   /// Functions of Lua's libraries count what they do from now on, when limited code calls them.
   private static func guardLibraries(
-    _ call: LuaCall, _ environment: Int32
+    _ call: LuaCall, _ environment: CodeEnvironment?
   ) throws(LuaFailure) {
-    if environment != 0 { call.pushRetained(environment) }
-    guard milonga_guard(call.state, environment == 0 ? 0 : 1) == LUA_OK else { throw .raised }
-  }
-
-  deinit {
-    main.release(namespace)
-    if environment != 0 { main.release(environment) }
-    if authorize != 0 { main.release(authorize) }
+    environment?.push(onto: call)
+    guard milonga_guard(call.state, environment == nil ? 0 : 1) == LUA_OK else { throw .raised }
   }
 
   /// The field `allow`: a list of names, or a table of names and booleans. By default code that

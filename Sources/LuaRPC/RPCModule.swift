@@ -9,12 +9,12 @@ import MilongaRPC
 import SystemPackage
 
 /// The Lua module `rpc`.
-public enum RPCModule {
+package enum RPCModule {
   private static let key = LuaRegistryKey()
 
   /// Pushes the module's table: what `require 'rpc'` returns. As with the original there is a
   /// global `rpc` from then on, unless the program has one of its own.
-  public static func open(_ call: LuaCall) throws(LuaFailure) {
+  package static func open(_ call: LuaCall) throws(LuaFailure) {
     call.pushRegistry(key)
     if call.type(at: -1) == .table { return }
     call.pop()

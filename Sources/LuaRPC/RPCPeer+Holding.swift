@@ -30,11 +30,9 @@ extension RPCPeer: BufferHolding {
       roles.sleepReading(.withoutRoom)
       return loop.sleep(until: MonotonicTime.never, state: Step.wait.state)
     }
-    // What comes next, or the other side's end, wakes it too; it looks again then.
-    loop.markUnready(stream.socket, .read)
+    // The other side's end wakes it too, and so may what comes next; it looks again then.
     do throws(Errno) {
-      return try stream.wait(
-        for: .read, until: MonotonicTime.never, state: Step.wait.state)
+      return try loop.waitForNotice(stream.socket, state: Step.wait.state)
     } catch {
       disconnect("its socket cannot be watched: \(error)")
       return nil

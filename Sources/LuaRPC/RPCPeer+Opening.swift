@@ -19,18 +19,9 @@ extension RPCPeer {
   ///
   /// - Parameter destination: where a client connects to; nil when the connection is there.
   func openingSettings(_ destination: (host: String, port: Int)?) -> OpeningSettings {
-    OpeningSettings(
-      destination: destination, tls: configuration.tls,
-      handshakeTimeout: configuration.handshakeTimeout,
-      authorization: configuration.authorize == 0
-        ? nil
-        : .init(configuration.authorize, results: 1) { [unowned self] stream, call in
-          let address = stream.remoteAddress
-          call.push(address?.numericHost ?? "unknown")
-          call.push(Int(address?.port ?? 0))
-          pushSocket(onto: call)
-          return 3
-        })
+    var settings = configuration.opening
+    settings.destination = destination
+    return settings
   }
 
   /// Goes on with the opening. Runs again after each outcome that it gives; an error of the
@@ -90,10 +81,10 @@ extension RPCPeer {
       close()
       return .refused(reason)
     case .handshakeTimedOut:
-      let isOwnLimit =
-        configuration.isServer || configuration.handshakeTimeout <= configuration.timeout
+      let limit = configuration.opening.handshakeTimeout
+      let isOwnLimit = configuration.isServer || limit <= configuration.timeout
       guard isOwnLimit else { return refuse("timeout") }
-      return refuse("no TLS handshake within \(configuration.handshakeTimeout) s (ssl_timeout)")
+      return refuse("no TLS handshake within \(limit) s (ssl_timeout)")
     case .handshake(let reason): return refuse("TLS handshake failed: \(reason)")
     case .unwatchable(let error): return refuse("its socket cannot be watched: \(error)")
     case .refused:
@@ -108,5 +99,23 @@ extension RPCPeer {
   private func refuse(_ reason: String) -> Opened {
     if configuration.isServer { disconnect(reason) } else { close() }
     return .refused(reason)
+  }
+}
+
+extension OpeningSettings.Authorization {
+  /// The program's function is told the other side's address and port, and the socket: LuaSocket's,
+  /// or that of LuaSec which is in its place.
+  convenience init?(rpc function: consuming LuaStored) {
+    self.init(function, results: 1) { stream, call, index in
+      let address = stream.remoteAddress
+      call.push(address?.numericHost ?? "unknown")
+      call.push(Int(address?.port ?? 0))
+      if stream.isSecure {
+        stream.pushSecureConnection(onto: call)
+      } else {
+        call.pushValue(at: index)
+      }
+      return 3
+    }
   }
 }

@@ -85,7 +85,7 @@ extension RPCPeer {
   /// add cannot be reached from outside.
   private func pushVariable(_ call: LuaCall, pathAt index: Int) {
     guard let path = call.bytesIfString(at: index) else { return call.pushNil() }
-    call.pushRetained(configuration.namespace)
+    configuration.namespace.push(onto: call)
     for part in PeerPath(path) {
       guard call.type(at: -1) == .table else {
         call.pop()

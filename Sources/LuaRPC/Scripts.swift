@@ -85,10 +85,7 @@ final class Scripts {
       functions.acceptsBytecode ? "bt" : "t", functions.instructions, functions.nanoseconds,
       configuration.memoryLimit)
     guard status == LUA_OK else { return call.stringIfString(at: -1) ?? "rpc: cannot be compiled" }
-    if configuration.environment != 0 {
-      call.pushRetained(configuration.environment)
-      if lua_setupvalue(call.state, -2, 1) == nil { call.pop() }
-    }
+    configuration.environment?.set(call)
     return nil
   }
 }

@@ -135,7 +135,7 @@ func familyName(_ family: Int32) -> StaticString {
 
 extension Double {
   /// The integer part, within the range of Int; 0 for NaN.
-  public var clampedToInt: Int {
+  package var clampedToInt: Int {
     if isNaN { return 0 }
     return Int(exactly: rounded(.towardZero)) ?? (self < 0 ? .min : .max)
   }

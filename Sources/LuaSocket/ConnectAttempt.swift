@@ -3,19 +3,19 @@ import MilongaIO
 import SystemPackage
 
 /// The way of a TCP socket to a connection: the addresses of the peer are tried in turn.
-public struct ConnectAttempt {
-  public let addresses: [SocketAddress]
+package struct ConnectAttempt {
+  package let addresses: [SocketAddress]
   private var next = 0
   private var isUnderWay = false
   private var lastFailure = SocketFailure.resolver(ResolverError(code: EAI_NONAME))
 
-  public init(_ addresses: [SocketAddress]) { self.addresses = addresses }
+  package init(_ addresses: [SocketAddress]) { self.addresses = addresses }
 
   /// Gets as far as it can. `.wait`: until the socket is writable, or give up with ``giveUp()``.
   ///
   /// - Parameter replace: a socket of another family is needed: makes one in the place of the
   ///   socket's descriptor (the old one is closed by it).
-  public mutating func proceed(
+  package mutating func proceed(
     _ socket: UnsafeMutablePointer<SocketObject>, replace: (Int32) -> SocketFailure?
   ) -> SocketObject.Progress {
     if isUnderWay {
@@ -47,15 +47,15 @@ public struct ConnectAttempt {
 
   /// Once a connection that had to be waited for is there, the system lets one more connect succeed
   /// before it says that the socket is connected. This is that one, so that the program's is not.
-  public func settle(_ socket: UnsafeMutablePointer<SocketObject>) {
+  package func settle(_ socket: UnsafeMutablePointer<SocketObject>) {
     _ = socket.pointee.socket.connect(addresses[next - 1])
   }
 
   /// There are addresses left to try.
-  public var hasMore: Bool { next < addresses.count }
+  package var hasMore: Bool { next < addresses.count }
 
   /// The address under way took too long; ``proceed(_:replace:)`` goes on with the next.
-  public mutating func giveUp() {
+  package mutating func giveUp() {
     isUnderWay = false
     lastFailure = .timeout
   }

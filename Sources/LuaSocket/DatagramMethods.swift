@@ -7,7 +7,7 @@ import SystemPackage
 // Datagrams, for UDP and Unix sockets. Failures have texts of their own: see `datagramText`.
 extension SocketLibrary {
   /// LuaSocket's `_DATAGRAMSIZE`: bytes that `receive` takes when the program does not say.
-  public static let defaultDatagramSize = 8192
+  package static let defaultDatagramSize = 8192
 
   /// Sets `send` and `receive` in the table on top of the stack.
   func addDatagramMethods(_ call: LuaCall, of sockets: DatagramClasses) {

@@ -4,10 +4,10 @@ import MilongaLua
 import SystemPackage
 
 /// The Lua module `socket.serial`: a function that opens a serial device.
-public enum SerialModule {
+package enum SerialModule {
   /// Pushes the function `serial(path)`. It returns an object, or nil, a message and the error
   /// number.
-  public static func open(_ call: LuaCall) {
+  package static func open(_ call: LuaCall) {
     let library = SocketLibrary.of(call)
     let serial = library.serialClass(call)
     call.push { (call) throws(LuaFailure) in

@@ -2,12 +2,12 @@ import MilongaLua
 
 /// The classes of stream sockets of one kind, `tcp` or `unixstream`. An object begins as a master
 /// and becomes a client when it connects, a server when it listens.
-public struct StreamClasses {
-  public let master: LuaClass<SocketObject>
-  public let client: LuaClass<SocketObject>
-  public let server: LuaClass<SocketObject>
+package struct StreamClasses {
+  package let master: LuaClass<SocketObject>
+  package let client: LuaClass<SocketObject>
+  package let server: LuaClass<SocketObject>
   let all: [LuaClass<SocketObject>]
-  public let any: LuaClassGroup<SocketObject>
+  package let any: LuaClassGroup<SocketObject>
 
   init(_ call: LuaCall, kind: String) {
     master = LuaClass(call, incomplete: "\(kind){master}")
@@ -20,11 +20,11 @@ public struct StreamClasses {
 
 /// The classes of datagram sockets of one kind, `udp` or `unixdgram`. An object changes its class
 /// with every `setpeername`.
-public struct DatagramClasses {
-  public let unconnected: LuaClass<SocketObject>
-  public let connected: LuaClass<SocketObject>
+package struct DatagramClasses {
+  package let unconnected: LuaClass<SocketObject>
+  package let connected: LuaClass<SocketObject>
   let all: [LuaClass<SocketObject>]
-  public let any: LuaClassGroup<SocketObject>
+  package let any: LuaClassGroup<SocketObject>
 
   init(_ call: LuaCall, kind: String) {
     unconnected = LuaClass(call, incomplete: "\(kind){unconnected}")

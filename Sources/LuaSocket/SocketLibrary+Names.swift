@@ -5,7 +5,7 @@ import MilongaLua
 /// Looks names up while the program waits, which Ctrl-C ends at once.
 ///
 /// - Throws: `interrupted!`.
-public func resolve(
+package func resolve(
   _ query: ResolverQuery, _ call: LuaCall
 ) throws(LuaFailure) -> Result<[SocketAddress], ResolverError> {
   // Digits need no look-up, and so no thread.

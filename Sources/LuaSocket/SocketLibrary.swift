@@ -4,28 +4,28 @@ import MilongaLua
 import SystemPackage
 
 /// LuaSocket inside one Lua state: its classes and what they share.
-public final class SocketLibrary {
-  public let pool = BufferPool()
-  public let tcp: StreamClasses
-  public let udp: DatagramClasses
+package final class SocketLibrary {
+  package let pool = BufferPool()
+  package let tcp: StreamClasses
+  package let udp: DatagramClasses
   /// The other classes, which are made when their modules are first required.
   var unixStream: StreamClasses?
   var unixDatagram: DatagramClasses?
   var serial: LuaClass<SocketObject>?
   /// All classes made so far.
-  public internal(set) var any: LuaClassGroup<SocketObject>
+  package internal(set) var any: LuaClassGroup<SocketObject>
   /// The metatable of tables that another module has made of sockets, which are in their field
   /// `socket`.
-  public var wrapperMetatable: UnsafeRawPointer?
+  package var wrapperMetatable: UnsafeRawPointer?
   /// Told before an object gives up its descriptor.
-  public var willGiveUpDescriptor: ((inout SocketObject) -> Void)?
+  package var willGiveUpDescriptor: ((inout SocketObject) -> Void)?
   /// `send` and `receive` return the elapsed seconds as an additional last value.
   let isDebugging = getenv("MILONGA_SOCKET_DEBUG").map { String(cString: $0) == "1" } ?? false
 
   private static let key = LuaRegistryKey()
 
   /// The library of the state; made when it is first asked for.
-  public static func of(_ call: LuaCall) -> SocketLibrary {
+  package static func of(_ call: LuaCall) -> SocketLibrary {
     call.pushRegistry(key)
     defer { call.pop() }
     if let holder = LuaHolder<SocketLibrary>.object(call, at: -1) { return holder }
@@ -82,7 +82,7 @@ public final class SocketLibrary {
     return socket
   }
 
-  public func check(
+  package func check(
     _ sockets: LuaClassGroup<SocketObject>, _ call: LuaCall
   ) throws(LuaFailure) -> UnsafeMutablePointer<SocketObject> {
     guard let socket = sockets.payload(call, at: 1) else {
@@ -92,13 +92,13 @@ public final class SocketLibrary {
   }
 
   /// The listening socket at `index`, TCP or Unix; nil when it is something else.
-  public func server(_ call: LuaCall, at index: Int) -> UnsafeMutablePointer<SocketObject>? {
+  package func server(_ call: LuaCall, at index: Int) -> UnsafeMutablePointer<SocketObject>? {
     tcp.server.payload(call, at: index) ?? unixStream?.server.payload(call, at: index)
   }
 
   /// Pushes a client object for a connection accepted by a server of this family.
   @discardableResult
-  public func pushClient(
+  package func pushClient(
     _ socket: Socket, family: Int32, onto call: LuaCall
   ) -> UnsafeMutablePointer<SocketObject> {
     let client = family == AF_UNIX ? unixStream!.client : tcp.client
@@ -106,13 +106,13 @@ public final class SocketLibrary {
   }
 
   /// Closes the object's descriptor, after the scheduler was told.
-  public func close(_ socket: inout SocketObject) {
+  package func close(_ socket: inout SocketObject) {
     if socket.descriptor >= 0 { willGiveUpDescriptor?(&socket) }
     socket.close(pool: pool)
   }
 
   /// Gives the object a fresh descriptor of this family.
-  public func open(_ socket: UnsafeMutablePointer<SocketObject>, family: Int32) -> SocketFailure? {
+  package func open(_ socket: UnsafeMutablePointer<SocketObject>, family: Int32) -> SocketFailure? {
     close(&socket.pointee)
     do throws(Errno) {
       let opened = try Socket.open(family: family, stream: socket.pointee.kind == .stream)
@@ -151,7 +151,7 @@ public final class SocketLibrary {
 extension LuaCall {
   /// Pushes nil and the text of the failure: what LuaSocket's functions return.
   @discardableResult
-  public func pushFailure(_ failure: SocketFailure) -> LuaOutcome {
+  package func pushFailure(_ failure: SocketFailure) -> LuaOutcome {
     pushNil()
     push(failure.text)
     return .results(2)

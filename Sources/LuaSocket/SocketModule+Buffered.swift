@@ -7,7 +7,7 @@ extension SocketModule {
   /// lines of limited length. `buffered(socket, most)` takes what was received and not yet handed
   /// out, up to the end of the line, and at most so many bytes; it never waits. It returns nil for
   /// all but TCP clients of ours, and tables made of them.
-  public static func openBuffered(_ call: LuaCall) {
+  package static func openBuffered(_ call: LuaCall) {
     let library = SocketLibrary.of(call)
     call.push { (call) throws(LuaFailure) in
       let most = max(0, try call.integer(at: 2))

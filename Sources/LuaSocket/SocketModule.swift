@@ -4,13 +4,13 @@ import MilongaLua
 import SystemPackage
 
 /// The Lua module `socket`.
-public enum SocketModule {
+package enum SocketModule {
   /// The module's table: there is one, however often and under whatever name it is required.
   private static let key = LuaRegistryKey()
 
   /// Pushes the module's table: what `require 'socket.core'` returns. `socket` is the same table,
   /// when `socket.lua` has added to it what is made of Lua closures.
-  public static func open(_ call: LuaCall) {
+  package static func open(_ call: LuaCall) {
     call.pushRegistry(key)
     if call.type(at: -1) == .table { return }
     call.pop()
@@ -113,7 +113,7 @@ extension SocketLibrary {
   }
 
   /// Pushes a server object that listens at the first address of `host` that can be had.
-  public func pushServer(
+  package func pushServer(
     _ call: LuaCall, host: String, service: String, backlog: Int32
   ) throws(LuaFailure) -> SocketFailure? {
     let query = ResolverQuery(host: host, service: service, passive: true)

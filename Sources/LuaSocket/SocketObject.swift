@@ -17,7 +17,7 @@ public struct SocketObject {
   var isDrained = false
   /// `AF_UNSPEC` until a socket of the system is made.
   public var family: Int32
-  public var timeouts = SocketTimeouts()
+  package var timeouts = SocketTimeouts()
   public var buffer = ReceiveBuffer()
   /// Bytes at the start of the buffer known to hold no line end.
   private var scanned = 0

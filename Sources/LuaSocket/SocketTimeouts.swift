@@ -3,12 +3,12 @@ import MilongaIO
 import MilongaLua
 
 /// LuaSocket's two timeouts, in seconds; negative means none.
-public struct SocketTimeouts: Sendable {
+package struct SocketTimeouts: Sendable {
   /// How long one wait for the system may take; without a total time it counts from the start of
   /// the operation.
-  public var block = -1.0
+  package var block = -1.0
   /// How long the whole operation may take.
-  public var total = -1.0
+  package var total = -1.0
 
   /// The operation fails at once instead of waiting.
   var isZero: Bool { block == 0 }
@@ -33,7 +33,7 @@ public struct SocketTimeouts: Sendable {
   /// Waits with poll(2) until the descriptor is ready or `deadline` has passed.
   ///
   /// - Throws: `interrupted!` after Ctrl-C.
-  public static func wait(
+  package static func wait(
     _ descriptor: Int32, for readiness: Readiness, until deadline: Int64, _ call: LuaCall
   ) throws(LuaFailure) -> SocketFailure? {
     var events: Int16 = 0

@@ -43,7 +43,7 @@ extension SocketLibrary {
   }
 
   /// The arguments of `receive`, at 2 and 3.
-  public func receiveArguments(
+  package func receiveArguments(
     _ call: LuaCall
   ) throws(LuaFailure) -> (pattern: SocketObject.Pattern, prefix: Int) {
     let count = call.count
@@ -74,7 +74,7 @@ extension SocketLibrary {
   /// Pushes what was received, after the prefix at 3; with a failure, as LuaSocket does: nil,
   /// message, partial. Without memory for it nothing is taken, and the call fails: the state is
   /// exhausted.
-  public func pushReceived(
+  package func pushReceived(
     _ call: LuaCall, _ socket: UnsafeMutablePointer<SocketObject>, _ pattern: SocketObject.Pattern,
     prefix: Int, failure: SocketFailure?
   ) -> LuaOutcome {
@@ -154,7 +154,7 @@ extension SocketLibrary {
 
   /// The arguments of `send`, at 2 to 4: the bytes, and the index of the first of them in the
   /// string.
-  public func sendArguments(
+  package func sendArguments(
     _ call: LuaCall
   ) throws(LuaFailure) -> (bytes: UnsafeRawBufferPointer, first: Int) {
     let bytes = try call.bytes(at: 2)
@@ -170,7 +170,7 @@ extension SocketLibrary {
   }
 
   /// Pushes the index of the last byte sent; with a failure: nil, message, index.
-  public func pushSent(_ call: LuaCall, last: Int, failure: SocketFailure?) -> LuaOutcome {
+  package func pushSent(_ call: LuaCall, last: Int, failure: SocketFailure?) -> LuaOutcome {
     if let failure {
       call.pushFailure(failure)
       call.push(Double(last))

@@ -39,7 +39,7 @@ extension SocketLibrary {
   /// timeouts say.
   ///
   /// - Throws: `interrupted!` after Ctrl-C.
-  public func connect(
+  package func connect(
     _ call: LuaCall, _ socket: UnsafeMutablePointer<SocketObject>, _ query: ResolverQuery
   ) throws(LuaFailure) -> SocketFailure? {
     let family = socket.pointee.family

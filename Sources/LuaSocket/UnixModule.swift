@@ -4,10 +4,10 @@ import MilongaLua
 import SystemPackage
 
 /// The Lua module `socket.unix`: Unix domain sockets.
-public enum UnixModule {
+package enum UnixModule {
   /// Pushes the module's table. Called as a function it makes a stream socket, as it did when the
   /// module was that function.
-  public static func open(_ call: LuaCall) {
+  package static func open(_ call: LuaCall) {
     let library = SocketLibrary.of(call)
     let streams = library.unixStreamClasses(call)
     let datagrams = library.unixDatagramClasses(call)

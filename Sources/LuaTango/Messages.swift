@@ -230,6 +230,23 @@ struct MessageOutput: ~Copyable {
     try collect(.text, &content)
   }
 
+  /// Moves all that another one has collected behind what waits here; whether there was memory.
+  mutating func takeAll(from other: inout MessageOutput) -> Bool {
+    if isEmpty {
+      swap(&writer.buffer, &other.writer.buffer)
+    } else {
+      let before = count
+      other.writer.buffer.withUnsafeBytes { writer.buffer.append($0) }
+      guard !writer.buffer.lacksMemory else {
+        writer.buffer.truncate(to: before)
+        return false
+      }
+      other.writer.buffer.removeFirst(other.count)
+    }
+    spare.giveBack(&other.writer.buffer)
+    return true
+  }
+
   /// Forgets all that waits.
   mutating func release() { writer.buffer.release() }
 }

@@ -13,10 +13,20 @@ final class TangoCodecs {
     case encode, decode
   }
 
-  private struct Function {
-    let identity: UnsafeRawPointer
+  private final class Function {
     let format: MessageFormat
     let direction: Direction
+    let identity: UnsafeRawPointer
+    /// The function is known by its address, so it must stay.
+    private let function: LuaStored
+
+    /// Takes the function on top of the stack, which stays there.
+    init(_ call: LuaCall, _ format: MessageFormat, _ direction: Direction) {
+      self.format = format
+      self.direction = direction
+      identity = call.identity(at: -1)!
+      function = LuaStored(call, at: -1)
+    }
   }
 
   private var functions: [Function] = []
@@ -49,11 +59,7 @@ final class TangoCodecs {
     _ body: @escaping LuaBody
   ) {
     call.push(function: body)
-    functions.append(
-      Function(identity: call.identity(at: -1)!, format: format, direction: direction))
-    // The function is remembered by its address, so it must stay.
-    call.pushValue(at: -1)
-    _ = call.retainTop()
+    functions.append(Function(call, format, direction))
     call.setField(name, of: -2)
   }
 
@@ -138,10 +144,10 @@ final class TangoCodecs {
 
 /// How messages are written and read: in formats that are built in, or by a program's own
 /// functions.
-struct MessageCodec {
-  /// The program's own functions, in the registry.
-  var serialize: Int32?
-  var unserialize: Int32?
+struct MessageCodec: ~Copyable {
+  /// The program's own functions; empty where a built-in format is in their place.
+  private(set) var serialize = LuaStored()
+  private(set) var unserialize = LuaStored()
   /// The formats in their place.
   private(set) var writes = MessageFormat.text
   private(set) var reads = MessageFormat.text
@@ -154,19 +160,8 @@ struct MessageCodec {
     }
     if let format = codecs.format(table, "unserialize", of: .decode) {
       reads = format
-      return
-    }
-    do throws(LuaFailure) {
+    } else {
       unserialize = try table.function("unserialize")
-    } catch {
-      release(table.call)
-      throw error
     }
-  }
-
-  /// Lets go of the functions.
-  func release(_ call: LuaCall) {
-    if let serialize { call.release(serialize) }
-    if let unserialize { call.release(unserialize) }
   }
 }

@@ -23,8 +23,10 @@ final class TangoConnection: TurnEndObserver, RoundEndObserver {
   /// The client's address, for messages.
   var peer = "unknown peer"
   var holder: BufferHolder?
-  /// Bytes of the call that is being carried out, when it is large.
+  /// Bytes of the large ones among the calls that are being carried out.
   var serving = 0
+  /// Bytes of answers that wait behind calls.
+  var held = 0
   /// The keeper knows of something that is held, or has to be told.
   var isHolding = false
   /// The coroutine that waits for room, when the descriptor does not tell.
@@ -135,8 +137,8 @@ final class TangoConnection: TurnEndObserver, RoundEndObserver {
 extension OpeningSettings.Authorization {
   /// The program's function is told about the other side, and answers whether that may go on, and
   /// why not.
-  init(tango function: Int32) {
-    self.init(function, results: 2) { stream, call in
+  convenience init?(tango function: consuming LuaStored) {
+    self.init(function, results: 2) { stream, call, _ in
       stream.pushPeer(onto: call)
       return 1
     }

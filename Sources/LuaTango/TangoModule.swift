@@ -4,15 +4,15 @@ import Copas
 import MilongaLua
 
 /// The Lua module `tango`, and its back ends as modules of their own.
-public enum TangoModule {
+package enum TangoModule {
   /// The back ends that are modules, too: `tango.<side>.<name>`.
-  public static let backEnds: [(side: StaticString, name: StaticString)] = [
+  package static let backEnds: [(side: StaticString, name: StaticString)] = [
     ("client", "socket"), ("client", "zmq"), ("server", "copas_socket"), ("server", "ev_socket"),
     ("server", "zmq"),
   ]
 
   /// The codecs, which are modules as well: `tango.codec.<name>`.
-  public static let codecs: [(side: StaticString, name: StaticString)] = [
+  package static let codecs: [(side: StaticString, name: StaticString)] = [
     ("codec", "json"), ("codec", "msgpack"), ("codec", "tango"),
   ]
 
@@ -20,7 +20,7 @@ public enum TangoModule {
 
   /// Pushes the module's table: what `require 'tango'` returns. As with the original there is a
   /// global `tango` from then on, unless the program has one of its own.
-  public static func open(_ call: LuaCall) throws(LuaFailure) {
+  package static func open(_ call: LuaCall) throws(LuaFailure) {
     call.pushRegistry(key)
     if call.type(at: -1) == .table { return }
     call.pop()
@@ -64,7 +64,7 @@ public enum TangoModule {
   }
 
   /// Pushes a back end: `tango.<side>.<name>`.
-  public static func open(
+  package static func open(
     _ call: LuaCall, side: StaticString, backEnd: StaticString
   ) throws(LuaFailure) {
     try open(call)

@@ -52,25 +52,20 @@ final class ZMQModules {
     call.pushTable(fields: 1)
     call.setFunction("connect") { [self] (call) throws(LuaFailure) in
       let configuration = try ClientConfiguration(
-        call, at: 1, isStream: false, codecs: codecs, main: loop.main)
-      do throws(LuaFailure) {
-        let library = try library(call)
-        guard
-          let socket = ZMQSocket(
-            library, .dealer, linger: 100,
-            maxBytes: configuration.limits.frameBytes &+ (1 << 20))
-        else { throw call.failure("tango: no more ZeroMQ sockets can be made") }
-        if let reason = socket.connect(configuration.url) {
-          throw call.failure("\(configuration.url): \(reason)")
-        }
-        call.count = 0
-        let transport = ZMQTransport(configuration, socket, loop: loop, spare: spare)
-        proxies.connections.push(
-          .zmq(TangoClient(configuration, transport, loop: loop)), onto: call)
-      } catch {
-        configuration.release(loop.main)
-        throw error
+        call, at: 1, isStream: false, codecs: codecs)
+      let library = try library(call)
+      guard
+        let socket = ZMQSocket(
+          library, .dealer, linger: 100,
+          maxBytes: configuration.limits.frameBytes &+ (1 << 20))
+      else { throw call.failure("tango: no more ZeroMQ sockets can be made") }
+      if let reason = socket.connect(configuration.url) {
+        throw call.failure("\(configuration.url): \(reason)")
       }
+      call.count = 0
+      let transport = ZMQTransport(configuration, socket, loop: loop, spare: spare)
+      proxies.connections.push(
+        .zmq(TangoClient(configuration, transport, loop: loop)), onto: call)
       proxies.push(call, connection: 1, path: nil)
       return .results(1)
     }

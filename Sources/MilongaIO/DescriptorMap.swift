@@ -3,28 +3,28 @@
 ///
 /// Duplicating them one after the other would overwrite some before they are used (`0` from `1`,
 /// `1` from `0`), so ``moves`` puts them into an order in which nothing is lost.
-public struct DescriptorMap: Sendable {
+package struct DescriptorMap: Sendable {
   /// The numbers in the child, ascending, each with the parent's descriptor.
-  public let entries: [(child: Int32, parent: Int32)]
+  package let entries: [(child: Int32, parent: Int32)]
 
   /// - Parameter entries: by the numbers in the child; both are 0 or more.
-  public init(_ entries: [Int32: Int32]) {
+  package init(_ entries: [Int32: Int32]) {
     self.entries = entries.sorted { $0.key < $1.key }.map { (child: $0.key, parent: $0.value) }
   }
 
   /// Descriptor `to` becomes a duplicate of `from`; ``spare`` stands for a number that is not in
   /// use.
-  public struct Move: Equatable, Sendable {
-    public let from: Int32
-    public let to: Int32
+  package struct Move: Equatable, Sendable {
+    package let from: Int32
+    package let to: Int32
   }
 
   /// The place that the members of a cycle are moved around; at that time every number that the
   /// child gets is taken, so that any free one will do.
-  public static let spare: Int32 = -1
+  package static let spare: Int32 = -1
 
   /// A number above all descriptors that the moves begin with.
-  public var firstUnused: Int32 { (entries.map(\.parent).max() ?? -1) + 1 }
+  package var firstUnused: Int32 { (entries.map(\.parent).max() ?? -1) + 1 }
 
   /// The same map after those of the parent's descriptors that `places` knows have moved there.
   func moving(_ places: [Int32: Int32]) -> DescriptorMap {
@@ -34,7 +34,7 @@ public struct DescriptorMap: Sendable {
   }
 
   /// What to do, in this order. A descriptor that stays where it is moves onto itself.
-  public var moves: [Move] {
+  package var moves: [Move] {
     var moves: [Move] = []
     var source: [Int32: Int32] = [:]
     /// How many are still to be made from a descriptor.

@@ -3,14 +3,14 @@ import Glibc
 import SystemPackage
 
 /// Two descriptors made at once, non-blocking, which children do not inherit.
-public enum DescriptorPair {
+package enum DescriptorPair {
   /// A pipe: what is written to the second one can be read from the first one.
-  public static func pipe() throws(Errno) -> (read: Int32, write: Int32) {
+  package static func pipe() throws(Errno) -> (read: Int32, write: Int32) {
     try make { milonga_pipe($0) }
   }
 
   /// Two connected stream sockets.
-  public static func sockets() throws(Errno) -> (Int32, Int32) {
+  package static func sockets() throws(Errno) -> (Int32, Int32) {
     try make { milonga_socketpair($0) }
   }
 

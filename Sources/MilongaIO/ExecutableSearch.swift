@@ -2,8 +2,8 @@ import Glibc
 import SystemPackage
 
 /// Where the file of a program is.
-public enum ExecutableSearch {
-  public enum Result: Sendable {
+package enum ExecutableSearch {
+  package enum Result: Sendable {
     case found(ByteStrings)
     /// There is such a file, but it may not be executed.
     case refused(String)
@@ -13,7 +13,7 @@ public enum ExecutableSearch {
   /// Looks for `name` in the directories of `path`, which colons separate; an empty one is the
   /// working directory. What is found through a relative one is made absolute, so that it stays the
   /// same file for a child with another working directory.
-  public static func find(_ name: [UInt8], in path: [UInt8]) -> Result {
+  package static func find(_ name: [UInt8], in path: [UInt8]) -> Result {
     var refused: String?
     for directory in path.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false) {
       var file = Array(directory)

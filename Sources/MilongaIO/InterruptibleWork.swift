@@ -3,7 +3,7 @@ import Glibc
 import Synchronization
 
 /// Work that blocks in a function that no signal ends, such as a look-up of a name.
-public enum InterruptibleWork {
+package enum InterruptibleWork {
   /// What the thread that works and the one that waits share. The descriptor lives as long as one
   /// of them.
   private final class Shared<Answer: Sendable>: Sendable {
@@ -21,7 +21,7 @@ public enum InterruptibleWork {
   ///   - name: of the thread, at most 15 bytes.
   ///   - isInterrupted: asked after a signal.
   /// - Returns: nil when `isInterrupted` said so. What the work goes on to find is dropped.
-  public static func run<Answer: Sendable>(
+  package static func run<Answer: Sendable>(
     named name: String, isInterrupted: () -> Bool, _ work: @escaping @Sendable () -> Answer
   ) -> Answer? {
     let shared = Shared<Answer>()

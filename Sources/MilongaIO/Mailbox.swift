@@ -1,7 +1,7 @@
 import Synchronization
 
 /// Results that other threads hand to a loop: they are collected and the loop's wait ends.
-public final class Mailbox<Message: Sendable>: Sendable {
+package final class Mailbox<Message: Sendable>: Sendable {
   private struct State {
     var messages: [Message] = []
     var isClosed = false
@@ -12,10 +12,10 @@ public final class Mailbox<Message: Sendable>: Sendable {
 
   /// - Parameter waker: wakes the loop that will collect. The loop must outlive the senders' use of
   ///   the mailbox, or ``close()`` it.
-  public init(waker: ReadinessQueue.Waker) { self.waker = waker }
+  package init(waker: ReadinessQueue.Waker) { self.waker = waker }
 
   /// Leaves a message; from any thread. Dropped after ``close()``.
-  public func send(_ message: Message) {
+  package func send(_ message: Message) {
     state.withLock { state in
       guard !state.isClosed else { return }
       state.messages.append(message)
@@ -25,7 +25,7 @@ public final class Mailbox<Message: Sendable>: Sendable {
   }
 
   /// Takes what was left since the last time.
-  public func collect() -> [Message] {
+  package func collect() -> [Message] {
     state.withLock { state in
       let messages = state.messages
       state.messages = []
@@ -34,5 +34,5 @@ public final class Mailbox<Message: Sendable>: Sendable {
   }
 
   /// Nothing is accepted, and the loop is not woken, from now on. What was left can be collected.
-  public func close() { state.withLock { $0.isClosed = true } }
+  package func close() { state.withLock { $0.isClosed = true } }
 }

@@ -10,7 +10,7 @@ extension Process {
   /// When it returns the program runs; when it throws there is no child, and nothing has changed.
   /// The time that it takes does not depend on how much memory, or how many descriptors, the parent
   /// has; see ``prepareToSpawn()``.
-  public static func spawn(_ request: SpawnRequest) throws(SpawnFailure) -> Process {
+  package static func spawn(_ request: SpawnRequest) throws(SpawnFailure) -> Process {
     for (child, parent) in request.descriptors.entries where fcntl(parent, F_GETFD) < 0 {
       // Looked at here: the number may be that of the pidfd afterwards.
       throw SpawnFailure(
@@ -31,7 +31,7 @@ extension Process {
 
   /// Makes what later calls of ``spawn(_:)`` need: their time does not depend on the number of the
   /// parent's descriptors if this was called while it had few.
-  public static func prepareToSpawn() { SpawnRelay.prepare() }
+  package static func prepareToSpawn() { SpawnRelay.prepare() }
 
   private static func start(
     _ request: SpawnRequest, _ relay: SpawnRelay, _ moves: [DescriptorMap.Move]

@@ -7,16 +7,16 @@ import SystemPackage
 /// Its end is seen through a pidfd, which becomes readable: that needs no signal handler, and other
 /// children are left alone. The owner asks for its end (``poll()``) or gives it away
 /// (``abandon()``); otherwise it remains a zombie.
-public struct Process: Sendable {
+package struct Process: Sendable {
   /// The number of the process. After its end the system may give it to another one.
-  public let id: Int32
+  package let id: Int32
   /// The pidfd, -1 when the end is known.
-  public private(set) var descriptor: Int32
+  package private(set) var descriptor: Int32
   /// How it ended, nil while that is not known.
-  public private(set) var end: End?
+  package private(set) var end: End?
 
   /// How a process ended.
-  public enum End: Sendable, Equatable {
+  package enum End: Sendable, Equatable {
     case exited(Int32)
     /// By this signal.
     case killed(Int32)
@@ -32,7 +32,7 @@ public struct Process: Sendable {
   ///
   /// - Throws: `Errno.noChildProcess` when another part of the program has waited for it: its
   ///   status is lost then.
-  public mutating func poll(
+  package mutating func poll(
     willClose: (Int32) -> Void = { _ in }
   ) throws(Errno) -> End? {
     if let end { return end }
@@ -52,13 +52,13 @@ public struct Process: Sendable {
   /// Sends a signal.
   ///
   /// - Throws: `Errno.noSuchProcess` when it has ended.
-  public func signal(_ number: Int32) throws(Errno) {
+  package func signal(_ number: Int32) throws(Errno) {
     guard descriptor >= 0 else { throw .noSuchProcess }
     guard milonga_signal_process(descriptor, number) == 0 else { throw Errno(rawValue: errno) }
   }
 
   /// Kills the process, unless it has ended, and leaves nothing of it behind.
-  public mutating func abandon(willClose: (Int32) -> Void = { _ in }) {
+  package mutating func abandon(willClose: (Int32) -> Void = { _ in }) {
     guard descriptor >= 0 else { return }
     if (try? poll(willClose: willClose)) != nil || descriptor < 0 { return }
     try? signal(SIGKILL)

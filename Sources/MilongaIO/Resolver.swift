@@ -4,29 +4,29 @@ import Synchronization
 
 /// Why a name did not resolve: a code of getaddrinfo(3).
 public struct ResolverError: Error, Sendable, Equatable, CustomStringConvertible {
-  public let code: Int32
+  package let code: Int32
 
-  public init(code: Int32) { self.code = code }
+  package init(code: Int32) { self.code = code }
 
   /// The text of gai_strerror(3).
   public var description: String { String(cString: gai_strerror(code)) }
 }
 
 /// What to look up.
-public struct ResolverQuery: Sendable {
+package struct ResolverQuery: Sendable {
   /// A name or digits; nil for the wildcard or loopback address.
-  public var host: String?
+  package var host: String?
   /// A port number or the name of a service; nil for port 0.
-  public var service: String?
+  package var service: String?
   /// `AF_UNSPEC`, `AF_INET`, `AF_INET6`.
-  public var family: Int32
-  public var stream: Bool
+  package var family: Int32
+  package var stream: Bool
   /// The addresses are for binding: without a host, the wildcard address.
-  public var passive: Bool
+  package var passive: Bool
   /// Host and service are digits; nothing is looked up.
-  public var numeric: Bool
+  package var numeric: Bool
 
-  public init(
+  package init(
     host: String?, service: String?, family: Int32 = AF_UNSPEC, stream: Bool = true,
     passive: Bool = false, numeric: Bool = false
   ) {
@@ -40,10 +40,10 @@ public struct ResolverQuery: Sendable {
 }
 
 /// Turns names into addresses with getaddrinfo(3).
-public enum Resolver {
+package enum Resolver {
   /// The addresses of a name, in the order in which they should be tried. Blocks the calling thread
   /// as long as the name server takes.
-  public static func resolve(
+  package static func resolve(
     _ query: ResolverQuery
   ) -> Result<[SocketAddress], ResolverError> {
     // C would look up what is before a NUL.
@@ -69,12 +69,12 @@ public enum Resolver {
   }
 
   /// A look-up that another thread makes.
-  public final class Lookup: Sendable {
+  package final class Lookup: Sendable {
     fileprivate let isAbandoned = Atomic<Bool>(false)
 
     /// The answer is not wanted any more. When no thread has begun, none does, and `completion` is
     /// not called.
-    public func abandon() { isAbandoned.store(true, ordering: .relaxed) }
+    package func abandon() { isAbandoned.store(true, ordering: .relaxed) }
   }
 
   /// Looks the name up on another thread. `completion` runs on that thread.
@@ -82,7 +82,7 @@ public enum Resolver {
   /// The number of threads is limited: with a name server that does not answer, further look-ups
   /// wait for a free one. Threads end when there is nothing to do.
   @discardableResult
-  public static func resolve(
+  package static func resolve(
     _ query: ResolverQuery,
     completion: @escaping @Sendable (Result<[SocketAddress], ResolverError>) -> Void
   ) -> Lookup {

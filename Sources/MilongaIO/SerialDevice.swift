@@ -2,14 +2,14 @@ import Glibc
 import SystemPackage
 
 /// Non-blocking system calls on a terminal or serial device. The descriptor is not owned.
-public struct SerialDevice: Sendable {
-  public let descriptor: Int32
+package struct SerialDevice: Sendable {
+  package let descriptor: Int32
 
-  public init(descriptor: Int32) { self.descriptor = descriptor }
+  package init(descriptor: Int32) { self.descriptor = descriptor }
 
   /// Opens the device for reading and writing. It does not become the controlling terminal, and
   /// children do not inherit it.
-  public static func open(_ path: UnsafePointer<CChar>) throws(Errno) -> SerialDevice {
+  package static func open(_ path: UnsafePointer<CChar>) throws(Errno) -> SerialDevice {
     while true {
       let descriptor = Glibc.open(path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC)
       if descriptor >= 0 { return SerialDevice(descriptor: descriptor) }
@@ -17,11 +17,11 @@ public struct SerialDevice: Sendable {
     }
   }
 
-  public func read(into buffer: UnsafeMutableRawBufferPointer) -> Transfer {
+  package func read(into buffer: UnsafeMutableRawBufferPointer) -> Transfer {
     Transfer { Glibc.read(descriptor, buffer.baseAddress, buffer.count) }
   }
 
-  public func write(_ bytes: UnsafeRawBufferPointer) -> Transfer {
+  package func write(_ bytes: UnsafeRawBufferPointer) -> Transfer {
     Transfer { Glibc.write(descriptor, bytes.baseAddress, bytes.count) }
   }
 }

@@ -1,7 +1,7 @@
 import Glibc
 
 /// The names of the signals that programs send to each other.
-public enum SignalName {
+package enum SignalName {
   private static let numbers: KeyValuePairs<String, Int32> = [
     "ABRT": SIGABRT, "ALRM": SIGALRM, "CHLD": SIGCHLD, "CONT": SIGCONT, "HUP": SIGHUP,
     "INT": SIGINT, "KILL": SIGKILL, "PIPE": SIGPIPE, "QUIT": SIGQUIT, "STOP": SIGSTOP,
@@ -10,7 +10,7 @@ public enum SignalName {
   ]
 
   /// The number of a signal by its name, `TERM` or `SIGTERM`; nil for other names.
-  public static func number(of name: String) -> Int32? {
+  package static func number(of name: String) -> Int32? {
     let short = name.hasPrefix("SIG") ? String(name.dropFirst(3)) : name
     return numbers.first { $0.key == short }?.value
   }

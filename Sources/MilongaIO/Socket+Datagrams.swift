@@ -7,7 +7,7 @@ extension Socket {
   ///
   /// - Parameter sender: becomes the address that the datagram was sent from. One without bytes
   ///   means that the sender has no address (a Unix socket that is not bound).
-  public func receive(
+  package func receive(
     into buffer: UnsafeMutableRawBufferPointer, from sender: inout SocketAddress
   ) -> Transfer {
     sender = SocketAddress()
@@ -19,7 +19,7 @@ extension Socket {
   }
 
   /// Sends one datagram to an address.
-  public func send(_ bytes: UnsafeRawBufferPointer, to address: SocketAddress) -> Transfer {
+  package func send(_ bytes: UnsafeRawBufferPointer, to address: SocketAddress) -> Transfer {
     Transfer {
       address.withSockaddr {
         sendto(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL), $0, $1)
@@ -28,7 +28,7 @@ extension Socket {
   }
 
   /// The length of the datagram that is received next, which stays in the queue.
-  public func nextDatagramLength() -> Transfer {
+  package func nextDatagramLength() -> Transfer {
     Transfer { recv(descriptor, nil, 0, Int32(MSG_PEEK | MSG_TRUNC)) }
   }
 }

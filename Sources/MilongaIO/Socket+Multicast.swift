@@ -3,12 +3,12 @@ import SystemPackage
 
 extension Socket {
   /// Enters or leaves a multicast group.
-  public enum Membership: Sendable {
+  package enum Membership: Sendable {
     case add, drop
   }
 
   /// - Parameter interface: the address of the interface; `INADDR_ANY` lets the system choose.
-  public func set(
+  package func set(
     _ membership: Membership, group: in_addr, interface: in_addr
   ) throws(Errno) {
     var request = ip_mreq(imr_multiaddr: group, imr_interface: interface)
@@ -17,7 +17,7 @@ extension Socket {
   }
 
   /// - Parameter interface: the number of the interface; 0 lets the system choose.
-  public func set(
+  package func set(
     _ membership: Membership, group: in6_addr, interface: UInt32
   ) throws(Errno) {
     var request = ipv6_mreq(ipv6mr_multiaddr: group, ipv6mr_interface: interface)
@@ -26,12 +26,12 @@ extension Socket {
   }
 
   /// The interface that multicast datagrams leave by; `INADDR_ANY` lets the system choose.
-  public func setMulticastInterface(_ interface: in_addr) throws(Errno) {
+  package func setMulticastInterface(_ interface: in_addr) throws(Errno) {
     var interface = interface
     try set(Int32(IPPROTO_IP), IP_MULTICAST_IF, to: &interface)
   }
 
-  public func multicastInterface() throws(Errno) -> in_addr {
+  package func multicastInterface() throws(Errno) -> in_addr {
     var interface = in_addr()
     var size = socklen_t(MemoryLayout<in_addr>.size)
     try check(

@@ -53,7 +53,7 @@ public struct Socket: Sendable {
     return Socket(descriptor: descriptor)
   }
 
-  public func bind(_ address: SocketAddress) throws(Errno) {
+  package func bind(_ address: SocketAddress) throws(Errno) {
     try check(address.withSockaddr { Glibc.bind(descriptor, $0, $1) })
   }
 
@@ -64,7 +64,7 @@ public struct Socket: Sendable {
   /// Starts to connect. ``Transfer/wouldBlock`` when it is under way: wait until the socket is
   /// writable and ask ``pendingError()``. (`EAGAIN` is a failure: the queue of a Unix server is
   /// full, and nothing is under way.)
-  public func connect(_ address: SocketAddress) -> Transfer {
+  package func connect(_ address: SocketAddress) -> Transfer {
     while true {
       if address.withSockaddr({ Glibc.connect(descriptor, $0, $1) }) == 0 { return .moved(0) }
       switch errno {
@@ -129,20 +129,16 @@ public struct Socket: Sendable {
     try check(Glibc.shutdown(descriptor, Int32(how)))
   }
 
-  public func localAddress() throws(Errno) -> SocketAddress {
+  package func localAddress() throws(Errno) -> SocketAddress {
     var address = SocketAddress()
     try check(address.withMutableSockaddr { getsockname(descriptor, $0, $1) })
     return address
   }
 
-  public func peerAddress() throws(Errno) -> SocketAddress {
+  package func peerAddress() throws(Errno) -> SocketAddress {
     var address = SocketAddress()
     try check(address.withMutableSockaddr { getpeername(descriptor, $0, $1) })
     return address
-  }
-
-  public func setNonBlocking(_ on: Bool) throws(Errno) {
-    try check(milonga_set_nonblocking(descriptor, on ? 1 : 0))
   }
 
   /// Closes the descriptor. Errors are of no use here: the descriptor is gone either way.

@@ -2,18 +2,18 @@ import Glibc
 import SystemPackage
 
 /// The address of a socket: IPv4, IPv6, Unix, or any other family, as the kernel has it.
-public struct SocketAddress: Sendable {
+package struct SocketAddress: Sendable {
   var storage = sockaddr_storage()
   var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
 
   /// No address.
-  public static let none = SocketAddress()
+  package static let none = SocketAddress()
 
   /// An address to be filled in by the kernel.
   init() {}
 
   /// Copies an address out of an `addrinfo`.
-  public init(_ address: UnsafePointer<sockaddr>, length: socklen_t) {
+  package init(_ address: UnsafePointer<sockaddr>, length: socklen_t) {
     self.length = min(length, socklen_t(MemoryLayout<sockaddr_storage>.size))
     withUnsafeMutableBytes(of: &storage) {
       $0.copyMemory(from: UnsafeRawBufferPointer(start: address, count: Int(self.length)))
@@ -21,7 +21,7 @@ public struct SocketAddress: Sendable {
   }
 
   /// An IPv4 address by its number: 127.0.0.1 is 0x7f000001.
-  public init(v4 host: UInt32, port: UInt16) {
+  package init(v4 host: UInt32, port: UInt16) {
     var v4 = sockaddr_in()
     v4.sin_family = sa_family_t(AF_INET)
     v4.sin_addr.s_addr = host.bigEndian
@@ -31,7 +31,7 @@ public struct SocketAddress: Sendable {
 
   /// An IPv6 address written in digits, with or without a scope: `::1`, `fe80::1%eth0`,
   /// `fe80::1%2`; nil for anything else.
-  public init?(v6 text: String, port: UInt16) {
+  package init?(v6 text: String, port: UInt16) {
     let parts = text.split(separator: "%", maxSplits: 1, omittingEmptySubsequences: false)
     self.init(numeric: String(parts[0]), port: port)
     // C would see only what is before a NUL.
@@ -47,7 +47,7 @@ public struct SocketAddress: Sendable {
   }
 
   /// An address written in digits, e.g. `127.0.0.1` or `::1`; nil for names.
-  public init?(numeric host: String, port: UInt16) {
+  package init?(numeric host: String, port: UInt16) {
     // C would see only what is before a NUL.
     guard !host.utf8.contains(0) else { return nil }
     var v4 = sockaddr_in()
@@ -69,7 +69,7 @@ public struct SocketAddress: Sendable {
 
   /// The address of a Unix socket: a path, or, on Linux, a name that begins with a NUL byte and
   /// lives outside the file system. nil when it is longer than the system takes (107 bytes).
-  public init?(unixPath path: UnsafeRawBufferPointer) {
+  package init?(unixPath path: UnsafeRawBufferPointer) {
     var unix = sockaddr_un()
     guard path.count < MemoryLayout.size(ofValue: unix.sun_path) else { return nil }
     unix.sun_family = sa_family_t(AF_UNIX)
@@ -88,10 +88,10 @@ public struct SocketAddress: Sendable {
   }
 
   /// `AF_INET`, `AF_INET6`, ...
-  public var family: Int32 { Int32(storage.ss_family) }
+  package var family: Int32 { Int32(storage.ss_family) }
 
   /// The port of an IPv4 or IPv6 address, nil for other families.
-  public var port: UInt16? {
+  package var port: UInt16? {
     withUnsafeBytes(of: storage) { bytes in
       switch family {
       case AF_INET: UInt16(bigEndian: bytes.load(as: sockaddr_in.self).sin_port)
@@ -102,14 +102,14 @@ public struct SocketAddress: Sendable {
   }
 
   /// The host in digits, with the scope of a link-local IPv6 address (`fe80::1%eth0`).
-  public var numericHost: String { name(NI_NUMERICHOST | NI_NUMERICSERV).host }
+  package var numericHost: String { name(NI_NUMERICHOST | NI_NUMERICSERV).host }
 
   /// The host's name, or its digits when it has none. Blocks the calling thread as long as the name
   /// server takes.
-  public var hostName: String { name(NI_NUMERICSERV).host }
+  package var hostName: String { name(NI_NUMERICSERV).host }
 
   /// The name of the port's TCP service, or its digits when it has none.
-  public var serviceName: String { name(NI_NUMERICHOST).service }
+  package var serviceName: String { name(NI_NUMERICHOST).service }
 
   private func name(_ flags: Int32) -> (host: String, service: String) {
     var host = [CChar](repeating: 0, count: Int(NI_MAXHOST))
@@ -124,7 +124,7 @@ public struct SocketAddress: Sendable {
 
   /// Gives access to the path of a Unix socket's address: empty when it has none; a name outside
   /// the file system begins with NUL.
-  public func withUnixPath<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+  package func withUnixPath<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
     withUnsafeBytes(of: storage) { bytes in
       let end = family == AF_UNIX ? min(Int(length), bytes.count) : 0
       guard end > Self.unixPathOffset else {
@@ -154,7 +154,7 @@ public struct SocketAddress: Sendable {
 
 extension SocketAddress: CustomStringConvertible {
   /// `127.0.0.1:80`, `[::1]:80`, `unix:/run/server`; `@` stands for a name outside the file system.
-  public var description: String {
+  package var description: String {
     if family == AF_UNIX {
       return withUnixPath { path in
         let name = path.first == 0 ? "@" : ""

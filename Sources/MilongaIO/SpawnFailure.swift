@@ -1,9 +1,9 @@
 import SystemPackage
 
 /// Why a process could not be started. There is no child then.
-public struct SpawnFailure: Error, Sendable, Equatable {
+package struct SpawnFailure: Error, Sendable, Equatable {
   /// What could not be done.
-  public enum Step: Sendable, Equatable {
+  package enum Step: Sendable, Equatable {
     /// Making a process at all.
     case process
     /// Giving the child this one of the parent's descriptors.
@@ -17,10 +17,10 @@ public struct SpawnFailure: Error, Sendable, Equatable {
     case program(String)
   }
 
-  public let step: Step
-  public let code: Errno
+  package let step: Step
+  package let code: Errno
 
-  public init(step: Step, code: Errno) {
+  package init(step: Step, code: Errno) {
     self.step = step
     self.code = code
   }
@@ -28,7 +28,7 @@ public struct SpawnFailure: Error, Sendable, Equatable {
 
 extension SpawnFailure: CustomStringConvertible {
   /// What was asked for, and the system's words: `/bin/cp: Permission denied`.
-  public var description: String {
+  package var description: String {
     let what =
       switch step {
       case .process: "cannot make a process"

@@ -1,7 +1,7 @@
 /// What a new process is to be.
-public struct SpawnRequest: Sendable {
+package struct SpawnRequest: Sendable {
   /// The process group of the child.
-  public enum Group: Sendable {
+  package enum Group: Sendable {
     case inherited
     /// A new one, which the child leads.
     case new
@@ -10,22 +10,22 @@ public struct SpawnRequest: Sendable {
   }
 
   /// The file of the program; it is not searched for, see ``ExecutableSearch``.
-  public var path: ByteStrings
+  package var path: ByteStrings
   /// What the program finds in `argv`.
-  public var arguments: ByteStrings
+  package var arguments: ByteStrings
   /// `NAME=value` each.
-  public var environment: ByteStrings
+  package var environment: ByteStrings
   /// The only descriptors that the child has.
-  public var descriptors: DescriptorMap
+  package var descriptors: DescriptorMap
   /// The working directory, nil for the parent's. A relative ``path`` begins there.
-  public var directory: ByteStrings?
-  public var group = Group.inherited
+  package var directory: ByteStrings?
+  package var group = Group.inherited
   /// The child leads a new session, without a controlling terminal.
-  public var startsSession = false
+  package var startsSession = false
   /// For umask(2); nil for the parent's.
-  public var mask: UInt16?
+  package var mask: UInt16?
 
-  public init(
+  package init(
     path: ByteStrings, arguments: ByteStrings, environment: ByteStrings = [],
     descriptors: DescriptorMap
   ) {
@@ -37,21 +37,19 @@ public struct SpawnRequest: Sendable {
 }
 
 /// Strings for C, byte by byte as they came: each ends with a NUL and holds no other.
-public struct ByteStrings: Sendable, ExpressibleByArrayLiteral {
+package struct ByteStrings: Sendable, ExpressibleByArrayLiteral {
   private var bytes: [CChar] = []
   private var starts: [Int] = []
 
-  public init() {}
+  package init() {}
 
-  public init(arrayLiteral strings: String...) {
+  package init(arrayLiteral strings: String...) {
     for string in strings { append(Array(string.utf8)) }
   }
 
-  public var count: Int { starts.count }
-
   /// Adds a string; false when there is a NUL in it, which C would take for its end.
   @discardableResult
-  public mutating func append(_ string: some Sequence<UInt8>) -> Bool {
+  package mutating func append(_ string: some Sequence<UInt8>) -> Bool {
     let start = bytes.count
     bytes.append(contentsOf: string.lazy.map { CChar(bitPattern: $0) })
     guard !bytes[start...].contains(0) else {
@@ -64,7 +62,7 @@ public struct ByteStrings: Sendable, ExpressibleByArrayLiteral {
   }
 
   /// The text of the first string, repaired where it is not UTF-8.
-  public var firstText: String {
+  package var firstText: String {
     bytes.withUnsafeBufferPointer { $0.isEmpty ? "" : String(cString: $0.baseAddress!) }
   }
 

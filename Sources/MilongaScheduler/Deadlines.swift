@@ -17,11 +17,10 @@ struct Deadlines {
     static func == (a: Entry, b: Entry) -> Bool { a.number == b.number }
   }
 
-  private var heap = Heap<Entry>()
+  private(set) var heap = Heap<Entry>()
   private var abandoned = 0
   private var lastNumber: UInt64 = 0
 
-  var count: Int { heap.count }
   var earliest: Int64? { heap.min?.time }
 
   /// The number of the new entry.

@@ -233,9 +233,4 @@ extension Scheduler {
   public func markUnready(_ descriptor: Int32, _ direction: Direction) {
     descriptors.markUnready(descriptor, direction)
   }
-
-  /// Whether a task waits for it.
-  public func hasWaiter(_ descriptor: Int32, _ direction: Direction) -> Bool {
-    descriptors.firstWaiter(on: descriptor, direction) != nil
-  }
 }

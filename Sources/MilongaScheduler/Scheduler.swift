@@ -60,7 +60,7 @@ public final class Scheduler {
   ///
   /// Not weak: retaining and releasing an object is slower as soon as a weak reference to it
   /// exists.
-  public unowned var waitQueueObserver: (any WaitQueueObserver)?
+  package unowned var waitQueueObserver: (any WaitQueueObserver)?
   @usableFromInline var operationsLeft = operationsPerTurn
 
   /// Tasks that exist.

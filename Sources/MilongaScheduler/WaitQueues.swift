@@ -1,8 +1,8 @@
 /// Names a wait queue of a ``Scheduler``: tasks that wait, one behind the other, to be admitted.
-public struct WaitQueueID: Hashable, Sendable, BitwiseCopyable {
+package struct WaitQueueID: Hashable, Sendable, BitwiseCopyable {
   /// The place of the wait queue; given to another wait queue when this one was removed. For tables
   /// beside the scheduler's.
-  public let index: Int32
+  package let index: Int32
 
   @inline(__always)
   init(index: Int32) { self.index = index }
@@ -19,7 +19,7 @@ public struct WaitQueueID: Hashable, Sendable, BitwiseCopyable {
 }
 
 /// Told about the tasks of wait queues that ``Scheduler/admitFirst(of:)`` knows nothing of.
-public protocol WaitQueueObserver: AnyObject {
+package protocol WaitQueueObserver: AnyObject {
   /// A task left the wait queue without having been admitted: its deadline passed, it was
   /// cancelled, or it is gone.
   func left(_ waitQueue: WaitQueueID)
@@ -36,7 +36,7 @@ struct WaitQueue: BitwiseCopyable {
 
 extension Scheduler {
   /// A new, empty wait queue.
-  public func makeWaitQueue() -> WaitQueueID {
+  package func makeWaitQueue() -> WaitQueueID {
     if let index = freeWaitQueues.popLast() {
       waitQueues.place(index)!.pointee = WaitQueue()
       return WaitQueueID(index: index)
@@ -46,14 +46,14 @@ extension Scheduler {
   }
 
   /// The wait queue is given up. The tasks that wait in it get a turn.
-  public func removeWaitQueue(_ waitQueue: WaitQueueID) {
+  package func removeWaitQueue(_ waitQueue: WaitQueueID) {
     while admitFirst(of: waitQueue) != nil {}
     freeWaitQueues.append(waitQueue.index)
   }
 
   /// The running task waits at the end of the wait queue until it is admitted or `deadline` has
   /// passed (`Int64.max`: for ever).
-  public func wait(_ id: TaskID, in waitQueue: WaitQueueID, deadline: Int64 = .max) {
+  package func wait(_ id: TaskID, in waitQueue: WaitQueueID, deadline: Int64 = .max) {
     guard let task = place(of: id), task.pointee.state == .running else { return }
     let ends = waitQueues.place(waitQueue.index)!
     task.pointee.state = .waiting
@@ -72,7 +72,7 @@ extension Scheduler {
 
   /// The task that has waited longest gets a turn, with the reason `ready`; nil when no task waits.
   @discardableResult
-  public func admitFirst(of waitQueue: WaitQueueID) -> TaskID? {
+  package func admitFirst(of waitQueue: WaitQueueID) -> TaskID? {
     guard let id = first(in: waitQueue) else { return nil }
     let task = tasks.place(id.index)!
     stopWaiting(task, id)
@@ -83,12 +83,12 @@ extension Scheduler {
   }
 
   /// The task that has waited longest in the wait queue.
-  public func first(in waitQueue: WaitQueueID) -> TaskID? {
+  package func first(in waitQueue: WaitQueueID) -> TaskID? {
     id(at: waitQueues.place(waitQueue.index)!.pointee.first)
   }
 
   /// The task behind one that waits in a wait queue.
-  public func next(after id: TaskID) -> TaskID? {
+  package func next(after id: TaskID) -> TaskID? {
     place(of: id).flatMap { self.id(at: $0.pointee.next) }
   }
 

@@ -22,12 +22,22 @@ struct FrameReader {
   /// Forgets what waits. Not while it is being taken.
   mutating func drop() { received = ByteBuffer() }
 
-  /// Hands the bodies of the frames that are whole to `body`, one after the other, until it returns
-  /// false.
+  /// What becomes of a frame, and of those behind it.
+  enum Verdict {
+    /// It was taken. The next one, too.
+    case goOn
+    /// It was taken. The next one has to wait.
+    case stop
+    /// It has to wait, with those behind it.
+    case putBack
+  }
+
+  /// Hands the bodies of the frames that are whole to `body`, one after the other, as long as that
+  /// wants them.
   ///
   /// - Returns: whether more has to arrive before there is another.
   @inline(__always)
-  mutating func takeFrames(_ body: (UnsafeRawBufferPointer) throws -> Bool) throws -> Bool {
+  mutating func takeFrames(_ body: (UnsafeRawBufferPointer) throws -> Verdict) throws -> Bool {
     var consumed = 0
     defer { forget(consumed) }
     return try received.withUnsafeReadableBytes { bytes in
@@ -35,8 +45,13 @@ struct FrameReader {
         let rest = UnsafeRawBufferPointer(rebasing: bytes[consumed...])
         switch LengthLineFraming.next(in: rest, maxBytes: maxBytes) {
         case .frame(let header, let count):
+          // An error takes the frame, too.
           consumed += header + count
-          guard try body(UnsafeRawBufferPointer(rebasing: rest[header..<header + count])) else {
+          switch try body(UnsafeRawBufferPointer(rebasing: rest[header..<header + count])) {
+          case .goOn: break
+          case .stop: return false
+          case .putBack:
+            consumed -= header + count
             return false
           }
         case .incomplete: return true

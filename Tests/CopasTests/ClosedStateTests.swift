@@ -47,7 +47,7 @@ import Testing
   }
 
   @Test func whileClientsCallAndLeave() throws {
-    for backEnd in ["copas_socket"] {
+    for backEnd in ["copas_socket", "ev_socket"] {
       #expect(
         try closing(
           """

@@ -19,7 +19,7 @@ struct ScriptRun: Sendable, CustomTestStringConvertible {
 
   static let all = Script.all().flatMap { script in
     var runs = [ScriptRun(script: script, host: .milonga, readiness: "epoll")]
-    if ["behaviours", "concurrency", "leaving", "serving"].contains(script.name) {
+    if ["behaviours", "concurrency", "held", "leaving", "serving"].contains(script.name) {
       runs.append(ScriptRun(script: script, host: .milonga, readiness: "poll"))
     }
     if ["behaviours", "limits", "values"].contains(script.name) {

@@ -18,7 +18,9 @@ struct ScriptRun: Sendable, CustomTestStringConvertible {
   static let all = onCopas + onEvents + onPoll
 
   /// What asks more of a readiness back end than that it tells what can be read and written.
-  private static let onPoll = Script.all().filter { $0.name == "leaving" }.flatMap { script in
+  private static let onPoll = Script.all().filter {
+    ["held", "leaving"].contains($0.name)
+  }.flatMap { script in
     [nil, "ev_socket"].map {
       ScriptRun(script: script, host: .milonga, server: $0, readiness: "poll")
     }

@@ -251,7 +251,7 @@ struct ReadinessQueueTests {
     let (reader, writer) = (ends[0], ends[1])
     defer { close(writer) }
     for end in ends { #expect(fcntl(end, F_SETFD, FD_CLOEXEC) == 0) }
-    try Socket(descriptor: writer).setNonBlocking(true)
+    Socket(descriptor: writer).setNonBlocking(true)
     let bytes = [UInt8](repeating: 1, count: 4096)
     while write(writer, bytes, bytes.count) > 0 {}
     let queue = try ReadinessQueue(kind)

@@ -70,13 +70,4 @@ import Testing
     try socket.setLinger(on: false, seconds: 0)
     #expect(try socket.getLinger().on == false)
   }
-
-  @Test func `blocking is turned on and off`() throws {
-    let socket = try Socket.open(family: AF_INET, stream: true)
-    defer { socket.close() }
-    for on in [true, false, false, true] {
-      try socket.setNonBlocking(on)
-      #expect((fcntl(socket.descriptor, F_GETFL) & O_NONBLOCK != 0) == on)
-    }
-  }
 }

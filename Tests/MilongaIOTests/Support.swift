@@ -16,6 +16,15 @@ let loopbackHosts: [String] = ["127.0.0.1", "::1"].filter { host in
 /// How long a test waits for what has to come, in milliseconds.
 let patience: Int32 = 60_000
 
+extension Socket {
+  /// Whether its operations return at once.
+  func setNonBlocking(_ on: Bool) {
+    let flags = fcntl(descriptor, F_GETFL)
+    let changed = fcntl(descriptor, F_SETFL, on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK)
+    #expect(flags != -1 && changed == 0)
+  }
+}
+
 /// Two connected sockets, closed at the end of ``with(_:_:)``.
 final class Peers {
   enum Kind: Sendable {

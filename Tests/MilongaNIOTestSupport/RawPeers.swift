@@ -40,6 +40,6 @@ public func connectRaw(to port: Int, reads: Bool) async throws -> any Channel {
 }
 
 /// Waits until something is so.
-public func eventually(_ condition: () throws -> Bool) async throws {
-  while try !condition() { try await Task.sleep(for: .milliseconds(5)) }
+public func eventually(_ condition: () async throws -> Bool) async throws {
+  while try await !condition() { try await Task.sleep(for: .milliseconds(5)) }
 }

@@ -1,4 +1,4 @@
-import MilongaScheduler
+@testable import MilongaScheduler
 
 /// What a test can compare a turn with.
 struct Ran: Equatable, CustomStringConvertible {
@@ -48,4 +48,15 @@ extension Scheduler {
   var isEmpty: Bool {
     taskCount == 0 && waitingForDescriptor == 0 && sleeping == 0 && readyCount == 0
   }
+}
+
+extension Scheduler {
+  /// Whether a task waits for the descriptor.
+  func hasWaiter(_ descriptor: Int32, _ direction: Direction) -> Bool {
+    descriptors.firstWaiter(on: descriptor, direction) != nil
+  }
+}
+
+extension Deadlines {
+  var count: Int { heap.count }
 }

@@ -1,11 +1,12 @@
+import RPCRuntime
 import Testing
 
 @testable import Tango
 
 /// The life of a server's connection, without a channel.
 @Suite struct ServingStateTests {
-  private func opened() -> ServingState {
-    var state = ServingState()
+  private func opened(_ concurrency: CallConcurrency = .ordered) -> ServingState {
+    var state = ServingState(concurrency)
     #expect(state.open() == true)
     return state
   }
@@ -16,10 +17,70 @@ import Testing
     #expect(state.open() == true)
     #expect(state.isReady)
     #expect(state.open() == false)
-    state.isRunning = true
+    _ = state.order.begin()
     #expect(state.takesCalls)
-    #expect(!state.isReady)
     #expect(!state.isIdle)
+  }
+
+  // MARK: Calls side by side
+
+  @Test func thereIsAPlaceForSoMany() {
+    var state = opened(.sideBySide(limit: 3))
+    let calls = (0..<2).map { _ in state.order.begin() }
+    #expect(state.isReady)
+    // An answer that waits for an earlier one has a place, too.
+    state.order.append([1])
+    #expect(!state.isReady)
+    state.end(call: calls[1], [2]) { _ in }
+    #expect(!state.isReady)
+    var left: [[UInt8]] = []
+    state.end(call: calls[0], []) { left.append($0) }
+    #expect(left == [[2], [1]])
+    #expect(state.isReady && state.isIdle)
+  }
+
+  @Test func inOrderOneIsUnderWay() {
+    var state = opened(.ordered)
+    let call = state.order.begin()
+    #expect(!state.isReady)
+    state.end(call: call, []) { _ in }
+    #expect(state.isReady)
+  }
+
+  /// Too many bytes must not wait for an answer that does not come.
+  @Test func largeAnswersThatWait() {
+    var state = opened(.sideBySide())
+    let (first, second) = (state.order.begin(), state.order.begin())
+    #expect(state.isReady)
+    state.end(call: second, [UInt8](repeating: 0, count: 1 << 20)) { _ in }
+    #expect(!state.isReady)
+    state.end(call: first, []) { _ in }
+    #expect(state.isReady)
+  }
+
+  @Test func aWriteWaitsForAllBeforeIt() {
+    var state = opened(.sideBySide())
+    #expect(state.awaitAll() == false)
+    let (first, second) = (state.order.begin(), state.order.begin())
+    #expect(state.awaitAll() == true)
+    #expect(state.awaitsAll && !state.isReady)
+    state.end(call: first, []) { _ in }
+    #expect(!state.isReady)
+    state.end(call: second, []) { _ in }
+    #expect(state.isReady && !state.awaitsAll)
+  }
+
+  /// It gets no answers, and they need no memory.
+  @Test func aPeerLeavesWithAnswersThatWait() {
+    var state = opened(.sideBySide())
+    let call = state.order.begin()
+    state.order.append([1, 2])
+    #expect(state.wantsAnswers)
+    #expect(state.peerLeft() == .carryOut)
+    #expect(!state.wantsAnswers)
+    #expect(state.order.bytes == 0)
+    state.end(call: call, []) { _ in Issue.record("an answer leaves") }
+    #expect(state.order.isEmpty)
   }
 
   // MARK: Answers
@@ -28,7 +89,7 @@ import Testing
     var state = opened()
     #expect(state.answers(isEmpty: true) == .keep)
     #expect(state.answers(isEmpty: false) == .send)
-    state.isRunning = true
+    _ = state.order.begin()
     #expect(state.answers(isEmpty: false) == .send)
   }
 
@@ -41,11 +102,11 @@ import Testing
   /// The last answers wait for the function that runs, and leave once.
   @Test func theLastAnswersCloseTheChannel() {
     var state = opened()
-    state.isRunning = true
+    let call = state.order.begin()
     #expect(state.shutDown() == .nothing)
     #expect(state.answers(isEmpty: true) == .keep)
     #expect(state.answers(isEmpty: false) == .send)
-    state.isRunning = false
+    state.end(call: call, []) { _ in }
     #expect(state.answers(isEmpty: true) == .sendAndClose)
     state.close()
     #expect(state.answers(isEmpty: false) == .keep)
@@ -116,11 +177,11 @@ import Testing
   @Test func itIsNotReadWhileCallsWait() {
     var state = opened()
     #expect(state.readsOn(waiting: Self.much, unless: false) == nil)
-    state.isRunning = true
+    let call = state.order.begin()
     #expect(state.readsOn(waiting: 1, unless: true) == nil)
     #expect(state.readsOn(waiting: Self.much, unless: false) == false)
     #expect(state.readsOn(waiting: Self.much, unless: false) == nil)
-    state.isRunning = false
+    state.end(call: call, []) { _ in }
     #expect(state.readsOn(waiting: Self.much, unless: true) == nil)
     #expect(state.readsOn(waiting: Self.much, unless: false) == true)
   }

@@ -174,14 +174,21 @@ import Testing
 
   /// Writing may come back with more to read, as SwiftNIO does when it fails: what was carried out
   /// is not carried out again.
-  @Test func callsThatArriveWhileAnswersAreSent() throws {
+  @Test(arguments: [
+    (CallConcurrency.ordered, ["1", "2", "4", "3"]), (.sideBySide(), ["1", "4", "3", "2"]),
+  ])
+  func callsThatArriveWhileAnswersAreSent(
+    _ concurrency: CallConcurrency, _ order: [String]
+  ) throws {
     let ran = NIOLockedValueBox<[String]>([])
     var namespace = TangoNamespace()
     namespace.register("sync") { (name: String) in ran.withLockedValue { $0.append(name) } }
     namespace.register("async") { (name: String) async in
       ran.withLockedValue { $0.append(name) }
     }
-    let server = TangoServer(namespace, configuration: .forTests)
+    var configuration = TangoServer.Configuration.forTests
+    configuration.concurrency = concurrency
+    let server = TangoServer(namespace, configuration: configuration)
     let channel = EmbeddedChannel()
     try channel.pipeline.syncOperations.addHandlers([
       ReadingWhenItWrites(frame(#"{[1]="sync",[2]="3"}"#)),
@@ -198,7 +205,7 @@ import Testing
       answers += String(buffer: answer)
     }
     #expect(answers.filter { $0 == "\n" }.count == 4)
-    #expect(ran.withLockedValue { $0 } == ["1", "2", "4", "3"])
+    #expect(ran.withLockedValue { $0 } == order)
     _ = try? channel.finish(acceptAlreadyClosed: true)
   }
 

@@ -74,7 +74,7 @@ import Testing
       }
       _ = try reader.takeFrames { answer in
         #expect(isMessage(answer))
-        return true
+        return .goOn
       }
       #expect(reader.count == 0)
       _ = try? channel.finish()

@@ -42,6 +42,26 @@ import Testing
     }
   }
 
+  /// Answers that wait for an earlier one, whose function does not end.
+  @Test func answersThatWait() async throws {
+    try await withHoldingServer(frameBytes: 16 << 20, limit: 40 << 20) { server, account in
+      let peers = try await connect(8, to: server.port, reads: true)
+      for peer in peers {
+        try await peer.writeAndFlush(frame("{\"wait\",\"x\"}")).get()
+        try await peer.writeAndFlush(frame("{\"big\",15000000}")).get()
+        try await peer.writeAndFlush(frame("{\"big\",15000000}")).get()
+      }
+      try await eventually { server.log.all.count > 0 }
+      #expect(account.bytes <= 66 << 20)
+      let client = TangoClient(host: "127.0.0.1", port: server.port, configuration: .forTests)
+      #expect(try await client.count("abc") == 3)
+      server.gate.open()
+      for peer in peers { try? await peer.close() }
+      try await eventually { account.bytes == 0 }
+      for line in server.log.all { #expect(line.contains("disconnected: it holds")) }
+    }
+  }
+
   /// A call that runs counts with its arguments, and is not ended.
   @Test func runningCalls() async throws {
     try await withHoldingServer { server, account in

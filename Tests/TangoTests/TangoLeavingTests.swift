@@ -20,7 +20,7 @@ import Testing
   @Test(arguments: Leaving.allCases)
   func whileAFunctionWaits(_ leaving: Leaving) async throws {
     let (begun, cancelled, may, noted, second) = (Gate(), Gate(), Gate(), Tally(), Gate())
-    try await withServer {
+    try await withServer(.ordered) {
       $0.register("stubborn") { () async -> Int in
         begun.open()
         await withTaskCancellationHandler {
@@ -55,6 +55,29 @@ import Testing
     }
   }
 
+  /// Calls that run side by side are cancelled together, and those behind them begin cancelled.
+  @Test(arguments: Leaving.allCases)
+  func whileManyFunctionsWait(_ leaving: Leaving) async throws {
+    let (begun, cancelled) = (Tally(), Tally())
+    try await withServer {
+      $0.register("patient") { () async throws -> Int in
+        begun.add()
+        do { try await Task.sleep(for: .seconds(600)) } catch { cancelled.add() }
+        return 1
+      }
+    } _: { port in
+      let client = try await RawClient.connect(port)
+      client.send(Array(repeating: "patient", count: 10_000))
+      await begun.reach(256)
+      #expect(begun.count == 256)
+      #expect(cancelled.count == 0)
+      try await client.leave(leaving)
+      await cancelled.reach(begun.count)
+      // What a reset leaves unread is lost.
+      if leaving == .shutsDown { await cancelled.reach(10_000) }
+    }
+  }
+
   /// Answers that are not taken do not pile up, and do not stop the calls behind them.
   @Test func manyCallsBehind() async throws {
     let (begun, may, noted) = (Gate(), Gate(), Tally())
@@ -80,11 +103,14 @@ import Testing
   }
 
   private func withServer(
+    _ concurrency: CallConcurrency = .sideBySide(),
     _ register: (inout TangoNamespace) -> Void, _ body: (Int) async throws -> Void
   ) async throws {
     var namespace = TangoNamespace()
     register(&namespace)
-    let server = TangoServer(namespace, configuration: .forTests)
+    var configuration = TangoServer.Configuration.forTests
+    configuration.concurrency = concurrency
+    let server = TangoServer(namespace, configuration: configuration)
     let port = try await server.start()
     let outcome: Result<Void, any Error>
     do { outcome = .success(try await body(port)) } catch { outcome = .failure(error) }

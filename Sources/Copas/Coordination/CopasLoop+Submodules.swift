@@ -14,12 +14,12 @@ private let fileModules = ["http", "ftp", "smtp"]
 
 extension CopasModule {
   /// What `copas.lock` and so on are called.
-  public static var submoduleNames: [String] { submodules.map { "\($0.name)" } }
+  package static var submoduleNames: [String] { submodules.map { "\($0.name)" } }
 
   /// Pushes the table of `copas.lock` and so on.
   ///
   /// - Parameter name: one of ``submoduleNames``.
-  public static func open(_ call: LuaCall, submodule name: String) throws(LuaFailure) {
+  package static func open(_ call: LuaCall, submodule name: String) throws(LuaFailure) {
     let loop = try CopasLoop.of(call)
     try open(call)
     call.pop()

@@ -31,11 +31,11 @@ extension CopasLoop: WaitQueueObserver {
     scheduler.removeWaitQueue(waitQueue)
   }
 
-  public func left(_ waitQueue: WaitQueueID) {
+  package func left(_ waitQueue: WaitQueueID) {
     waitQueueOwners[Int(waitQueue.index)]?.left(waitQueue)
   }
 
-  public func wasAdmittedInVain(_ task: TaskID, to waitQueue: WaitQueueID) {
+  package func wasAdmittedInVain(_ task: TaskID, to waitQueue: WaitQueueID) {
     waitQueueOwners[Int(waitQueue.index)]?.wasAdmittedInVain(task, to: waitQueue)
   }
 

@@ -132,6 +132,7 @@ extension CopasLoop {
     if status == LUA_YIELD {
       if !scheduler.isRunning(last) {
         if results > 0 { lua_settop(coroutine, -results - 1) }
+        if tasks[last].waitObserver != 0 { tellWait(of: last) }
         if tasks[last].isRemoved { end(last) }
         return last
       }

@@ -35,7 +35,7 @@ extension CopasLoop {
   /// A thread of the function that lies below its `arguments` on top of the stack (both are
   /// popped); it runs in the next step. Leaves the coroutine on the stack.
   @discardableResult
-  public func startThread(_ call: LuaCall, arguments: Int, name: String?) -> TaskID {
+  package func startThread(_ call: LuaCall, arguments: Int, name: String?) -> TaskID {
     let task = spawnCoroutine(call, arguments: arguments)
     if let name { names.set(call, of: -1, name) }
     scheduler.yield(task)
@@ -53,14 +53,21 @@ extension CopasLoop {
 
   /// Lets the coroutine end as with `copas.removethread`, but in its own turn: where it waits, or
   /// where it waits next.
-  public func removeInItsTurn(_ task: TaskID) {
+  package func removeInItsTurn(_ task: TaskID) {
     guard scheduler.exists(task) else { return }
     holdAgain(task)
     if !scheduler.cancel(task) { tasks[task].isRemoved = true }
   }
 
   /// Whether the coroutine has not ended.
-  public func exists(_ task: TaskID) -> Bool { scheduler.exists(task) }
+  package func exists(_ task: TaskID) -> Bool { scheduler.exists(task) }
+
+  /// The end of the task does not close its connection: others use it.
+  public func keepConnection(of task: TaskID) {
+    guard scheduler.exists(task), tasks[task].connection != 0 else { return }
+    main.release(tasks[task].connection)
+    tasks[task].connection = 0
+  }
 
   /// Frees what the task holds. A coroutine that has not ended is closed, with its pending
   /// to-be-closed variables.

@@ -50,6 +50,21 @@ extension CopasLoop {
     return park(on: descriptor, direction, until: deadline, state: state)
   }
 
+  /// Lets the running coroutine wait for a socket that is not to be read at the moment: until
+  /// ``notify(_:)`` is called, or the other side hangs up. What comes is not asked for, because
+  /// poll(2) tells again and again of what is not read.
+  package func waitForNotice(
+    _ socket: UnsafeMutablePointer<SocketObject>, state: Int = 0
+  ) throws(Errno) -> LuaOutcome {
+    if !socket.pointee.isWatched { try watch(socket) }
+    let descriptor = socket.pointee.descriptor
+    scheduler.markUnready(descriptor, .read)
+    if mayWait {
+      scheduler.park(current!, on: descriptor, .read, deadline: MonotonicTime.never)
+    }
+    return .yield(0, state: state)
+  }
+
   /// The tasks that wait to read from the descriptor go on: something has come that the system does
   /// not report.
   public func notify(_ descriptor: Int32) { scheduler.notify(descriptor) }
@@ -82,8 +97,11 @@ extension CopasLoop {
 
   /// Whether the peer has hung up, as far as is known: what it sent can be read to its end.
   public func hasHungUp(_ socket: UnsafeMutablePointer<SocketObject>) -> Bool {
-    scheduler.hasHungUp(socket.pointee.descriptor)
+    hasHungUp(socket.pointee.descriptor)
   }
+
+  /// The same for a descriptor that is registered.
+  public func hasHungUp(_ descriptor: Int32) -> Bool { scheduler.hasHungUp(descriptor) }
 
   /// A read got less than it asked for, so that the next one would block; unless the peer has hung
   /// up.

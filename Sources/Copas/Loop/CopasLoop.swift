@@ -11,7 +11,7 @@ import SystemPackage
 ///
 /// It has the tasks and the running turn; what else there is belongs to its parts.
 public final class CopasLoop {
-  public let sockets: SocketLibrary
+  package let sockets: SocketLibrary
   /// The class of connected TCP objects. A copy of the reference in `sockets`, because to go
   /// through `sockets` would retain and release it each time.
   let client: LuaClass<SocketObject>
@@ -38,7 +38,7 @@ public final class CopasLoop {
 
   @usableFromInline var turn = RunningTurn()
   /// Told once, when the turn of the running coroutine ends.
-  public var turnEndObserver: (any TurnEndObserver)?
+  package var turnEndObserver: (any TurnEndObserver)?
 
   /// The task whose turn it is; nil outside the dispatcher.
   @inline(__always)
@@ -76,6 +76,7 @@ public final class CopasLoop {
   let waitedSockets = WaitedSockets()
 
   private static let key = LuaRegistryKey()
+  private static let endKey = LuaRegistryKey()
 
   /// The dispatcher of the state; nil before it was first asked for.
   public static func existing(_ call: LuaCall) -> CopasLoop? {
@@ -97,6 +98,8 @@ public final class CopasLoop {
     }
     LuaHolder.push(loop, onto: call)
     call.setRegistry(key)
+    LuaHolder.push(StateEnd(loop), onto: call)
+    call.setRegistry(endKey)
     return loop
   }
 
@@ -133,6 +136,23 @@ public final class CopasLoop {
     scheduler.waitQueueObserver = nil
     sockets.willGiveUpDescriptor = nil
     offThread.close()
+  }
+}
+
+/// Goes when the state closes: the objects that serve connections, and that hold the dispatcher,
+/// go with it.
+private final class StateEnd {
+  private let loop: CopasLoop
+
+  init(_ loop: CopasLoop) { self.loop = loop }
+
+  deinit {
+    loop.tasks.forgetEvents()
+    let handlers = loop.events.handlers
+    loop.events.handlers = Array(repeating: nil, count: handlers.count)
+    loop.events.factories = [:]
+    let observers = loop.threadObservers.takeAll()
+    withExtendedLifetime((handlers, observers)) {}
   }
 }
 

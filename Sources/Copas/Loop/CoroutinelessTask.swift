@@ -14,7 +14,7 @@ import SystemPackage
 /// What serves such a connection. The object lives until its run has returned.
 open class CoroutinelessTask {
   /// What the last run has left.
-  public final var state = CoroutinelessTaskState.atRest
+  package final var state = CoroutinelessTaskState.atRest
 
   public init() {}
 
@@ -29,7 +29,7 @@ open class CoroutinelessTask {
   open func ended() {}
 }
 
-public enum CoroutinelessTaskState: Sendable {
+package enum CoroutinelessTaskState: Sendable {
   /// It needs its coroutine when it goes on.
   case busy
   /// It waits with nothing on the stack.
@@ -39,7 +39,7 @@ public enum CoroutinelessTaskState: Sendable {
 }
 
 /// Makes the handler of a connection. The number is that of its socket in the store.
-public typealias CoroutinelessTaskFactory =
+package typealias CoroutinelessTaskFactory =
   (UnsafeMutablePointer<SocketObject>, Int32) -> CoroutinelessTask
 
 /// What the dispatcher knows of such connections.
@@ -65,7 +65,7 @@ extension CopasLoop {
   /// Serves the listening socket at `index`; each connection is a handler that `make` makes.
   ///
   /// - Throws: a Lua error when the socket cannot be watched.
-  public func addEventServer(
+  package func addEventServer(
     _ call: LuaCall, socket index: Int, make: @escaping CoroutinelessTaskFactory
   ) throws(LuaFailure) {
     guard let socket = sockets.server(call, at: index), socket.pointee.descriptor >= 0 else {
@@ -80,13 +80,13 @@ extension CopasLoop {
   }
 
   /// Stops serving a listening socket, and closes it.
-  public func removeEventServer(_ socket: UnsafeMutablePointer<SocketObject>) {
+  package func removeEventServer(_ socket: UnsafeMutablePointer<SocketObject>) {
     servers.remove(socket.pointee.descriptor)
     sockets.close(&socket.pointee)
   }
 
   /// Makes a task that is no connection; it has its first turn after those that are ready now.
-  public func startEvents(_ handler: CoroutinelessTask) {
+  package func startEvents(_ handler: CoroutinelessTask) {
     let task = spawn(CopasTask(kind: .events))
     setHandler(handler, of: task)
     scheduler.yield(task)

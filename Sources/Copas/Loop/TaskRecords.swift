@@ -22,6 +22,8 @@ struct CopasTask: BitwiseCopyable {
   var tellsSocketTimeouts = false
   /// The observer that is told when the task is removed while it waits; 0 for none.
   var removalObserver: Int32 = 0
+  /// The observer that is told, once, when the coroutine's turn ends and it has not; 0 for none.
+  var waitObserver: Int32 = 0
   /// The coroutine's stack.
   var coroutine: OpaquePointer?
   /// The coroutine, or the server's socket; 0 while a coroutine sleeps until it is woken.
@@ -81,6 +83,13 @@ struct TaskRecords: ~Copyable {
     if record.connection != 0 { main.release(record.connection) }
     if record.reference != 0 { main.release(record.reference) }
     if record.handler != 0 { main.release(record.handler) }
+  }
+
+  /// Tasks without a coroutine of their own have nothing to do any more.
+  func forgetEvents() {
+    for index in 0..<count where place(index).pointee.kind == .events {
+      place(index).pointee.kind = .none
+    }
   }
 
   // MARK: Borrowed coroutines

@@ -9,12 +9,12 @@ import MilongaScheduler
 let mostArguments = 500_000
 
 /// The Lua module `copas`.
-public enum CopasModule {
+package enum CopasModule {
   /// Pushes the module's table: what `require 'copas'` returns.
   ///
   /// - Parameter isReloaded: programs clear `package.loaded.copas` and require it again to get back
   ///   to the default error handler.
-  public static func open(_ call: LuaCall, isReloaded: Bool = false) throws(LuaFailure) {
+  package static func open(_ call: LuaCall, isReloaded: Bool = false) throws(LuaFailure) {
     let loop = try CopasLoop.of(call)
     if isReloaded { loop.module.errorHandler = LuaStored() }
     if !loop.module.table.isEmpty {
@@ -104,7 +104,7 @@ extension CopasLoop {
   }
 
   /// `loop([initializer] [, timeout])`: runs until nothing is left to do.
-  public func runLoop(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
+  package func runLoop(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome {
     try requireOutside(call, "loop")
     var timeout = Double.infinity
     if call.type(at: 1) == .function {

@@ -145,5 +145,5 @@ final class CopasServers {
 
 extension CopasLoop {
   /// Serves the socket at 1 with the function at 2, as `copas.addserver` does.
-  public func addServer(_ call: LuaCall) throws(LuaFailure) { try servers.add(call) }
+  package func addServer(_ call: LuaCall) throws(LuaFailure) { try servers.add(call) }
 }

@@ -7,7 +7,7 @@ import SystemPackage
 
 /// A connect that waits: first for a name that another thread looks up, then for the addresses of
 /// that name.
-public struct PendingConnect {
+package struct PendingConnect {
   fileprivate enum Stage {
     case lookup(ticket: Int)
     case attempt(ConnectAttempt)
@@ -21,7 +21,7 @@ public struct PendingConnect {
 
 extension CopasLoop {
   /// How far a connect got.
-  public enum ConnectProgress {
+  package enum ConnectProgress {
     case done
     /// The function is to return this, and goes on when it runs again.
     case wait(LuaOutcome)
@@ -63,7 +63,7 @@ extension CopasLoop {
 
   /// Begins to connect a TCP socket for the running coroutine. A numeric address is tried at once;
   /// another thread looks up a name.
-  public func startConnect(
+  package func startConnect(
     _ socket: UnsafeMutablePointer<SocketObject>, host: String, service: String,
     until deadline: Int64
   ) -> PendingConnect {
@@ -82,7 +82,7 @@ extension CopasLoop {
   /// Goes on with a connect of the running coroutine.
   ///
   /// - Parameter state: what the coroutine keeps while it waits.
-  public func proceed(
+  package func proceed(
     _ pending: inout PendingConnect, _ socket: UnsafeMutablePointer<SocketObject>, state: Int = 0
   ) -> ConnectProgress {
     let isTimedOut = pending.hasWaited && hasTimedOut

@@ -7,7 +7,7 @@ import SystemPackage
 // Which descriptors the dispatcher knows, and the observers that are told when a peer hangs up.
 extension CopasLoop {
   /// Registers a descriptor that is going to be waited for.
-  public func watch(_ socket: UnsafeMutablePointer<SocketObject>) throws(Errno) {
+  package func watch(_ socket: UnsafeMutablePointer<SocketObject>) throws(Errno) {
     guard !socket.pointee.isWatched else { return }
     try register(socket.pointee.descriptor)
     socket.pointee.isWatched = true
@@ -15,7 +15,7 @@ extension CopasLoop {
 
   /// Begins a new life of a descriptor. The number may be registered already: with `setfd` two
   /// objects can have the same, and another library does not tell when it closes one.
-  public func register(_ descriptor: Int32) throws(Errno) {
+  package func register(_ descriptor: Int32) throws(Errno) {
     guard fcntl(descriptor, F_GETFD) >= 0 else { throw Errno(rawValue: errno) }
     if scheduler.isWatched(descriptor) { readiness.remove(descriptor) }
     let generation = scheduler.watch(descriptor)
@@ -28,7 +28,7 @@ extension CopasLoop {
   }
 
   /// A descriptor is going to be closed. The tasks that wait for it get a turn, and find out.
-  public func forget(_ descriptor: Int32) {
+  package func forget(_ descriptor: Int32) {
     hangupObservers.forget(descriptor)
     servers.forgetDatagramServer(descriptor)
     readiness.remove(descriptor)
@@ -38,7 +38,7 @@ extension CopasLoop {
 
 /// An object that has to know that the other side of a connection has gone, or sends no more, even
 /// while nothing is read from the connection.
-public protocol HangupObserver: AnyObject {
+package protocol HangupObserver: AnyObject {
   /// Is called between turns, once for a descriptor. What was received before may still have to be
   /// read.
   func hungUp()
@@ -75,11 +75,11 @@ extension CopasLoop {
   /// Tells the observer of a hang-up of the descriptor, which must be registered. That ends when
   /// the descriptor is forgotten; an observer that goes before calls
   /// ``stopObservingHangup(of:by:)``.
-  public func observeHangup(of descriptor: Int32, by observer: some HangupObserver) {
+  package func observeHangup(of descriptor: Int32, by observer: some HangupObserver) {
     hangupObservers.add(observer, of: descriptor)
   }
 
-  public func stopObservingHangup(of descriptor: Int32, by observer: some HangupObserver) {
+  package func stopObservingHangup(of descriptor: Int32, by observer: some HangupObserver) {
     hangupObservers.remove(observer, of: descriptor)
   }
 
@@ -91,27 +91,5 @@ extension CopasLoop {
       scheduler.isWatched(descriptor, generation: UInt32(truncatingIfNeeded: tag >> 32))
     else { return }
     observer.hungUp()
-  }
-
-  /// What a coroutine that serves a connection is doing.
-  public enum Occupation: Sendable {
-    /// It runs, or is gone.
-    case none
-    /// It runs soon.
-    case ready
-    /// It waits for the connection.
-    case connection
-    /// It waits for something else.
-    case something
-  }
-
-  /// - Parameter descriptor: that of the connection.
-  public func occupation(of task: TaskID, with descriptor: Int32) -> Occupation {
-    switch scheduler.wait(of: task) {
-    case .nothing: .none
-    case .turn: .ready
-    case .descriptor(descriptor, _): .connection
-    case .descriptor, .time: .something
-    }
   }
 }

@@ -77,7 +77,7 @@ final class CopasWrapper {
 
 extension CopasLoop {
   /// Puts the socket in the place of its wrapper.
-  public func unwrap(_ call: LuaCall, at index: Int) {
+  package func unwrap(_ call: LuaCall, at index: Int) {
     guard isWrapped(call, at: index) else { return }
     call.pushField("socket", of: index)
     call.replace(at: index)

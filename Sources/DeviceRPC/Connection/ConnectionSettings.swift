@@ -7,6 +7,7 @@ import Tracing
 /// What the connections of a server, or one that was made, have in common.
 struct ConnectionSettings: Sendable {
   let limits: RPCLimits
+  let concurrency: CallConcurrency
   /// Count what peers hold.
   let keepers: EventLoopKeepers
   let callTimeout: Duration?
@@ -26,6 +27,7 @@ struct ConnectionSettings: Sendable {
 
   init(_ configuration: RPCPeer.Configuration) {
     limits = configuration.limits
+    concurrency = configuration.concurrency
     keepers = EventLoopKeepers(configuration.limits, account: .process)
     callTimeout = configuration.timeout
     opening = OpeningRules(
@@ -42,6 +44,7 @@ struct ConnectionSettings: Sendable {
     visitor: (@Sendable (RPCPeer) async throws -> Void)?, account: BufferAccount
   ) {
     limits = configuration.limits
+    concurrency = configuration.concurrency
     keepers = EventLoopKeepers(configuration.limits, account: account)
     callTimeout = configuration.timeout
     opening = OpeningRules(

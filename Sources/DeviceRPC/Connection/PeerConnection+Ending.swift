@@ -42,8 +42,8 @@ extension PeerConnection {
     opening = nil
     for timer in [deadlineTimer, stallTimer] { timer?.cancel() }
     (deadlineTimer, stallTimer) = (nil, nil)
-    for task in running.values { task.cancel() }
-    running = [:]
+    running.cancelAll()
+    waitingCalls = WaitingCalls()
     visit?.cancel()
     visit = nil
     received = ByteBuffer()
@@ -87,7 +87,9 @@ extension PeerConnection {
   }
 
   func finishIfDone() {
-    guard state.phase == .finishing, running.isEmpty, let context else { return }
+    guard state.phase == .finishing, running.isEmpty, waitingCalls.isEmpty, let context else {
+      return
+    }
     flush()
     // What was written before has left when this has.
     let written = eventLoop.makePromise(of: Void.self)

@@ -11,39 +11,26 @@ extension PeerConnection: BufferHolding {
     var bytes = 0
     if isOpen {
       bytes = received.readableBytes == 0 ? 0 : received.storageCapacity
-      bytes += lock.withLock { output.bytes } + (context?.channel.unsentBytes ?? 0)
+      bytes +=
+        waitingCalls.bytes + lock.withLock { output.bytes } + (context?.channel.unsentBytes ?? 0)
     }
-    let serving = largeCalls.values.reduce(0, +)
-    isHolding = bytes + serving > 0
+    isHolding = bytes + running.bytes > 0
     if holder == nil {
       guard isHolding else { return }
       holder = BufferHolder(self, asksToCount: true)
     }
-    if isOpen || serving > 0 {
-      keeper.set(holder!, bytes: bytes, serving: serving)
+    if isOpen || running.bytes > 0 {
+      keeper.set(holder!, bytes: bytes, serving: running.bytes)
     } else {
       keeper.remove(holder!)
     }
   }
 
-  /// A large call has been begun; what follows tells of it.
-  func beginServing(_ bytes: Int, before: Int) {
-    guard bytes > BufferKeeper.largeMessage, lastTask > before else { return }
-    largeCalls[lastTask] = bytes
-    isHolding = true
-  }
-
-  /// The function of a call has ended.
-  func endServing(_ task: Int) {
-    guard !largeCalls.isEmpty, largeCalls.removeValue(forKey: task) != nil else { return }
-    tellHolding()
-  }
-
   /// The rest of a large message has to wait.
   var mustWaitForRoom: Bool {
-    guard keeper.isOver, let holder, received.readableBytes > BufferKeeper.largeMessage else {
-      return false
-    }
+    guard keeper.isOver, let holder,
+      received.readableBytes + waitingCalls.bytes > BufferKeeper.largeMessage
+    else { return false }
     return keeper.mustWait(holder)
   }
 

@@ -62,6 +62,7 @@ extension PeerConnection {
     process()
     if !state.isReading { flush() }
     if isHolding { tellHolding() }
+    if state.phase == .finishing { finishIfDone() }
     if state.owesRead, state.makesUpRead(unless: isHeld || mustWaitForRoom) { context?.read() }
   }
 
@@ -70,10 +71,12 @@ extension PeerConnection {
     while state.handlesMessages {
       if lock.withLock({ output.bytes }) > mostCollected { flush() }
       if isHeld { return }
-      let size = handleFirst()
-      guard size > 0 else { break }
-      received.moveReaderIndex(forwardBy: size)
-      if milonga_turn_is_over(turnEnd) != 0, received.readableBytes > 0 {
+      if !serveFirstWaiting() {
+        let size = handleFirst()
+        guard size > 0 else { break }
+        received.moveReaderIndex(forwardBy: size)
+      }
+      if milonga_turn_is_over(turnEnd) != 0, received.readableBytes > 0 || mayServeWaiting {
         giveWay()
         break
       }
@@ -103,7 +106,7 @@ extension PeerConnection {
       switch nextEvent(in: bytes) {
       case .incomplete: return 0
       case .call(let sequence, let payload):
-        serve(sequence, payload)
+        if mayServe { serve(sequence, payload) } else { keep(sequence, payload) }
         return LuaRPCFraming.headerBytes + payload.count
       case .answer(let call, let status, let payload):
         deliver(to: call, status, payload)

@@ -5,10 +5,13 @@ import RPCRuntime
 // The other side's calls.
 extension PeerConnection {
   func serve(_ sequence: UInt8, _ payload: UnsafeRawBufferPointer) {
-    let lastTask = lastTask
+    let last = running.last
     defer {
       elements.removeAll()
-      beginServing(payload.count, before: lastTask)
+      if payload.count > BufferKeeper.largeMessage, running.last > last {
+        running.noteSize(payload.count)
+        isHolding = true
+      }
     }
     do throws(ReadFailure) {
       try readValues(payload)
@@ -78,7 +81,7 @@ extension PeerConnection {
 
   /// Calls a method: the object and the method's name are the first arguments.
   private func invoke(_ sequence: UInt8) {
-    guard case .object(let value) = elements[1], let object = value as? any RPCObject,
+    guard let object = elements.object(at: 1) as? any RPCObject,
       case .string(let offset, let count) = elements[2]
     else {
       return respond(
@@ -125,41 +128,40 @@ extension PeerConnection {
     _ finish: @escaping @Sendable (PeerConnection, Results) -> Void
   ) {
     guard running.count < NumberedCalls<PendingCall>.limit else {
-      return disconnect("more than \(NumberedCalls<PendingCall>.limit) calls at a time")
+      return disconnect(tooManyCalls)
     }
-    lastTask += 1
-    let id = lastTask
     let peer = peer
-    running[id] = Task(executorPreference: executor) {
-      let outcome: Result<Results, any Error>
-      do {
-        outcome = .success(
-          try await self.settings.observer.withSpan(call.name) {
-            try await RPCPeer.$current.withValue(peer) { try await function() }
-          })
-      } catch {
-        outcome = .failure(error)
+    running.begin { number in
+      Task(executorPreference: executor) {
+        let outcome: Result<Results, any Error>
+        do {
+          outcome = .success(
+            try await self.settings.observer.withSpan(call.name) {
+              try await RPCPeer.$current.withValue(peer) { try await function() }
+            })
+        } catch {
+          outcome = .failure(error)
+        }
+        self.finished(number, call, outcome, finish)
       }
-      self.finished(id, call, outcome, finish)
     }
   }
 
   private func finished<Results: Sendable>(
-    _ id: Int, _ call: ServedCall, _ outcome: Result<Results, any Error>,
+    _ number: Int, _ call: ServedCall, _ outcome: Result<Results, any Error>,
     _ finish: @escaping @Sendable (PeerConnection, Results) -> Void
   ) {
     guard eventLoop.inEventLoop else {
-      return eventLoop.execute { self.finished(id, call, outcome, finish) }
+      return eventLoop.execute { self.finished(number, call, outcome, finish) }
     }
     record(call, succeeded: (try? outcome.get()) != nil)
-    endServing(id)
-    guard running.removeValue(forKey: id) != nil else { return }
+    if running.end(number) > 0 { tellHolding() }
+    guard state.phase != .ended else { return }
     switch outcome {
     case .success(let results): finish(self, results)
     case .failure(let error): respond(call.sequence, failure: error)
     }
-    flushSoon()
-    finishIfDone()
+    goOnSoon()
   }
 
   private func record(_ call: ServedCall, succeeded: Bool) {

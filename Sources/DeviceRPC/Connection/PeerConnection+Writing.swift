@@ -7,15 +7,7 @@ let mostCollected = 64 << 10
 
 // Calls and answers leave together.
 extension PeerConnection {
-  /// Sends what was collected in the next turn of the event loop.
-  func flushSoon() {
-    let isDue = lock.withLock {
-      defer { shared.isFlushScheduled = true }
-      return !shared.isFlushScheduled
-    }
-    if isDue { eventLoop.execute { self.flushInTurn() } }
-  }
-
+  /// Sends what was collected, in a turn of its own.
   func flushInTurn() {
     flush()
     // A side that calls has to read, too.

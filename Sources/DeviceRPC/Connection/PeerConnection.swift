@@ -57,8 +57,11 @@ final class PeerConnection: ChannelDuplexHandler, @unchecked Sendable {
   var reader: LuatobinReader
   let elements = MessageElements()
   /// The async functions that run for the other side.
-  var running: [Int: Task<Void, Never>] = [:]
-  var lastTask = 0
+  var running = RunningCalls()
+  /// Calls of the other side that wait for those that run.
+  var waitingCalls = WaitingCalls()
+  /// Calls that wait are looked at at the end of the turn.
+  var isGoingOn = false
   /// What the server's program does with the peer.
   var visit: Task<Void, Never>?
   var opening: ConnectionOpening?
@@ -81,8 +84,6 @@ final class PeerConnection: ChannelDuplexHandler, @unchecked Sendable {
   var holder: BufferHolder?
   /// The keeper knows of something that is held, or has to be told.
   var isHolding = false
-  /// Bytes of large calls whose functions run.
-  var largeCalls: [Int: Int] = [:]
 
   init(
     _ channel: any Channel, _ name: String, _ namespace: RPCNamespace,
@@ -152,7 +153,7 @@ final class PeerConnection: ChannelDuplexHandler, @unchecked Sendable {
       let isCalling = lock.withLock {
         shared.session.calls.isAwaited || shared.waiting.contains { !$0.isOver }
       }
-      if running.isEmpty, !isCalling, !state.isGivingWay {
+      if running.isEmpty, waitingCalls.isEmpty, !isCalling, !state.isGivingWay {
         disconnect("silent for \(settings.idleTimeout!)")
       }
     default: context.fireUserInboundEventTriggered(event)

@@ -16,6 +16,10 @@ extension RPCPeer {
     public var sslHostname: String?
     /// What messages may cost, and how many calls may await their answers or a sequence number.
     public var limits = RPCLimits()
+    /// How the calls of the other side run: async functions side by side, unless told otherwise. No
+    /// more than 256 can be under way, because the protocol has no more numbers. With `.ordered`, a
+    /// function that calls the other side back must not need further calls of that side.
+    public var concurrency = CallConcurrency.sideBySide()
     /// A connection that is silent for so long, while neither side has called, is closed; nil for
     /// never.
     public var idleTimeout: Duration?

@@ -17,6 +17,10 @@ extension RPCServer {
     public var timeout: Duration? = .seconds(30)
     /// What one connection may cost, and all together may make the process hold.
     public var limits = RPCLimits()
+    /// How the calls of the other side run: async functions side by side, unless told otherwise. No
+    /// more than 256 can be under way, because the protocol has no more numbers. With `.ordered`, a
+    /// function that calls the other side back must not need further calls of that side.
+    public var concurrency = CallConcurrency.sideBySide()
     /// Connections at a time; further ones are closed at once.
     public var maxConnections = 100_000
     /// A connection that is silent for so long, while neither side has called, is closed; nil for

@@ -1,11 +1,11 @@
 /// Four characters become three bytes, fewer with padding. Other characters, line breaks among
 /// them, do not count.
-public struct Base64Decoder: MIMECodec {
-  public private(set) var held = HeldBytes()
+package struct Base64Decoder: MIMECodec {
+  package private(set) var held = HeldBytes()
 
-  public init() {}
+  package init() {}
 
-  public mutating func translate(
+  package mutating func translate(
     _ piece: UnsafeRawBufferPointer, into output: inout MIMEOutput
   ) throws(MIMEOutput.TooLarge) {
     guard var source = piece.baseAddress else { return }
@@ -29,7 +29,7 @@ public struct Base64Decoder: MIMECodec {
   }
 
   /// A group that is not complete is worth nothing.
-  public mutating func finish(into output: inout MIMEOutput) { held = HeldBytes() }
+  package mutating func finish(into output: inout MIMEOutput) { held = HeldBytes() }
 
   /// Decodes groups until one contains something else than the 64 characters.
   @inline(__always)

@@ -1,8 +1,8 @@
 /// Three bytes become four characters (RFC 2045, section 6.8). Nothing breaks the lines.
-public struct Base64Encoder: PrefixCodec {
-  public internal(set) var held = HeldBytes()
+package struct Base64Encoder: PrefixCodec {
+  package internal(set) var held = HeldBytes()
 
-  public init() {}
+  package init() {}
 
   func translatePrefix(
     of bytes: UnsafeRawBufferPointer, into output: inout MIMEOutput
@@ -35,7 +35,7 @@ public struct Base64Encoder: PrefixCodec {
     return groups * 3
   }
 
-  public mutating func finish(into output: inout MIMEOutput) throws(MIMEOutput.TooLarge) {
+  package mutating func finish(into output: inout MIMEOutput) throws(MIMEOutput.TooLarge) {
     guard !held.isEmpty else { return }
     let target = try output.reserve(4)
     let second = held.count > 1 ? UInt32(held[1]) << 8 : 0

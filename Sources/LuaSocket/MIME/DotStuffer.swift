@@ -2,19 +2,19 @@ import MilongaIO
 
 /// Doubles the dot at the beginning of a line, as SMTP wants it (RFC 5321, section 4.5.2): a line
 /// with nothing but a dot ends a message.
-public struct DotStuffer {
+package struct DotStuffer {
   /// What the text so far ended with.
-  public enum State: Int, Sendable {
+  package enum State: Int, Sendable {
     case insideLine, afterCarriageReturn, afterLineEnd
   }
 
-  public private(set) var state: State
+  package private(set) var state: State
 
   /// - Parameter state: ``state`` after the text before, `afterLineEnd` at the beginning.
-  public init(state: State) { self.state = state }
+  package init(state: State) { self.state = state }
 
   /// Writes the text that follows.
-  public mutating func stuff(
+  package mutating func stuff(
     _ text: UnsafeRawBufferPointer, into output: inout MIMEOutput
   ) throws(MIMEOutput.TooLarge) {
     guard let last = text.last else { return }

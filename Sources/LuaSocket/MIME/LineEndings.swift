@@ -1,21 +1,21 @@
 /// Gives all lines of a text the same end, whatever the text has: carriage return, newline, or both
 /// in either order.
-public struct LineEndConverter {
+package struct LineEndConverter {
   /// The carriage return or newline that the text so far ended with and that may be one half of a
   /// line end; any other number when there is none.
-  public private(set) var last: Int32
+  package private(set) var last: Int32
   private let marker: UnsafeRawBufferPointer
 
   /// - Parameters:
   ///   - last: ``last`` after the text before, 0 at the beginning.
   ///   - marker: the line end; must live as long as the converter.
-  public init(last: Int32, marker: UnsafeRawBufferPointer) {
+  package init(last: Int32, marker: UnsafeRawBufferPointer) {
     self.last = last
     self.marker = marker
   }
 
   /// Writes the text that follows.
-  public mutating func convert(
+  package mutating func convert(
     _ text: UnsafeRawBufferPointer, into output: inout MIMEOutput
   ) throws(MIMEOutput.TooLarge) {
     var rest = text[...]

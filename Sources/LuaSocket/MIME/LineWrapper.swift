@@ -1,20 +1,20 @@
 /// Breaks text into lines of limited length. Lines in the text end with a newline, wherever a
 /// carriage return is; lines in the result with CRLF.
-public struct LineWrapper {
+package struct LineWrapper {
   /// How many bytes the line in work has room for.
-  public private(set) var left: Int
+  package private(set) var left: Int
   private let length: Int
 
   /// - Parameters:
   ///   - left: how many bytes the first line has room for.
   ///   - length: how many bytes the others have room for.
-  public init(left: Int, length: Int) {
+  package init(left: Int, length: Int) {
     self.left = left
     self.length = length
   }
 
   /// Writes the text that follows.
-  public mutating func wrap(
+  package mutating func wrap(
     _ text: UnsafeRawBufferPointer, into output: inout MIMEOutput
   ) throws(MIMEOutput.TooLarge) {
     var rest = text[...]

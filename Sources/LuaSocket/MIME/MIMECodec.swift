@@ -1,5 +1,5 @@
 /// A translation that is fed piece by piece.
-public protocol MIMECodec {
+package protocol MIMECodec {
   /// Bytes that were taken and not yet translated, because that depends on what follows.
   var held: HeldBytes { get }
 
@@ -24,7 +24,7 @@ protocol PrefixCodec: MIMECodec {
 }
 
 extension PrefixCodec {
-  public mutating func translate(
+  package mutating func translate(
     _ piece: UnsafeRawBufferPointer, into output: inout MIMEOutput
   ) throws(MIMEOutput.TooLarge) {
     guard !piece.isEmpty else { return }
@@ -60,9 +60,9 @@ extension PrefixCodec {
 }
 
 /// At most four bytes, in place.
-public struct HeldBytes: Sendable {
+package struct HeldBytes: Sendable {
   private var word: UInt32 = 0
-  public private(set) var count = 0
+  package private(set) var count = 0
 
   init() {}
 
@@ -70,7 +70,7 @@ public struct HeldBytes: Sendable {
     for byte in bytes { append(byte) }
   }
 
-  public var isEmpty: Bool { count == 0 }
+  package var isEmpty: Bool { count == 0 }
 
   /// The byte at a place; `index` is below ``count``.
   @inline(__always)
@@ -83,7 +83,7 @@ public struct HeldBytes: Sendable {
   }
 
   /// Gives `body` the bytes, valid only during the call.
-  public func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+  package func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
     Swift.withUnsafeBytes(of: word.littleEndian) {
       body(UnsafeRawBufferPointer(rebasing: $0[..<count]))
     }

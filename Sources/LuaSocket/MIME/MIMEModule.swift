@@ -2,9 +2,9 @@ import MilongaLua
 
 /// The Lua module `mime.core`: the low-level filters of LuaSocket's `mime`, which take a chunk and
 /// return what it becomes, with what the next call has to know.
-public enum MIMEModule {
+package enum MIMEModule {
   /// Pushes the module's table: what `require 'mime.core'` returns.
-  public static func open(_ call: LuaCall) {
+  package static func open(_ call: LuaCall) {
     call.pushTable(fields: 9)
     call.push("MIME 1.0.3")
     call.setField("_VERSION", of: -2)

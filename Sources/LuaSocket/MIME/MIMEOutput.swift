@@ -5,16 +5,16 @@ import Glibc
 ///
 /// Codecs write behind what is there themselves: they ask for room with ``reserve(_:)`` and say
 /// with ``wrote(upTo:)`` how much of it they used.
-public struct MIMEOutput: ~Copyable {
+package struct MIMEOutput: ~Copyable {
   /// The result does not fit the limit, or the system has no memory for it.
-  public struct TooLarge: Error {}
+  package struct TooLarge: Error {}
 
   /// Bytes behind every room that may be scribbled on, so that a codec can store whole words where
   /// fewer bytes count.
   static let slack = 16
 
   /// How many bytes were written.
-  public private(set) var count = 0
+  package private(set) var count = 0
   private let limit: Int
   private var start: UnsafeMutableRawPointer?
   private var capacity = 0
@@ -24,7 +24,7 @@ public struct MIMEOutput: ~Copyable {
   /// - Parameters:
   ///   - limit: the most bytes that it may hold.
   ///   - expected: the number of bytes to make room for at first; a guess.
-  public init(limit: Int = .max, expected: Int = 0) {
+  package init(limit: Int = .max, expected: Int = 0) {
     self.limit = min(limit, .max - Self.slack)
     try? grow(to: min(expected, self.limit))
   }
@@ -32,7 +32,7 @@ public struct MIMEOutput: ~Copyable {
   deinit { free(start) }
 
   /// Gives `body` all bytes, valid only during the call.
-  public func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+  package func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
     body(UnsafeRawBufferPointer(start: start, count: count))
   }
 

@@ -3,10 +3,10 @@
 /// As in LuaSocket, `=` without two hexadecimal digits stays with the two bytes behind it, a
 /// carriage return without a newline goes with the byte behind it, and other bytes that do not
 /// belong into such a text go.
-public struct QuotedPrintableDecoder: PrefixCodec {
-  public internal(set) var held = HeldBytes()
+package struct QuotedPrintableDecoder: PrefixCodec {
+  package internal(set) var held = HeldBytes()
 
-  public init() {}
+  package init() {}
 
   func translatePrefix(
     of bytes: UnsafeRawBufferPointer, into output: inout MIMEOutput
@@ -35,7 +35,7 @@ public struct QuotedPrintableDecoder: PrefixCodec {
   }
 
   /// What is not complete at the end of the text goes.
-  public mutating func finish(into output: inout MIMEOutput) { held = HeldBytes() }
+  package mutating func finish(into output: inout MIMEOutput) { held = HeldBytes() }
 
   /// Decodes one byte or one sequence; false when the end of it has not come yet.
   @inline(__always)

@@ -1,11 +1,11 @@
 /// Bytes become quoted-printable text (RFC 2045, section 6.7): what is not printable becomes `=XX`,
 /// blanks at the end of a line, too. CRLF becomes the marker. Nothing limits the length of lines.
-public struct QuotedPrintableEncoder: PrefixCodec {
-  public internal(set) var held = HeldBytes()
+package struct QuotedPrintableEncoder: PrefixCodec {
+  package internal(set) var held = HeldBytes()
   private let marker: UnsafeRawBufferPointer
 
   /// - Parameter marker: what CRLF becomes; must live as long as the encoder.
-  public init(marker: UnsafeRawBufferPointer) { self.marker = marker }
+  package init(marker: UnsafeRawBufferPointer) { self.marker = marker }
 
   func translatePrefix(
     of bytes: UnsafeRawBufferPointer, into output: inout MIMEOutput
@@ -45,7 +45,7 @@ public struct QuotedPrintableEncoder: PrefixCodec {
 
   /// The last line was not ended: blanks are quoted, and the line break that follows does not
   /// count.
-  public mutating func finish(into output: inout MIMEOutput) throws(MIMEOutput.TooLarge) {
+  package mutating func finish(into output: inout MIMEOutput) throws(MIMEOutput.TooLarge) {
     guard !held.isEmpty else { return }
     var target = try output.reserve(3 * held.count)
     for place in 0..<held.count {

@@ -1,19 +1,19 @@
 /// Breaks quoted-printable text into lines of limited length, with soft line breaks: `=` and CRLF.
-public struct QuotedPrintableWrapper {
+package struct QuotedPrintableWrapper {
   /// How many bytes the line in work has room for.
-  public private(set) var left: Int
+  package private(set) var left: Int
   private let length: Int
 
   /// - Parameters:
   ///   - left: how many bytes the first line has room for.
   ///   - length: how many bytes the others have room for, the `=` at the end of a line included.
-  public init(left: Int, length: Int) {
+  package init(left: Int, length: Int) {
     self.left = left
     self.length = length
   }
 
   /// Writes the text that follows.
-  public mutating func wrap(
+  package mutating func wrap(
     _ text: UnsafeRawBufferPointer, into output: inout MIMEOutput
   ) throws(MIMEOutput.TooLarge) {
     guard var source = text.baseAddress else { return }

@@ -35,7 +35,7 @@ struct StreamClientModule {
       }
       outcome = try client.transport.proceedOpening(call, step, observer: client.observerNumber)
     } else {
-      let configuration = try ClientConfiguration(call, at: 1, codecs: codecs, main: loop.main)
+      let configuration = try ClientConfiguration(call, at: 1, codecs: codecs)
       call.count = 0
       let transport = StreamTransport(
         configuration, sockets: sockets, loop: loop, spare: spare)

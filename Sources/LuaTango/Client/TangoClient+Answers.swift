@@ -202,8 +202,8 @@ extension TangoClient {
       throw call.failure("\(peer): \(tooLong)")
     }
     isReading = true
-    if let unserialize = configuration.codec.unserialize {
-      call.pushRetained(unserialize)
+    if !configuration.codec.unserialize.isEmpty {
+      configuration.codec.unserialize.push(onto: call)
       call.push(body)
       endReading(answer)
       return .unfinished(
@@ -246,22 +246,26 @@ extension TangoClient {
     } else if future.wantsAnswer, loop.main.reserve(2) {
       loop.main.push(body)
       // The push may have collected the future.
-      if future.wantsAnswer { future.answer(loop.main.retainTop()) } else { loop.main.pop() }
+      if future.wantsAnswer {
+        future.answer(LuaStored(popping: loop.main))
+      } else {
+        loop.main.pop()
+      }
     }
     endReading(answer)
     for waiter in future.waiters { loop.wake(waiter) }
   }
 
-  /// Reads an answer that was kept in the registry, onto the stack behind the future. Runs again in
+  /// Reads the answer that the future has kept, onto the stack behind the future. Runs again in
   /// phase `.returned` with the table that the program's own `unserialize` made.
-  func unpack(_ call: LuaCall, _ body: Int32) throws(LuaFailure) -> CallProgress {
-    if let unserialize = configuration.codec.unserialize {
-      call.pushRetained(unserialize)
-      call.pushRetained(body)
+  func unpack(_ call: LuaCall, _ future: TangoFuture) throws(LuaFailure) -> CallProgress {
+    if !configuration.codec.unserialize.isEmpty {
+      configuration.codec.unserialize.push(onto: call)
+      future.pushMessage(onto: call)
       return .unfinished(
         .call(arguments: 1, results: 1, state: CallStep.unserialize.rawValue))
     }
-    call.pushRetained(body)
+    future.pushMessage(onto: call)
     let bytes = call.bytesIfString(at: -1)!
     do throws(CodecError) {
       try configuration.codec.reads.read(bytes, limits: configuration.limits.codec, call)

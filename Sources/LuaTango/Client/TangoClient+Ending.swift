@@ -77,7 +77,6 @@ extension TangoClient: ThreadObserver {
   func release() {
     guard stopObserving() else { return }
     close()
-    configuration.release(loop.main)
     transport.release()
   }
 }

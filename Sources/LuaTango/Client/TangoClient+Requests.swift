@@ -15,9 +15,9 @@ extension TangoClient: RoundEndObserver {
   func collectRequest(_ call: LuaCall) throws(LuaFailure) -> LuaOutcome? {
     releaseAbandonedReferences(call)
     try checkRoom(call)
-    if let serialize = configuration.codec.serialize {
+    if !configuration.codec.serialize.isEmpty {
       call.gatherElements(from: 2)
-      call.pushRetained(serialize)
+      configuration.codec.serialize.push(onto: call)
       call.insert(at: 2)
       return .call(arguments: 1, results: 1, state: CallStep.serialize.rawValue)
     }
@@ -111,14 +111,14 @@ extension TangoClient: RoundEndObserver {
   /// Collects the request on the stack from `first` on, without an error; whether that went well.
   private func collectRelease(_ call: LuaCall, from first: Int) -> Bool {
     do throws(SerializationFailure) {
-      guard let serialize = configuration.codec.serialize else {
+      if configuration.codec.serialize.isEmpty {
         var message = StackMessage(
           call: call, status: nil, index: first, last: call.count, limits: configuration.limits)
         try transport.collect(configuration.codec.writes, &message)
         return true
       }
       call.gatherElements(from: first)
-      call.pushRetained(serialize)
+      configuration.codec.serialize.push(onto: call)
       call.insert(at: -2)
       guard milonga_pcall(call.state, 1, 1, 0) == LUA_OK, call.type(at: -1) == .string,
         let body = call.bytesIfString(at: -1)

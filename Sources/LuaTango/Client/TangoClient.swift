@@ -163,9 +163,9 @@ final class TangoClient<Wire: Transport>: ProxiedClient {
     switch future.state {
     case .pending: throw closed(call)
     case .failed(let reason): throw call.failure("\(peer): \(reason)")
-    case .answered(let body):
+    case .answered:
       call.count = 1
-      return try unpack(call, body).outcome
+      return try unpack(call, future).outcome
     }
   }
 

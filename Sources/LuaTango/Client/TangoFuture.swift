@@ -1,15 +1,18 @@
+import MilongaLua
 import MilongaScheduler
 
 /// The answer to a call that the program may ask for later.
 final class TangoFuture {
   enum State {
     case pending
-    /// The message as it came, a string in the registry.
-    case answered(Int32)
+    /// The message is kept.
+    case answered
     case failed(String)
   }
 
   private(set) var state = State.pending
+  /// The answer as it came, a string; empty while there is none.
+  private var message = LuaStored()
   /// The call's number.
   var id = 0
   /// When to give up, in nanoseconds of the monotonic clock.
@@ -29,18 +32,22 @@ final class TangoFuture {
   /// The answer would be kept.
   var wantsAnswer: Bool { isPending && !isCollected }
 
-  /// - Parameter body: the message's place in the registry.
-  func answer(_ body: Int32) { state = .answered(body) }
+  func answer(_ message: consuming LuaStored) {
+    self.message = message
+    state = .answered
+  }
+
+  func pushMessage(onto call: LuaCall) { message.push(onto: call) }
 
   func fail(_ reason: String) {
     if isPending { state = .failed(reason) }
   }
 
-  /// Lua has collected it. Returns the place of the message, which is not needed any more.
-  func collected() -> Int32? {
+  /// Lua has collected it, so its message is not needed any more.
+  func collected() {
     isCollected = true
-    guard case .answered(let body) = state else { return nil }
+    guard case .answered = state else { return }
     state = .failed("collected")
-    return body
+    message = LuaStored()
   }
 }

@@ -4,7 +4,7 @@ import Copas
 import MilongaLua
 
 /// The objects that `con.async.name(...)` returns.
-struct TangoFutures {
+final class TangoFutures {
   /// What such an object holds.
   struct Payload {
     let future: TangoFuture
@@ -12,10 +12,9 @@ struct TangoFutures {
   }
 
   private let futures: LuaClass<Payload>
-  private let get: Int32
+  private let get: LuaStored
 
   init(_ call: LuaCall, loop: CopasLoop) {
-    let main = loop.main
     let futures = LuaClass<Payload>(call, incomplete: "tango future")
     self.futures = futures
     call.push(function: { (call) throws(LuaFailure) in
@@ -24,12 +23,11 @@ struct TangoFutures {
       try loop.requireOwnResumption(call, "future.get")
       return try payload.client.wait(call, payload.future)
     })
-    get = call.retainTop()
-    let get = get
+    get = LuaStored(popping: call)
     futures.complete(
       call,
       methods: { call in
-        call.pushRetained(get)
+        pushGet(call)
         call.setField("get", of: -2)
         call.setFunction("ready") { (call) throws(LuaFailure) in
           let payload = try futures.check(call, at: 1).pointee
@@ -38,9 +36,7 @@ struct TangoFutures {
           return .results(1)
         }
       },
-      finalize: { payload in
-        if let body = payload.future.collected() { main.release(body) }
-      })
+      finalize: { $0.future.collected() })
   }
 
   /// Pushes a future of the connection at this place, which lives as long.
@@ -57,5 +53,5 @@ struct TangoFutures {
   }
 
   /// Pushes the function behind `future:get()`.
-  func pushGet(_ call: LuaCall) { call.pushRetained(get) }
+  func pushGet(_ call: LuaCall) { get.push(onto: call) }
 }

@@ -60,7 +60,7 @@ extension TangoProxies {
     call.setField(Self.connectionKey, of: -2)
     call.push(client.proxied.generation)
     call.setField(Self.generationKey, of: -2)
-    call.pushRetained(referenceMetatable)
+    referenceMetatable.push(onto: call)
     milonga_setmetatable(call.state, -2)
     return .results(1)
   }
@@ -93,7 +93,7 @@ extension TangoProxies {
     call.setField(Self.objectKey, of: 3)
     call.pushValue(at: 2)
     call.setField(Self.nameKey, of: 3)
-    call.pushRetained(methodMetatable)
+    methodMetatable.push(onto: call)
     milonga_setmetatable(call.state, 3)
     call.pushValue(at: 2)
     call.pushValue(at: 3)

@@ -20,10 +20,10 @@ final class TangoProxies {
   static let nameKey = LuaRegistryKey()
   /// In references: the connection's generation that they belong to.
   static let generationKey = LuaRegistryKey()
-  private(set) var proxyMetatable: Int32 = 0
-  private(set) var asyncMetatable: Int32 = 0
-  private(set) var referenceMetatable: Int32 = 0
-  private(set) var methodMetatable: Int32 = 0
+  private(set) var proxyMetatable = LuaStored()
+  private(set) var asyncMetatable = LuaStored()
+  private(set) var referenceMetatable = LuaStored()
+  private(set) var methodMetatable = LuaStored()
 
   let loop: CopasLoop
 
@@ -40,27 +40,27 @@ final class TangoProxies {
       return try run(call)
     }
     addMisuses(call)
-    proxyMetatable = call.retainTop()
+    proxyMetatable = LuaStored(popping: call)
     call.pushTable(fields: 2)
     call.setFunction("__index") { [self] (call) throws(LuaFailure) in
       try index(call, isAsync: true)
     }
     call.setFunction("__call") { [self] (call) throws(LuaFailure) in try callLater(call) }
     addMisuses(call)
-    asyncMetatable = call.retainTop()
+    asyncMetatable = LuaStored(popping: call)
     call.pushTable(fields: 2)
     call.setFunction("__index") { [self] (call) throws(LuaFailure) in try indexReference(call) }
     call.setFunction("__gc") { [self] (call) throws(LuaFailure) in
       abandon(call)
       return .results(0)
     }
-    referenceMetatable = call.retainTop()
+    referenceMetatable = LuaStored(popping: call)
     call.pushTable(fields: 1)
     call.setFunction("__call") { [self] (call) throws(LuaFailure) in
       if call.phase == .entered { try prepareMethod(call) }
       return try run(call)
     }
-    methodMetatable = call.retainTop()
+    methodMetatable = LuaStored(popping: call)
   }
 
   /// Pushes a new proxy.
@@ -82,7 +82,7 @@ final class TangoProxies {
       call.pushValue(at: list)
       call.setField(Self.listKey, of: proxy)
     }
-    call.pushRetained(isAsync ? asyncMetatable : proxyMetatable)
+    if isAsync { asyncMetatable.push(onto: call) } else { proxyMetatable.push(onto: call) }
     milonga_setmetatable(call.state, -2)
   }
 
@@ -179,11 +179,12 @@ final class TangoProxies {
     }
   }
 
-  func isTable(_ call: LuaCall, at index: Int, withMetatable metatable: Int32) -> Bool {
+  func isTable(_ call: LuaCall, at index: Int, withMetatable metatable: borrowing LuaStored) -> Bool
+  {
     guard call.type(at: index) == .table, lua_getmetatable(call.state, Int32(index)) != 0 else {
       return false
     }
-    call.pushRetained(metatable)
+    metatable.push(onto: call)
     defer { call.pop(2) }
     return lua_rawequal(call.state, -1, -2) != 0
   }

@@ -66,8 +66,8 @@ final class Responder {
   func handle(
     _ call: LuaCall, _ body: UnsafeRawBufferPointer, _ output: inout MessageOutput
   ) -> LuaOutcome? {
-    if let unserialize = configuration.codec.unserialize {
-      call.pushRetained(unserialize)
+    if !configuration.codec.unserialize.isEmpty {
+      configuration.codec.unserialize.push(onto: call)
       call.push(body)
       return .protectedCall(arguments: 1, results: 1, state: ServedRequest.unserialize.rawValue)
     }
@@ -84,10 +84,10 @@ final class Responder {
   /// Lets the function below its arguments be called; by the program's own `pcall`, if it has one.
   @inline(__always)
   private func invoke(_ call: LuaCall, arguments: Int, _ step: ServedRequest) -> LuaOutcome {
-    guard let pcall = configuration.pcall else {
+    if configuration.pcall.isEmpty {
       return .protectedCall(arguments: arguments, state: step.rawValue)
     }
-    call.pushRetained(pcall)
+    configuration.pcall.push(onto: call)
     call.insert(at: call.count - arguments - 1)
     return .protectedCall(arguments: arguments + 1, state: step.rawValue)
   }
@@ -251,6 +251,14 @@ final class Responder {
 
   // MARK: After calls
 
+  /// The Lua function that was called is over. An outcome when another has to be called.
+  @inline(__always)
+  func ended(_ call: LuaCall, _ output: inout MessageOutput) -> LuaOutcome? {
+    let step = ServedRequest(rawValue: call.step)!
+    return call.phase == .returned
+      ? returned(call, step, &output) : failed(call, step, &output)
+  }
+
   /// A Lua function returned. An outcome when another has to be called.
   @inline(__always)
   func returned(_ call: LuaCall, _ step: ServedRequest, _ output: inout MessageOutput)
@@ -258,7 +266,7 @@ final class Responder {
   {
     switch step {
     case .call, .createReference:
-      if configuration.pcall != nil {
+      if !configuration.pcall.isEmpty {
         // The program's own returned a status in front of the results.
         let status = ServedRequest.request + 1
         guard call.count >= status, call.boolean(at: status) else {
@@ -309,7 +317,7 @@ final class Responder {
 
   /// Answers true and the values behind the path.
   private func respondResults(_ call: LuaCall, _ output: inout MessageOutput) -> LuaOutcome? {
-    if configuration.codec.serialize != nil {
+    if !configuration.codec.serialize.isEmpty {
       call.push(true)
       call.replace(at: ServedRequest.request)
       return serialize(call, .serialize)
@@ -324,7 +332,7 @@ final class Responder {
   private func respondFailure(
     _ call: LuaCall, _ step: ServedRequest, _ output: inout MessageOutput
   ) -> LuaOutcome? {
-    if configuration.codec.serialize != nil {
+    if !configuration.codec.serialize.isEmpty {
       call.push(false)
       call.insert(at: ServedRequest.request)
       call.insert(at: ServedRequest.request + 1)
@@ -339,7 +347,7 @@ final class Responder {
   private func respond(
     _ call: LuaCall, error text: String, _ output: inout MessageOutput
   ) -> LuaOutcome? {
-    guard configuration.codec.serialize != nil else {
+    if configuration.codec.serialize.isEmpty {
       answer(error: text, &output)
       return nil
     }
@@ -356,7 +364,7 @@ final class Responder {
   /// own `serialize`.
   private func serialize(_ call: LuaCall, _ step: ServedRequest) -> LuaOutcome {
     call.gatherElements(from: ServedRequest.request)
-    call.pushRetained(configuration.codec.serialize!)
+    configuration.codec.serialize.push(onto: call)
     call.insert(at: -2)
     return .protectedCall(arguments: 1, results: 1, state: step.rawValue)
   }

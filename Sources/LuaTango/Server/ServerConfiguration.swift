@@ -20,16 +20,14 @@ final class ServerConfiguration {
   let maxConnections: Int
   /// Seconds without a byte after which a client is disconnected; infinite for never.
   let idleTimeout: Double
-  /// Seconds that a TLS handshake may take.
-  let handshakeTimeout: Double
+  /// Calls of one client that run side by side.
+  let callsAtOnce: Int
   /// What happens to a function that waits when its client leaves.
   let onDisconnect: OnDisconnect
   /// What a client's connection needs before its first request.
   let opening: OpeningSettings
-  /// Asked about each client, in the registry.
-  let authorize: Int32?
-  /// The program's own `pcall`, in the registry.
-  let pcall: Int32?
+  /// The program's own `pcall`; empty when it has none.
+  let pcall: LuaStored
   /// Where a zmq server listens.
   let url: String
   let log: PeerLog
@@ -41,7 +39,7 @@ final class ServerConfiguration {
   ///
   /// - Parameters:
   ///   - isStream: false for ZeroMQ, which has a URL in the place of interface, port and TLS.
-  ///   - loop: the dispatcher that serves. What is kept in the registry is released with its main thread's stack.
+  ///   - loop: the dispatcher that serves. With its main thread's stack the namespace is released.
   init(
     _ call: LuaCall, at index: Int, isStream: Bool = true, codecs: TangoCodecs, loop: CopasLoop
   ) throws(LuaFailure) {
@@ -58,16 +56,17 @@ final class ServerConfiguration {
     keeper = BufferKeeper.make(limits, on: loop)
     maxConnections = try table.integer("max_connections", default: .max >> 10, in: 1...(.max >> 10))
     idleTimeout = try table.seconds("idle_timeout", default: .infinity)
-    handshakeTimeout = try table.seconds("ssl_timeout", default: 10)
     onDisconnect = try table.onDisconnect()
+    callsAtOnce = try table.callsAtOnce()
     log = PeerLog(label: "tango")
     self.main = main
-    let tls = isStream ? try TLSContext.make(table, mode: "server", main: main) : nil
+    var opening = try OpeningSettings(table, mode: isStream ? "server" : nil)
 
-    let (namespace, exposesGlobals) = try table.namespace()
-    var kept = [namespace]
+    let exposesGlobals = try table.pushNamespace()
+    namespaceIdentity = call.identity(at: -1)
+    namespace = call.retainTop()
     do throws(LuaFailure) {
-      if exposesGlobals, tls?.requiresCertificate != true {
+      if exposesGlobals, opening.tls?.requiresCertificate != true {
         if isStream {
           try table.refuseExposure(of: interface, loopback: "interface = '127.0.0.1'")
         } else {
@@ -75,43 +74,28 @@ final class ServerConfiguration {
             of: Self.host(of: url), loopback: "url = 'tcp://127.0.0.1:12345'")
         }
       }
-      authorize = try table.function("authorize")
-      if let authorize { kept.append(authorize) }
-      opening = OpeningSettings(
-        tls: tls, handshakeTimeout: handshakeTimeout,
-        authorization: authorize.map(
-          OpeningSettings.Authorization.init(tango:)))
+      opening.authorization = .init(tango: try table.function("authorize"))
+      self.opening = opening
       pcall = try Self.ownPcall(table)
-      if let pcall { kept.append(pcall) }
       codec = try MessageCodec(table, codecs)
     } catch {
-      for reference in kept { main.release(reference) }
+      main.release(namespace)
       throw error
     }
-    self.namespace = namespace
-    call.pushRetained(namespace)
-    namespaceIdentity = call.identity(at: -1)
-    call.pop()
   }
 
-  deinit {
-    codec.release(main)
-    main.release(namespace)
-    if let authorize { main.release(authorize) }
-    if let pcall { main.release(pcall) }
-  }
+  deinit { main.release(namespace) }
 
-  /// The field `pcall`; nil for Lua's own `pcall`: functions are called directly then.
-  private static func ownPcall(_ table: ConfigurationTable) throws(LuaFailure) -> Int32? {
-    guard let reference = try table.function("pcall") else { return nil }
+  /// The field `pcall`; empty for Lua's own `pcall`: functions are called directly then.
+  private static func ownPcall(_ table: ConfigurationTable) throws(LuaFailure) -> LuaStored {
+    let pcall = try table.function("pcall")
+    if pcall.isEmpty { return pcall }
     let call = table.call
     milonga_pushglobaltable(call.state)
     call.pushField("pcall", of: -1)
-    call.pushRetained(reference)
+    pcall.push(onto: call)
     defer { call.pop(3) }
-    guard call.identity(at: -1) == call.identity(at: -2) else { return reference }
-    call.release(reference)
-    return nil
+    return call.identity(at: -1) == call.identity(at: -2) ? LuaStored() : pcall
   }
 
   /// The host of a ZeroMQ address, as an interface; that of addresses inside the machine is

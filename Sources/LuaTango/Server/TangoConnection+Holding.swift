@@ -17,23 +17,16 @@ extension TangoConnection: BufferHolding {
   /// Says what is held now. The connection may be closed afterwards.
   func tellHolding() {
     guard let keeper else { return }
-    let bytes = isOpen || keepsReceived ? socket.pointee.buffer.memory + output.count : 0
+    let bytes =
+      isOpen || keepsReceived ? socket.pointee.buffer.memory + output.count + held : 0
     isHolding = bytes + serving > 0
     if holder == nil { holder = BufferHolder(self) }
     keeper.set(holder!, bytes: bytes, serving: serving)
   }
 
-  /// Takes over what is to be handled of a client that has left.
-  func takeReceived(from other: TangoConnection) {
-    stream.takeReceived(from: other.stream)
-    keepsReceived = true
-    if other.isHolding { other.tellHolding() }
-    tellHolding()
-  }
-
   /// A large call, of this many bytes, is being carried out.
   func beginServing(_ bytes: Int) {
-    serving = bytes
+    serving += bytes
     isHolding = true
   }
 
@@ -46,9 +39,8 @@ extension TangoConnection: BufferHolding {
       pausedTask = loop.currentTask
       return loop.sleep(until: MonotonicTime.never)
     }
-    // What comes next, or the client's end, wakes it too; it looks again then.
-    loop.markUnready(socket, .read)
-    return try stream.wait(for: .read, until: MonotonicTime.never)
+    // The client's end wakes it too, and so may what comes next; it looks again then.
+    return try loop.waitForNotice(socket)
   }
 
   /// Its coroutine waits for room, and not for a function.

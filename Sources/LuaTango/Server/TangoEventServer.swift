@@ -86,56 +86,8 @@ struct TangoEventServer {
       let connection = TangoConnection(
         socket, sockets: sockets, loop: loop, spare: spare, limits: configuration.limits,
         keeper: configuration.keeper, log: configuration.log)
-      return EventSession(
-        TangoSession(configuration, connection), configuration, socketReference: reference)
+      return SessionTask(
+        TangoSession(configuration, connection, socketReference: reference), isOwner: true)
     }
   }
-}
-
-/// A client whose session is in no coroutine while it waits.
-final class EventSession: CoroutinelessTask {
-  private let session: TangoSession
-  private let configuration: ServerConfiguration
-  /// The socket in the registry; the dispatcher keeps it there.
-  private let socketReference: Int32
-
-  init(
-    _ session: TangoSession, _ configuration: ServerConfiguration, socketReference: Int32
-  ) {
-    self.session = session
-    self.configuration = configuration
-    self.socketReference = socketReference
-  }
-
-  override func run(_ call: LuaCall) -> LuaOutcome {
-    if case .atRest = state {
-      prepare(call)
-      state = .busy
-    }
-    let outcome = session.run(call)
-    state =
-      switch session.condition {
-      case .busy, .ending: .busy
-      case .atRest: .atRest
-      case .finished: .finished
-      }
-    return outcome
-  }
-
-  /// Puts what a session needs on the stack. Mostly a session of the same server has left it there.
-  @inline(__always)
-  private func prepare(_ call: LuaCall) {
-    let namespace = ServedRequest.namespace
-    if !session.isOpening, call.count == namespace,
-      call.identity(at: namespace) == configuration.namespaceIdentity
-    {
-      return
-    }
-    call.count = 0
-    if session.isOpening { call.pushRetained(socketReference) }
-    call.count = ServedRequest.session
-    call.pushRetained(configuration.namespace)
-  }
-
-  override func ended() { session.close() }
 }

@@ -78,8 +78,10 @@ struct TangoServer {
       socket, sockets: sockets, loop: loop, spare: spare, limits: configuration.limits,
       keeper: configuration.keeper, log: configuration.log)
     call.pushValue(at: 1)
+    let reference = call.retainTop()
     let holder = SessionHolder(
-      TangoSession(configuration, connection), socket: call.retainTop(), main: loop.main)
+      TangoSession(configuration, connection, socketReference: reference), socket: reference,
+      main: loop.main)
     sessions.push(holder, onto: call)
     call.pushRetained(configuration.namespace)
   }

@@ -5,187 +5,110 @@ import MilongaLua
 import MilongaScheduler
 import SystemPackage
 
-// A client leaves while one of its functions waits. A session that waits for requests reads the end
-// of the connection itself. While a function waits nothing is read, so the readiness queue reports
-// the hang-up. Until then a session does nothing for this; from then on it looks at each wait of a
-// function (`Stage.observed`).
-//
-// TLS ends with a message of its own, of which the system does not know. So with TLS each wait is
-// looked at from the beginning, and a task reads beside the function (``EndWatch``).
+// A client leaves while functions of its run. Mostly the reader, which waits for the next request,
+// reads the end of the connection. When nothing is read, because the connection is full or the
+// program is asked about the client, the readiness queue reports the hang-up. TLS ends with a
+// message of its own, of which the system does not know: a full connection reads on for it.
 extension TangoSession {
   struct Ending {
-    /// The coroutine.
-    var task: TaskID?
     /// The descriptor whose hang-up the dispatcher reports; -1 for none.
     var descriptor: Int32 = -1
+    /// The coroutine in which the program is asked about the client.
+    var asking: TaskID?
     /// The client sends no more. What it sent before may still be in the system.
     var isHungUp = false
+    /// All that it sent has been read.
+    var isAtEnd = false
     /// The connection is closed; what was received before is handled.
     var hasLeft = false
-    /// Another session handles what is left, with the references of this one.
-    var isHandedOver = false
-    var watch: EndWatch?
   }
 
-  /// The connection is there; the client's end is told from now on.
-  func observeEnd() {
-    guard configuration.onDisconnect != .answer else { return }
+  // MARK: Observing
+
+  /// From now on a hang-up is reported.
+  func observeHangup() {
+    guard ending.descriptor < 0, configuration.onDisconnect != .answer else { return }
     // What cannot be watched fails with the first wait.
     do throws(Errno) { try stream.watch() } catch { return }
-    ending.task = loop.currentTask
     ending.descriptor = stream.descriptor
     loop.observeHangup(of: ending.descriptor, by: self)
+    if loop.hasHungUp(ending.descriptor) { ending.isHungUp = true }
   }
 
   func stopObserving() {
     if ending.descriptor >= 0 { loop.stopObservingHangup(of: ending.descriptor, by: self) }
   }
 
-  /// The first request is allowed.
-  func beginServing() { stage = observesTurns ? .observed : .serving }
+  // MARK: A full connection
 
-  private var observesTurns: Bool {
-    ending.descriptor >= 0 && (ending.isHungUp || stream.isSecure)
-      || ending.hasLeft && configuration.onDisconnect == .cancel
-  }
-
-  /// A turn has something to be looked at when it ends.
-  func observeTurn() {
-    guard observesTurns, !isFinished else { return }
-    if ending.task == nil { ending.task = loop.currentTask }
-    loop.turnEndObserver = self
-  }
-
-  /// Looks whether a function waits, and whether its client has gone.
-  private func lookForEnd() {
-    guard observesTurns, !isFinished, !connection.waitsForRoom, let task = ending.task,
-      loop.exists(task)
-    else { return }
-    switch loop.occupation(of: task, with: ending.hasLeft ? -1 : ending.descriptor) {
-    case .none, .connection: return
-    case .ready: return loop.observeRoundEnd(by: self)
-    case .something: break
-    }
-    if !ending.hasLeft {
-      guard stream.receiveRest(limit: ending.isHungUp ? mostKept : mostReadAhead) else {
-        return startWatch()
+  /// The reader has a request, but takes no more for now. Nil when it is to look again.
+  func waitForPlace(_ call: LuaCall) -> LuaOutcome? {
+    if let outcome = flush(call) { return outcome }
+    guard progress == .serving else { return nil }
+    guard !ending.hasLeft, configuration.onDisconnect != .answer else { return sleep(call) }
+    observeHangup()
+    if ending.isHungUp || stream.isSecure {
+      let limit = ending.isHungUp ? mostKept : mostReadAhead
+      if stream.receiveRest(limit: limit) {
+        leave()
+      } else if stream.isSecure, socket.pointee.buffer.count < limit {
+        return waitForGoodbye(call)
       }
-      ending.hasLeft = true
-      connection.closeKeepingReceived()
-      if connection.isHolding || !connection.isDrained { connection.tellHolding() }
     }
-    if configuration.onDisconnect == .cancel { cancel(task) }
+    return sleep(call)
   }
 
-  /// Lets the function that waits be ended in the next turn of its coroutine. Whole requests behind
-  /// it are then handled in another one.
-  private func cancel(_ task: TaskID) {
-    loop.removeInItsTurn(task)
-    if case .frame = connection.nextFrame, loop.main.reserve(8) { handOver() }
-  }
-
-  private func handOver() {
-    let socket = stream.sockets.tcp.client.push(SocketObject(), onto: loop.main)
-    let reference = loop.main.retainTop()
-    let successor = TangoConnection(
-      socket, sockets: stream.sockets, loop: loop, spare: stream.spare, limits: connection.limits,
-      keeper: connection.keeper, log: connection.log)
-    successor.takeReceived(from: connection)
-    let session = TangoSession(configuration, successor, responder, peer: peer)
-    session.ending.hasLeft = true
-    session.stage = .observed
-    ending.isHandedOver = true
-    loop.startEvents(LeftSession(session, configuration, socketReference: reference))
-  }
-
-  // MARK: TLS
-
-  private func startWatch() {
-    guard stream.isSecure, ending.watch == nil else { return }
-    let watch = EndWatch(self)
-    ending.watch = watch
-    loop.startEvents(watch)
-  }
-
-  /// What the watch is to do; nil when it is not needed.
-  fileprivate func watchOn() -> LuaOutcome? {
-    guard !ending.hasLeft, !isFinished, let task = ending.task, loop.exists(task),
-      loop.occupation(of: task, with: ending.descriptor) == .something
-    else { return nil }
-    lookForEnd()
-    guard !ending.hasLeft else { return nil }
+  /// Waits for a place, or for more from the client: it may be its goodbye.
+  private func waitForGoodbye(_ call: LuaCall) -> LuaOutcome {
+    connection.tellHolding()
+    guard connection.isOpen else { return finish(call) }
+    left = .atRest
+    roles.isReaderAsleep = true
     do throws(Errno) {
       return try stream.wait(for: .read, until: .max)
     } catch {
-      return nil
+      return finish(call)
     }
   }
 
-  fileprivate func watchEnded() { ending.watch = nil }
+  /// The client has gone. What it sent before is still to be handled.
+  private func leave() {
+    ending.hasLeft = true
+    connection.closeKeepingReceived()
+    held.dropAll()
+    connection.held = 0
+    if let owner = roles.owner { loop.keepConnection(of: owner) }
+    if configuration.onDisconnect == .cancel { cancelCalls() }
+    if connection.isHolding || !connection.isDrained { connection.tellHolding() }
+  }
+
+  // MARK: The end of requests
+
+  /// The client sends no more, and all that it sent is handled.
+  func endOfRequests(_ call: LuaCall) -> LuaOutcome {
+    guard configuration.onDisconnect == .answer, !roles.suspended.isEmpty, connection.isOpen else {
+      return finish(call)
+    }
+    return sleep(call)
+  }
 }
 
-extension TangoSession: HangupObserver, TurnEndObserver, RoundEndObserver {
+extension TangoSession: HangupObserver {
   func hungUp() {
     ending.isHungUp = true
-    if case .serving = stage { stage = .observed }
     if connection.waitsForRoom { connection.mayReadAgain() }
-    if !isAtRest { loop.observeRoundEnd(by: self) }
-  }
-
-  func turnEnded() {
-    connection.turnEnded()
-    lookForEnd()
-  }
-
-  func roundEnded() { lookForEnd() }
-}
-
-/// What a client that has left had called before, behind a function that was cancelled.
-private final class LeftSession: CoroutinelessTask {
-  private let session: EventSession
-  private let socketReference: Int32
-  private let main: LuaCall
-
-  init(
-    _ session: TangoSession, _ configuration: ServerConfiguration, socketReference: Int32
-  ) {
-    self.session = EventSession(session, configuration, socketReference: socketReference)
-    self.socketReference = socketReference
-    main = session.loop.main
-  }
-
-  override func run(_ call: LuaCall) -> LuaOutcome {
-    let outcome = session.run(call)
-    state = session.state
-    return outcome
-  }
-
-  override func ended() {
-    session.ended()
-    main.release(socketReference)
-  }
-}
-
-/// Reads from a client that speaks TLS while one of its functions waits: what comes may be its
-/// goodbye.
-final class EndWatch: CoroutinelessTask {
-  private let session: TangoSession
-
-  init(_ session: TangoSession) { self.session = session }
-
-  override func run(_ call: LuaCall) -> LuaOutcome {
-    guard let outcome = session.watchOn() else {
-      state = .finished
-      return .results(0)
+    if let asking = ending.asking {
+      // What is left of the client is handled when the program has allowed it.
+      guard stream.receiveRest(limit: mostKept) else { return }
+      leave()
+      if configuration.onDisconnect == .cancel { loop.removeInItsTurn(asking) }
+    } else if roles.isReaderAsleep {
+      wakeReader()
     }
-    state = .atRest
-    return outcome
   }
-
-  override func ended() { session.watchEnded() }
 }
 
-/// Bytes of requests that are read with TLS while a function waits.
+/// Bytes of requests that are read with TLS while a connection is full.
 private let mostReadAhead = 64 * 1024
 /// Bytes of requests that are kept for a client that has left. If there are more, its connection
 /// stays, and counts among the descriptors.

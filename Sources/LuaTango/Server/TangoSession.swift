@@ -14,68 +14,53 @@ import SystemPackage
 ///
 /// Runs as a Lua function in a coroutine, because what the client calls may wait. The trampoline
 /// runs it again after each wait and each call; what it needs then is in this object and at fixed
-/// places of the stack.
+/// places of the stack. While a function waits, another coroutine takes the next requests
+/// (TangoSession+SideBySide).
 final class TangoSession {
   let configuration: ServerConfiguration
   let connection: TangoConnection
   let stream: StreamConnection
   let responder: Responder
   let loop: CopasLoop
-  private let socket: UnsafeMutablePointer<SocketObject>
+  let socket: UnsafeMutablePointer<SocketObject>
+  /// The socket in the registry. Who has the session's first task keeps it there.
+  let socketReference: Int32
   let peer: String
-  var stage = Stage.begin
-  /// What is known of the client's end.
-  var ending = Ending()
+  private(set) var stage = Stage.begin
   private var callsSinceFlush = 0
   private var lastFlush: Int64 = 0
-  private(set) var condition = Condition.busy
+  /// What the last run has left of its task.
+  var left = CoroutinelessTaskState.busy
+  var progress = Progress.serving
+  /// What is known of the client's end.
+  var ending = Ending()
+  /// The tasks of the session, and the calls that wait.
+  var roles = Roles()
+  /// Answers behind calls that wait.
+  var held = HeldAnswers()
 
-  /// What the last run has left.
-  enum Condition {
-    /// A function waits, or answers wait to be sent.
-    case busy
-    /// It waits for the client's next request, with nothing on the coroutine's stack.
-    case atRest
+  enum Progress {
+    case serving
     /// What was answered is sent, and then the connection is closed.
     case ending
-    /// The client is gone.
-    case finished
-  }
-
-  var isAtRest: Bool { condition == .atRest }
-  var isFinished: Bool { condition == .finished }
-
-  /// The first request is not allowed yet. The socket is needed on the stack.
-  var isOpening: Bool {
-    switch stage {
-    case .serving, .observed: false
-    case .begin, .opening: true
-    }
+    /// The connection is closed.
+    case over
   }
 
   enum Stage {
     case begin
     indirect case opening(ConnectionOpening)
     case serving
-    /// Requests are served, and when a function waits, the client's end is looked for
-    /// (TangoSession+Leaving).
-    case observed
-  }
-
-  convenience init(_ configuration: ServerConfiguration, _ connection: TangoConnection) {
-    self.init(
-      configuration, connection, Responder(configuration, main: connection.loop.main),
-      peer: connection.stream.remoteAddress.map(\.description) ?? "unknown peer")
   }
 
   init(
-    _ configuration: ServerConfiguration, _ connection: TangoConnection, _ responder: Responder,
-    peer: String
+    _ configuration: ServerConfiguration, _ connection: TangoConnection, socketReference: Int32
   ) {
     self.configuration = configuration
     self.connection = connection
-    self.responder = responder
-    self.peer = peer
+    self.socketReference = socketReference
+    responder = Responder(configuration, main: connection.loop.main)
+    peer = connection.stream.remoteAddress.map(\.description) ?? "unknown peer"
     loop = connection.loop
     socket = connection.socket
     stream = connection.stream
@@ -93,81 +78,107 @@ final class TangoSession {
   /// Its userdata is gone.
   var isReleased = false
 
-  /// Releases what was kept for the client. The socket stays open.
+  /// The userdata of its first coroutine is gone. The socket stays open.
   func detach() {
-    releaseReferences()
+    // Its other tasks look after the rest.
+    guard roles.owner == nil else { return }
+    responder.releaseReferences()
     connection.detach()
-  }
-
-  private func releaseReferences() {
-    if !ending.isHandedOver { responder.releaseReferences() }
+    endObserving()
   }
 
   /// The session does not use the socket any more, and closes it.
   func close() {
-    releaseReferences()
+    guard progress != .over else { return }
+    progress = .over
     connection.close()
+    leaveCalls()
   }
 
   // MARK: The loop
 
+  /// Puts what it needs on the stack of a coroutine that others use, too. Mostly a session of the
+  /// same server has left it there.
+  @inline(__always)
+  func prepare(_ call: LuaCall) {
+    let namespace = ServedRequest.namespace
+    let isServing = if case .serving = stage { true } else { false }
+    if isServing, call.count == namespace,
+      call.identity(at: namespace) == configuration.namespaceIdentity
+    {
+      return
+    }
+    call.count = 0
+    if !isServing { call.pushRetained(socketReference) }
+    call.count = ServedRequest.session
+    call.pushRetained(configuration.namespace)
+  }
+
   /// Goes on from where the last run ended.
   @inline(__always)
   func run(_ call: LuaCall) -> LuaOutcome {
-    if case .serving = stage { return proceed(call) }
-    let outcome = open(call)
-    observeTurn()
-    return outcome
+    guard case .serving = stage else { return open(call) }
+    if roles.isShared, let outcome = runBeside(call) { return outcome }
+    return proceed(call)
   }
 
   @inline(__always)
   private func proceed(_ call: LuaCall) -> LuaOutcome {
-    let outcome: LuaOutcome? =
-      switch call.phase {
-      case .entered, .resumed: nil
-      case .returned:
-        responder.returned(call, ServedRequest(rawValue: call.step)!, &connection.output)
-      case .failed: responder.failed(call, ServedRequest(rawValue: call.step)!, &connection.output)
-      }
-    if let outcome { return prepared(outcome) }
-    if responder.takeBroken() { disconnect("its answer could not be serialized") }
+    let phase = call.phase
+    if phase == .returned || phase == .failed {
+      loop.observeWait(by: 0)
+      let outcome =
+        isHeld
+        ? collectBehind { responder.ended(call, &$0) }
+        : responder.ended(call, &connection.output)
+      if let outcome { return prepared(outcome) }
+      if responder.takeBroken() { disconnect("its answer could not be serialized") }
+    }
     return serve(call)
   }
 
   /// Handles requests until one has to call a Lua function, or nothing more is there.
   private func serve(_ call: LuaCall) -> LuaOutcome {
     if call.count != ServedRequest.namespace { call.count = ServedRequest.namespace }
-    if condition == .atRest { condition = .busy }
-    // No call is being carried out.
-    if connection.isHolding { connection.serving = 0 }
+    left = .busy
+    // No call is being carried out, but those that wait.
+    if connection.isHolding { connection.serving = roles.serving }
     if configuration.idleTimeout != .infinity, call.phase == .resumed, loop.hasTimedOut {
       // The client does not even read the reason.
-      if condition == .ending { return finish(call) }
+      if progress == .ending { return finish(call) }
       disconnect("nothing came for \(configuration.idleTimeout) seconds")
     }
     var hasReceived = false
     while true {
-      if condition == .ending { return flush(call) ?? finish(call) }
+      if progress != .serving { return end(call) }
       switch connection.nextFrame {
       case .frame(let headerBytes, let bodyBytes):
         if let outcome = loop.turnOver() { return giveWay(outcome) }
+        if roles.isShared, isFull {
+          if let outcome = waitForPlace(call) { return outcome }
+          continue
+        }
         // While a client does not read its answers, its next request waits.
         if connection.output.count > mostUnsent, let outcome = flush(call) { return outcome }
         if bodyBytes > BufferKeeper.largeMessage { connection.beginServing(bodyBytes) }
         let body = connection.body(headerBytes, bodyBytes)
-        let outcome = responder.handle(call, body, &connection.output)
+        let outcome =
+          isHeld
+          ? collectBehind { responder.handle(call, body, &$0) }
+          : responder.handle(call, body, &connection.output)
         connection.consume(headerBytes + bodyBytes)
         if let outcome { return prepared(outcome) }
-        connection.serving = 0
+        connection.serving = roles.serving
         call.count = ServedRequest.namespace
       case .invalid(let error):
         disconnect(error.description)
       case .incomplete(let needed):
         if let outcome = flush(call) { return outcome }
-        if condition == .ending { continue }
+        if progress != .serving { continue }
+        if ending.isAtEnd { return endOfRequests(call) }
         let mayRead = stream.mayRead
         if !mayRead, socket.pointee.buffer.isEmpty {
-          condition = .atRest
+          left = .atRest
           return wait(call, for: .read)
         }
         // Reads count as operations, as requests do.
@@ -177,13 +188,14 @@ final class TangoSession {
         switch connection.receive(needed: needed, mayRead: mayRead) {
         case .done: continue
         case .wait(let direction):
-          condition = .atRest
+          left = .atRest
           return wait(call, for: direction)
         case .failed(let reason):
           if !socket.pointee.buffer.isEmpty {
             configuration.log.disconnected(peer, "\(reason) in the middle of a message")
           }
-          return finish(call)
+          ending.isAtEnd = true
+          return endOfRequests(call)
         }
       }
     }
@@ -191,15 +203,18 @@ final class TangoSession {
 
   /// Sends what was collected. An outcome when that has to wait; nil also when the connection has
   /// failed.
-  private func flush(_ call: LuaCall) -> LuaOutcome? {
+  func flush(_ call: LuaCall) -> LuaOutcome? {
     callsSinceFlush = 0
     switch connection.flush() {
     case .done: return nil
-    case .wait(let direction): return wait(call, for: direction)
+    case .wait(let direction):
+      left = .atRest
+      return wait(call, for: direction)
     case .failed:
       // What was received before the client left is handled all the same.
-      if !ending.hasLeft { condition = .ending }
+      if !ending.hasLeft { progress = .ending }
       connection.output.release()
+      held.dropAll()
       return nil
     }
   }
@@ -207,19 +222,21 @@ final class TangoSession {
   /// Other coroutines have their turns before the next request is taken. The answers so far leave
   /// first.
   private func giveWay(_ outcome: LuaOutcome) -> LuaOutcome {
-    condition = .atRest
+    left = .atRest
     loop.turnEndObserver = loop.leavesOthersWaiting ? connection : nil
     return outcome
   }
 
   private func wait(_ call: LuaCall, for direction: Direction) -> LuaOutcome {
-    if connection.isHolding || !socket.pointee.buffer.isEmpty || !connection.output.isEmpty {
+    if connection.isHolding || !socket.pointee.buffer.isEmpty || !connection.output.isEmpty
+      || connection.held > 0
+    {
       connection.tellHolding()
       // This connection may be the one that was closed to save memory.
       guard connection.isOpen else { return finish(call) }
     }
     var deadline = MonotonicTime.never
-    if configuration.idleTimeout != .infinity {
+    if configuration.idleTimeout != .infinity, roles.suspended.isEmpty {
       deadline = MonotonicTime.deadline(
         after: configuration.idleTimeout, from: MonotonicTime.now())
     }
@@ -236,9 +253,10 @@ final class TangoSession {
   private func waitForRoom(_ call: LuaCall) -> LuaOutcome? {
     // What a client sent before it left does not become more.
     guard !ending.isHungUp else { return nil }
+    if stream.isSecure { observeHangup() }
     do throws(Errno) {
       guard let outcome = try connection.waitForRoom() else { return nil }
-      condition = .atRest
+      left = .atRest
       return outcome
     } catch {
       configuration.log.disconnected(peer, "its socket cannot be watched: \(error)")
@@ -246,24 +264,37 @@ final class TangoSession {
     }
   }
 
-  private func finish(_ call: LuaCall) -> LuaOutcome {
-    condition = .finished
+  /// What was answered is sent, behind the answers of calls that wait; then the connection is
+  /// closed.
+  private func end(_ call: LuaCall) -> LuaOutcome {
+    guard progress == .ending else { return finish(call) }
+    if let outcome = flush(call) { return outcome }
+    return held.isEmpty || !connection.isOpen ? finish(call) : sleep(call)
+  }
+
+  func finish(_ call: LuaCall) -> LuaOutcome {
     close()
+    left = .finished
     return .results(0)
   }
 
   /// The stream cannot be trusted any more: says why, and closes.
   private func disconnect(_ reason: String) {
     configuration.log.disconnected(peer, reason)
-    connection.output.collect(
-      error: "tango server error: \(reason)", configuration.codec.writes)
-    condition = .ending
+    let text = "tango server error: \(reason)"
+    if held.isEmpty {
+      connection.output.collect(error: text, configuration.codec.writes)
+    } else {
+      _ = collectBehind { $0.collect(error: text, configuration.codec.writes) }
+    }
+    progress = .ending
   }
 
   /// The answers to earlier requests must not wait for a function that takes its time: they leave
   /// when it waits for something, and every now and then while functions only compute.
   @inline(__always)
   private func prepared(_ outcome: LuaOutcome) -> LuaOutcome {
+    loop.observeWait(by: roles.observer == 0 ? beginObserving() : roles.observer)
     if !connection.output.isEmpty || connection.isHolding || !socket.pointee.buffer.isEmpty {
       letAnswersLeave()
     }
@@ -283,7 +314,7 @@ final class TangoSession {
 
   private func open(_ call: LuaCall) -> LuaOutcome {
     switch stage {
-    case .serving, .observed: return proceed(call)
+    case .serving: return proceed(call)
     case .begin:
       guard configuration.connections <= configuration.maxConnections else {
         return refuse(call, "the server has \(configuration.maxConnections) connections already")
@@ -310,11 +341,12 @@ final class TangoSession {
       return outcome
     case .asks(let outcome):
       stage = .opening(opening)
-      observeEnd()
+      ending.asking = loop.currentTask
+      observeHangup()
       return outcome
     case .open:
-      if ending.task == nil { observeEnd() }
-      beginServing()
+      ending.asking = nil
+      stage = .serving
       return serve(call)
     case .failed(let failure): return failed(call, failure)
     }
@@ -326,7 +358,7 @@ final class TangoSession {
     case .connect(let failure): reason = failure.text
     case .tls(let text): reason = "TLS failed: \(text)"
     case .handshakeTimedOut:
-      reason = "no TLS handshake within \(configuration.handshakeTimeout) seconds"
+      reason = "no TLS handshake within \(configuration.opening.handshakeTimeout) seconds"
     case .handshake(let text): reason = "TLS handshake failed: \(text)"
     case .unwatchable(let error): reason = "its socket cannot be watched: \(error)"
     case .refused(let text): return refuse(call, "not authorized" + (text.map { ": \($0)" } ?? ""))
@@ -340,7 +372,8 @@ final class TangoSession {
   }
 
   private func refuse(_ call: LuaCall, _ reason: String) -> LuaOutcome {
-    beginServing()
+    ending.asking = nil
+    stage = .serving
     disconnect(reason)
     return serve(call)
   }

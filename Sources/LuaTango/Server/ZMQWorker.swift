@@ -199,8 +199,8 @@ final class ZMQWorker: CoroutinelessTask, TurnEndObserver {
 
   /// Asks the program about a client that is new.
   private func authorize(_ call: LuaCall) -> LuaOutcome? {
-    guard let authorize = server.configuration.authorize, let task = server.loop.currentTask,
-      let request
+    guard let authorization = server.configuration.opening.authorization,
+      let task = server.loop.currentTask, let request
     else { return nil }
     // The part with the identity need not say where it comes from.
     let address = request.body?.peer ?? request.origin.peer
@@ -212,7 +212,7 @@ final class ZMQWorker: CoroutinelessTask, TurnEndObserver {
       return server.loop.sleep(until: .max)
     case .unknown: self.client = client
     }
-    call.pushRetained(authorize)
+    authorization.function.push(onto: call)
     call.pushTable(fields: 1)
     call.push(client.address)
     call.setField("address", of: -2)

@@ -1,6 +1,8 @@
 /// Entries by the ids of calls: a hash table with linear probing, at most half full.
 ///
 /// Ids that follow each other lie beside each other, so that the usual look-up is one comparison.
+/// An entry that is far from its home goes before one that is nearer to its own ("Robin Hood"): so
+/// the usual removal looks at one place, too, however many entries follow.
 @usableFromInline
 struct Tango2CallTable<Entry> {
   /// 0 where there is no entry: no call has that id.
@@ -42,28 +44,22 @@ struct Tango2CallTable<Entry> {
     count += 1
   }
 
-  /// Removes the entry; nil when there is none.
+  /// Removes the entry in a place.
   @inlinable
-  @discardableResult
-  mutating func remove(_ id: UInt32) -> Entry? {
-    guard let found = place(of: id) else { return nil }
-    let entry = entries[found]
+  mutating func remove(at found: Int) -> Entry {
+    let entry = entries[found].take().unsafelyUnwrapped
     count -= 1
     // What has been placed behind for want of this place moves up.
     let mask = ids.count - 1
     var hole = found
     var next = (hole + 1) & mask
-    while ids[next] != 0 {
-      let distance = (next - home(of: ids[next])) & mask
-      if distance >= (next - hole) & mask {
-        ids[hole] = ids[next]
-        entries[hole] = entries[next]
-        hole = next
-      }
+    while ids[next] != 0, home(of: ids[next]) != next {
+      ids[hole] = ids[next]
+      entries[hole] = entries[next].take()
+      hole = next
       next = (next + 1) & mask
     }
     ids[hole] = 0
-    entries[hole] = nil
     return entry
   }
 
@@ -81,10 +77,31 @@ struct Tango2CallTable<Entry> {
 
   @inlinable
   mutating func place(_ entry: Entry, _ id: UInt32) {
-    var place = home(of: id)
-    while ids[place] != 0 { place = (place + 1) & (ids.count - 1) }
+    let place = home(of: id)
+    guard ids[place] == 0 else { return placeBehind(entry, id) }
     ids[place] = id
     entries[place] = entry
+  }
+
+  /// Places an entry whose home is taken.
+  @usableFromInline
+  mutating func placeBehind(_ entry: Entry, _ id: UInt32) {
+    let mask = ids.count - 1
+    var (id, moving) = (id, Entry?.some(entry))
+    var place = home(of: id)
+    var distance = 0
+    while ids[place] != 0 {
+      let other = (place - home(of: ids[place])) & mask
+      if other < distance {
+        swap(&ids[place], &id)
+        swap(&entries[place], &moving)
+        distance = other
+      }
+      place = (place + 1) & mask
+      distance += 1
+    }
+    ids[place] = id
+    entries[place] = moving
   }
 
   @inlinable

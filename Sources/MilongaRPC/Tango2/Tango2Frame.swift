@@ -8,6 +8,9 @@ public enum Tango2Frame {
   /// Bytes in front of a payload.
   public static let headerBytes = 10
 
+  /// The longest payload of a ping.
+  public static let pingBytes = 64
+
   /// What a frame is. Those of calls have the call's id, the others id 0.
   public enum Kind: UInt8, Sendable, CaseIterable {
     /// Calls a function. Payload: the fields that the flags announce, then the message.
@@ -16,11 +19,13 @@ public enum Tango2Frame {
     case result = 0x52  // R
     /// A call has failed; its flags say why (``Tango2Refusal``). Payload: the error value.
     case error = 0x45  // E
-    /// The caller does not want the call's answer any more.
+    /// From the caller: it does not want the call's answer any more. From the callee: it does not
+    /// want more of the argument that is a stream.
     case cancel = 0x58  // X
     /// Items of a stream. Payload: the messages, each behind its length (``Tango2Items``).
     case items = 0x49  // I
-    /// The stream has no more items.
+    /// The stream has no more items. Payload: none, or with the flag ``Flags/failed`` the error
+    /// value.
     case end = 0x44  // D
     /// The other end may send more of a stream. Payload: a number of bytes (4 bytes).
     case credit = 0x57  // W
@@ -30,7 +35,8 @@ public enum Tango2Frame {
     /// Is to be answered with a pong of the same payload.
     case ping = 0x50  // P
     case pong = 0x51  // Q
-    /// No new calls are taken. Payload: the reason, as text.
+    /// No new calls are taken. Payload: the id of the last call that was (4 bytes), and the reason,
+    /// as text.
     case goaway = 0x47  // G
     /// What the sender of the frame accepts (``Tango2Settings``); its first frame, and sent once.
     case settings = 0x53  // S
@@ -48,9 +54,10 @@ public enum Tango2Frame {
     @inlinable
     var knownFlags: Flags {
       switch self {
-      case .call: [.deadline, .metadata, .stream, .reference]
+      case .call: [.deadline, .metadata, .stream, .reference, .within]
       case .result: .stream
       case .error: .reason
+      case .end: .failed
       default: []
       }
     }
@@ -66,11 +73,15 @@ public enum Tango2Frame {
     public static let deadline = Flags(rawValue: 1)
     /// Of a call: metadata follow (``Tango2Metadata``).
     public static let metadata = Flags(rawValue: 2)
-    /// Of a call: its last argument is a stream, whose items follow in frames. Of a result: its
-    /// last value is.
+    /// Of a call: one more argument, behind those of the message, is a stream, whose items follow
+    /// in frames. Of a result: one more value is.
     public static let stream = Flags(rawValue: 4)
-    /// Of a call: the function is a reference of the callee (a number in the place of its path).
+    /// Of a call: the number of a reference of the callee (4 bytes), which is called.
     public static let reference = Flags(rawValue: 8)
+    /// Of a call: the id of the callee's call (4 bytes) within which it is made.
+    public static let within = Flags(rawValue: 16)
+    /// Of an end: the stream of an argument has ended with an error.
+    public static let failed = Flags(rawValue: 1)
     /// Of an error: the bits of ``Tango2Refusal``.
     public static let reason = Flags(rawValue: 3)
   }
@@ -107,7 +118,9 @@ public enum Tango2Frame {
   /// Looks for a frame at the start of `bytes`. A bad header is refused before its payload has
   /// come.
   @inlinable
-  public static func next(in bytes: UnsafeRawBufferPointer, maxBytes: Int) -> Result {
+  public static func next(
+    in bytes: UnsafeRawBufferPointer, maxBytes: Int, maxItemBytes: Int = .max
+  ) -> Result {
     guard let first = bytes.first else { return .incomplete(needed: headerBytes) }
     if isDigit(first) { return .original }
     guard bytes.count >= headerBytes else {
@@ -123,6 +136,9 @@ public enum Tango2Frame {
     }
     let flags = Flags(rawValue: bytes[1])
     let id = UInt32(bigEndian: bytes.loadUnaligned(fromByteOffset: 6, as: UInt32.self))
+    if kind == .items, size > maxItemBytes {
+      return .invalid(.tooLong(bytes: size, limit: maxItemBytes))
+    }
     guard kind.knownFlags.isSuperset(of: flags) else { return .invalid(.unknownFlags(kind, flags)) }
     guard kind.hasID == (id != 0) else { return .invalid(.badID(kind, id)) }
     guard bytes.count >= whole else { return .incomplete(needed: whole - bytes.count) }
@@ -177,6 +193,26 @@ public enum Tango2Frame {
     }
   }
 
+  /// Appends a goaway frame; see ``Tango2Session/drain()``.
+  @discardableResult
+  public static func appendGoaway(
+    lastTaken: UInt32, reason: String, to buffer: inout OutputBuffer
+  ) -> Bool {
+    var reason = reason
+    return reason.withUTF8 { reason in
+      let frame = open(in: &buffer)
+      buffer.append(bigEndian: lastTaken)
+      // Every end accepts so many bytes.
+      buffer.append(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(reason).prefix(1000)))
+      guard !buffer.lacksMemory else {
+        drop(frame, from: &buffer)
+        return false
+      }
+      close(frame, .goaway, in: &buffer)
+      return true
+    }
+  }
+
   /// Removes the frame, and what was appended to it.
   @inlinable
   public static func drop(_ frame: OpenFrame, from buffer: inout OutputBuffer) {
@@ -185,8 +221,8 @@ public enum Tango2Frame {
 
   /// Appends a frame without a payload, or with these bytes as its payload.
   ///
-  /// - Returns: false, with nothing appended, when there is no memory for it. The connection cannot go on then, because the
-  ///   session has reckoned with the frame.
+  /// - Returns: false, with nothing appended, when there is no memory for it. The connection cannot
+  ///   go on then, because the session has reckoned with the frame.
   @inlinable
   @discardableResult
   public static func append(
@@ -216,53 +252,6 @@ public enum Tango2Refusal: UInt8, Sendable, CaseIterable {
   /// The function was ended, because the deadline had passed.
   case deadline = 3
 
-  @inlinable var flags: Tango2Frame.Flags { Tango2Frame.Flags(rawValue: rawValue) }
-}
-
-/// Why what the other end has sent is no tango/2: the connection cannot go on.
-public enum Tango2Violation: Error, Sendable, Hashable {
-  case tooLong(bytes: Int, limit: Int)
-  case unknownKind(UInt8)
-  case unknownFlags(Tango2Frame.Kind, Tango2Frame.Flags)
-  /// An id where none belongs, or none where one does.
-  case badID(Tango2Frame.Kind, UInt32)
-  /// A call whose id is not the caller's to give, or belongs to a call that has not ended.
-  case callID(UInt32)
-  /// An answer, a cancellation or a part of a stream for a call that there is not.
-  case noCall(Tango2Frame.Kind, UInt32)
-  /// A part of a stream where no stream is.
-  case noStream(Tango2Frame.Kind, UInt32)
-  /// More of a stream than there was credit for.
-  case beyondCredit(UInt32)
-  /// More credit than a number holds, or none.
-  case badCredit(UInt32)
-  /// The payload is not what the kind says.
-  case malformed(Tango2Frame.Kind)
-  /// Settings that are not the first frame.
-  case lateSettings
-  /// Something else before the settings.
-  case noSettings(Tango2Frame.Kind)
-}
-
-extension Tango2Violation: CustomStringConvertible {
-  /// One sentence for a log or a user.
-  public var description: String {
-    switch self {
-    case .tooLong(let bytes, let limit):
-      "a frame of \(bytes) bytes is longer than the limit of \(limit) bytes"
-    case .unknownKind(let kind): "a frame of kind \(kind), which tango/2 does not have"
-    case .unknownFlags(let kind, let flags):
-      "a frame of kind '\(kind)' with flags \(flags.rawValue), which it does not have"
-    case .badID(let kind, let id): "a frame of kind '\(kind)' with the id \(id)"
-    case .callID(let id): "a call with the id \(id), which is not free"
-    case .noCall(let kind, let id): "a frame of kind '\(kind)' for call \(id), which there is not"
-    case .noStream(let kind, let id):
-      "a frame of kind '\(kind)' for call \(id), which has no stream"
-    case .beyondCredit(let id): "more of the stream of call \(id) than it had credit for"
-    case .badCredit(let id): "a credit for call \(id) that is zero or too much"
-    case .malformed(let kind): "a frame of kind '\(kind)' whose payload is malformed"
-    case .lateSettings: "settings that are not the first frame"
-    case .noSettings(let kind): "a frame of kind '\(kind)' before the settings"
-    }
-  }
+  /// The flags of an error frame that says so.
+  @inlinable public var flags: Tango2Frame.Flags { Tango2Frame.Flags(rawValue: rawValue) }
 }

@@ -16,7 +16,7 @@ public struct Tango2Items: Sequence {
       count += 1
     }
     guard iterator.rest.isEmpty, count > 0 else { return nil }
-    guard count == 1 || payload.count <= Int(Tango2Stream.half) else { return nil }
+    guard count == 1 || payload.count <= Int(Tango2Stream.most) else { return nil }
   }
 
   /// The messages, in order. They lie in the received bytes.

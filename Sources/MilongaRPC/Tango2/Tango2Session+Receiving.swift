@@ -5,9 +5,11 @@ extension Tango2Session {
   /// - Returns: what there is to do, and how many bytes the frame has: 0 when none was taken.
   @inlinable
   public mutating func next(in bytes: UnsafeRawBufferPointer) -> (event: Event, bytes: Int) {
-    switch Tango2Frame.next(in: bytes, maxBytes: Int(settings.frameBytes)) {
+    switch Tango2Frame.next(
+      in: bytes, maxBytes: Int(settings.frameBytes), maxItemBytes: Int(settings.itemBytes))
+    {
     case .incomplete(let needed): return (.incomplete(needed: needed), 0)
-    case .original: return (.original, 0)
+    case .original: return (original, 0)
     case .unknown(let bytes): return (.nothing, bytes)
     case .invalid(let violation): return (.violation(violation), 0)
     case .frame(let header):
@@ -21,6 +23,13 @@ extension Tango2Session {
     }
   }
 
+  /// A client awaits so many answers; a server takes calls until the client's settings.
+  @usableFromInline
+  var original: Event {
+    let isExpected = side == .client ? originals > 0 : !hasPeerSettings
+    return isExpected ? .original : .violation(.original)
+  }
+
   @inlinable
   mutating func take(
     _ frame: Tango2Frame.Header, _ payload: UnsafeRawBufferPointer
@@ -29,12 +38,21 @@ extension Tango2Session {
     switch frame.kind {
     case .call: return try takeCall(frame, payload)
     case .result where isOurs(frame.id): return try takeResult(frame, payload)
-    case .error where isOurs(frame.id): return try takeError(frame, payload)
-    case .cancel where !isOurs(frame.id): return try takeCancel(frame)
+    default: return try takeRest(frame, payload)
+    }
+  }
+
+  @usableFromInline
+  mutating func takeRest(
+    _ frame: Tango2Frame.Header, _ payload: UnsafeRawBufferPointer
+  ) throws(Tango2Violation) -> Event {
+    let isOurs = isOurs(frame.id)
+    switch frame.kind {
+    case .error where isOurs: return try takeError(frame, payload)
+    case .cancel: return isOurs ? try takeStop(frame) : try takeCancel(frame)
     case .items:
-      return isOurs(frame.id)
-        ? try takeItems(frame, payload) : try takeArgumentItems(frame, payload)
-    case .end: return isOurs(frame.id) ? try takeEnd(frame) : try takeArgumentEnd(frame)
+      return isOurs ? try takeItems(frame, payload) : try takeArgumentItems(frame, payload)
+    case .end: return isOurs ? try takeEnd(frame) : try takeArgumentEnd(frame, payload)
     case .credit: return try takeCredit(frame, payload)
     default: throw .noCall(frame.kind, frame.id)
     }
@@ -52,95 +70,45 @@ extension Tango2Session {
   ) throws(Tango2Violation) -> Event {
     guard hasPeerSettings else {
       guard frame.kind == .settings else { throw .noSettings(frame.kind) }
-      peerSettings = try Tango2Settings(payload)
-      hasPeerSettings = true
-      return .settings
+      return try takeSettings(payload)
     }
     switch frame.kind {
-    case .settings: throw .lateSettings
+    case .settings: throw .again(.settings)
     case .release:
       guard payload.count.isMultiple(of: 8) else { throw .malformed(.release) }
       return .release(payload)
-    case .ping: return .ping(payload)
-    case .pong: return .pong(payload)
-    default:
-      isPeerLeaving = true
-      return .goaway(payload)
+    case .ping, .pong:
+      guard payload.count <= Tango2Frame.pingBytes else { throw .malformed(frame.kind) }
+      return frame.kind == .ping ? .ping(payload) : .pong(payload)
+    default: return try takeGoaway(payload)
     }
   }
 
-  // MARK: Calls of the other end
-
-  @inlinable
-  mutating func takeCall(
-    _ frame: Tango2Frame.Header, _ payload: UnsafeRawBufferPointer
+  private mutating func takeSettings(
+    _ payload: UnsafeRawBufferPointer
   ) throws(Tango2Violation) -> Event {
-    guard !isOurs(frame.id), !incoming.contains(frame.id) else { throw .callID(frame.id) }
-    let call = try Tango2Call(frame.flags, payload)
-    if isLeaving || incoming.count >= settings.calls || !call.metadata.isEmpty || call.hasStream,
-      let refusal = refusal(of: call)
-    {
-      return .refused(id: frame.id, refusal)
+    let peer = try Tango2Settings(payload)
+    guard peer.codec == settings.codec else {
+      throw .codec(mine: settings.codec, theirs: peer.codec)
     }
-    if call.hasStream { arriving += 1 }
-    incoming.insert(
-      Incoming(arguments: call.hasStream ? Tango2Receiving() : nil), for: frame.id)
-    return .call(id: frame.id, call)
+    peerSettings = peer
+    hasPeerSettings = true
+    callLimit = isLeaving ? 0 : peer.calls
+    return .settings
   }
 
-  @usableFromInline
-  func refusal(of call: Tango2Call) -> Tango2CallRefusal? {
-    if isLeaving { return .leaving }
-    if incoming.count >= settings.calls { return .tooManyCalls(limit: settings.calls) }
-    if call.metadata.byteCount > settings.metadataBytes {
-      return .metadataTooLong(bytes: call.metadata.byteCount, limit: settings.metadataBytes)
-    }
-    if call.hasStream, arriving >= settings.streams {
-      return .tooManyStreams(limit: settings.streams)
-    }
-    return nil
-  }
-
-  @usableFromInline
-  mutating func takeCancel(_ frame: Tango2Frame.Header) throws(Tango2Violation) -> Event {
-    guard frame.payloadBytes == 0 else { throw .malformed(.cancel) }
-    // The answer and the cancellation may have met on the way.
-    guard let place = incoming.place(of: frame.id) else { return .nothing }
-    guard !incoming.entries[place]!.isCancelled else { throw .noCall(.cancel, frame.id) }
-    incoming.entries[place]!.isCancelled = true
-    stopArguments(place)
-    return .cancelled(id: frame.id)
-  }
-
-  /// No more items of the last argument come, or are wanted.
-  @usableFromInline
-  mutating func stopArguments(_ place: Int) {
-    guard incoming.entries[place]!.arguments != nil else { return }
-    incoming.entries[place]!.arguments = nil
-    arriving -= 1
-  }
-
-  @usableFromInline
-  mutating func takeArgumentItems(
-    _ frame: Tango2Frame.Header, _ payload: UnsafeRawBufferPointer
+  private mutating func takeGoaway(
+    _ payload: UnsafeRawBufferPointer
   ) throws(Tango2Violation) -> Event {
-    guard let items = Tango2Items(payload) else { throw .malformed(.items) }
-    // The caller does not know yet that the call has ended.
-    guard let place = incoming.place(of: frame.id) else { return .droppedItems(items) }
-    guard incoming.entries[place]!.arguments != nil else { throw .noStream(.items, frame.id) }
-    guard incoming.entries[place]!.arguments!.receive(payload.count) else {
-      throw .beyondCredit(frame.id)
-    }
-    return .argumentItems(id: frame.id, items, payloadBytes: payload.count)
-  }
-
-  @usableFromInline
-  mutating func takeArgumentEnd(_ frame: Tango2Frame.Header) throws(Tango2Violation) -> Event {
-    guard frame.payloadBytes == 0 else { throw .malformed(.end) }
-    guard let place = incoming.place(of: frame.id) else { return .nothing }
-    guard incoming.entries[place]!.arguments != nil else { throw .noStream(.end, frame.id) }
-    stopArguments(place)
-    return .argumentEnd(id: frame.id)
+    guard !isPeerLeaving else { throw .again(.goaway) }
+    guard payload.count >= 4 else { throw .malformed(.goaway) }
+    let id = UInt32(bigEndian: payload.loadUnaligned(as: UInt32.self))
+    guard id == 0 || isOurs(id) else { throw .malformed(.goaway) }
+    isPeerLeaving = true
+    callLimit = 0
+    // The last id that was given is below the next one, or from the round before.
+    if id != 0 { lastTakenByPeer = (id < nextID ? round : round &- 1, id) }
+    return .goaway(reason: UnsafeRawBufferPointer(rebasing: payload[4...]))
   }
 
   // MARK: Answers to calls of this end
@@ -152,39 +120,34 @@ extension Tango2Session {
     guard let place = outgoing.place(of: frame.id), outgoing.entries[place]!.results == nil else {
       throw .noCall(.result, frame.id)
     }
-    if frame.flags.contains(.stream) { return takeStream(frame.id, place, payload) }
-    let caller = outgoing.remove(frame.id)!.caller
-    guard let caller else { return .dropped(message: payload) }
+    if frame.flags.contains(.stream) { return try takeStream(frame.id, place, payload) }
+    guard let caller = removeOutgoing(at: place).caller else { return .dropped(message: payload) }
     return .result(caller, message: payload)
   }
 
   @usableFromInline
   mutating func takeStream(
     _ id: UInt32, _ place: Int, _ message: UnsafeRawBufferPointer
-  ) -> Event {
-    outgoing.entries[place]!.results = Tango2Receiving()
-    guard let caller = outgoing.entries[place]!.caller else { return .dropped(message: message) }
-    guard arriving < settings.streams else {
-      outgoing.entries[place]!.caller = nil
-      outgoing.entries[place]!.arguments = nil
-      return .streamRefused(id: id, caller, message: message)
-    }
+  ) throws(Tango2Violation) -> Event {
+    guard arriving < settings.streams else { throw .tooMany(.streams(settings.streams)) }
     arriving += 1
+    outgoing.entries[place]!.results = Tango2Receiving(window: settings.window)
+    guard let caller = outgoing.entries[place]!.caller else { return .dropped(message: message) }
     return .stream(id: id, caller, message: message)
   }
 
-  @usableFromInline
-  mutating func takeError(
+  private mutating func takeError(
     _ frame: Tango2Frame.Header, _ payload: UnsafeRawBufferPointer
   ) throws(Tango2Violation) -> Event {
-    guard let call = outgoing.remove(frame.id) else { throw .noCall(.error, frame.id) }
+    guard let place = outgoing.place(of: frame.id) else { throw .noCall(.error, frame.id) }
+    let call = removeOutgoing(at: place)
     guard let caller = call.caller else { return .dropped(message: payload) }
-    if call.results != nil { arriving -= 1 }
-    return .error(caller, Tango2Refusal(rawValue: frame.flags.rawValue)!, message: payload)
+    let refusal = Tango2Refusal(rawValue: frame.flags.rawValue)!
+    let mayRetry = refusal == .notCalled && call.traits.mayRetry
+    return .error(caller, refusal, mayRetry: mayRetry, message: payload)
   }
 
-  @usableFromInline
-  mutating func takeItems(
+  private mutating func takeItems(
     _ frame: Tango2Frame.Header, _ payload: UnsafeRawBufferPointer
   ) throws(Tango2Violation) -> Event {
     guard let items = Tango2Items(payload) else { throw .malformed(.items) }
@@ -197,20 +160,28 @@ extension Tango2Session {
     return .items(caller, id: frame.id, items, payloadBytes: payload.count)
   }
 
-  @usableFromInline
-  mutating func takeEnd(_ frame: Tango2Frame.Header) throws(Tango2Violation) -> Event {
-    guard frame.payloadBytes == 0 else { throw .malformed(.end) }
+  private mutating func takeEnd(_ frame: Tango2Frame.Header) throws(Tango2Violation) -> Event {
+    // Results that fail end with an error frame.
+    guard !frame.flags.contains(.failed), frame.payloadBytes == 0 else { throw .malformed(.end) }
     guard let place = outgoing.place(of: frame.id) else { throw .noCall(.end, frame.id) }
     guard outgoing.entries[place]!.results != nil else { throw .noStream(.end, frame.id) }
-    guard let caller = outgoing.remove(frame.id)!.caller else { return .nothing }
-    arriving -= 1
+    guard let caller = removeOutgoing(at: place).caller else { return .nothing }
     return .end(caller)
+  }
+
+  /// The other end wants no more of an argument.
+  private mutating func takeStop(_ frame: Tango2Frame.Header) throws(Tango2Violation) -> Event {
+    guard frame.payloadBytes == 0 else { throw .malformed(.cancel) }
+    guard let place = outgoing.place(of: frame.id) else { throw .noCall(.cancel, frame.id) }
+    // Its end has met this frame on the way.
+    guard outgoing.entries[place]!.arguments != nil else { return .nothing }
+    closeOutgoingArguments(at: place)
+    return .argumentsUnwanted(id: frame.id)
   }
 
   // MARK: Credit
 
-  @usableFromInline
-  mutating func takeCredit(
+  private mutating func takeCredit(
     _ frame: Tango2Frame.Header, _ payload: UnsafeRawBufferPointer
   ) throws(Tango2Violation) -> Event {
     guard payload.count == 4 else { throw .malformed(.credit) }

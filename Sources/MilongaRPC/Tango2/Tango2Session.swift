@@ -1,31 +1,49 @@
-/// One end of a tango/2 connection, without its socket: what comes in is taken apart into frames,
-/// and each is looked at in the light of the calls that there are. `Docs/wire.md` says what each
-/// frame means.
+/// One end of a tango/2 connection, without its socket. `Docs/wire.md` says what each frame means;
+/// this is how an end uses the session.
+///
+/// **Begin.** A client gets `true, 2` for `tango.upgrade_2`, makes a session and says how many
+/// other calls it has sent on the original's wire (`originals`). A server makes one when it gives
+/// that answer. Both append ``begin(_:)`` to their output.
+///
+/// **Read.** Call ``next(in:)`` with what was received, do what the event says, drop the bytes it
+/// names, again, until `.incomplete`. What an event shows lies in the received bytes: decode it, or
+/// copy it, before they move. Each event's comment says which frame it obliges to.
+///
+/// **Write.** The owner writes frames itself, because the codec writes payloads straight into its
+/// buffer. The order is always the same, and the session changes last:
 ///
 /// ```
-/// session.begin(&output)                       the settings, once
-/// loop: let (event, bytes) = session.next(in: received)
-///   .call(id, call)                serve it; then answer(id) and a result frame, or fail(id) and an error frame
-///   .result(caller, message)       hand it to the caller
-///   .incomplete(needed)            read more
-///   .violation(v)                  close the connection, and tell the callers of end()
-///   ...
-/// drop so many bytes of what was received
+/// let frame = Tango2Frame.open(in: &output)        // 1. open
+/// flags = try Tango2Call.appendOptions(...)        // 2. a call with options only
+/// the codec appends the message                    // 3. encode
+/// output.lacksMemory, session.fits(payload bytes)  // 4. no: drop it; results make way for an error
+/// let id = try session.call(caller, flags)         // 5. ask; a failure: drop the frame
+/// Tango2Frame.close(frame, .call, flags, id: id)   // 6. close
 /// ```
 ///
-/// The owner writes the frames itself (``Tango2Frame``), because the codec writes payloads straight
-/// into its buffer. It asks the session first, whose answers keep both ends in the same state. All
-/// that the session writes are the settings.
+/// To encode only what may be sent, ask ``hasRoomForCall`` first.
 ///
-/// The state of a call is in one place on each side:
+/// | to send | ask | then |
+/// | --- | --- | --- |
+/// | a call | ``call(_:_:within:)`` | `.call`; a failure says whether later, or never |
+/// | its results | ``answer(_:hasStream:)`` is `.now` | `.result`; `.never`: ``fail(_:)`` |
+/// | its error | ``fail(_:)`` is true | `.error` with the flags of a ``Tango2Refusal`` |
+/// | that the answer is not wanted | ``cancel(_:)`` has a caller | `.cancel` |
+/// | items | ``sendItems(_:payloadBytes:)`` is `.now` | `.items`; `.later`: after `.credit` |
+/// | a stream's end | ``endStream(_:)`` is true | `.end`; an argument's may be `.failed` |
+/// | that an argument's items are not wanted | ``stopArguments(_:)`` is true | `.cancel` |
+/// | credit | ``consumed(_:payloadBytes:)`` has a number | `.credit` with it |
+/// | goaway | ``drain()`` | ``Tango2Frame/appendGoaway(lastTaken:reason:to:)`` |
 ///
-/// | caller | waiting -> (streaming) -> ended, or cancelled -> ended |
-/// | --- | --- |
-/// | callee | running -> (streaming) -> ended; the caller may have cancelled it meanwhile |
+/// Something that had to wait has a chance again: a call after `.settings` and after each end of a
+/// call of this end; a stream after one of this end's has ended (``hasRoomForStream``).
 ///
-/// Each call that was sent gets exactly one last frame: a result without a stream, an error, or the
-/// end of its stream. That holds for cancelled calls, too: until the last frame has come the id is
-/// not free.
+/// **Serve.** Each `.call` gets exactly one last frame: a result without a stream, an error, or the
+/// end of its results' stream; when its function has really ended, and not before, also after
+/// `.cancelled`. So what runs is what counts.
+///
+/// **Close.** When ``mayClose`` is true after an event or an answer. When the connection is lost,
+/// or after a `.violation`, ``end()`` says who waits and what is served.
 public struct Tango2Session<Caller> {
   /// Which end this is: ids of a client's calls are odd, those of a server's even.
   public enum Side: Sendable {
@@ -37,89 +55,59 @@ public struct Tango2Session<Caller> {
   public enum Event {
     /// More bytes must come: at least so many.
     case incomplete(needed: Int)
-    /// A frame of the original's wire begins here.
+    /// A frame of the original's wire begins here. A client tells ``takeOriginal()`` when it has
+    /// taken it.
     case original
     /// Nothing: what came may be passed over.
     case nothing
     /// A message for a call that was cancelled, or has ended. Nothing wants it, but references in
-    /// it are to be released.
+    /// it are to be released (``Tango2Reference/numbers(in:limits:)``).
     case dropped(message: UnsafeRawBufferPointer)
     /// The same, of a stream.
     case droppedItems(Tango2Items)
 
-    /// The other end says what it accepts.
+    /// The other end says what it accepts: calls may begin.
     case settings
     /// The other end calls.
     case call(id: UInt32, Tango2Call)
-    /// The same, but too many calls run already, or no more are taken (``drain()``), or its
-    /// metadata are too long: an error frame with ``Tango2Refusal/notCalled`` is to be sent for
-    /// this id. The session has forgotten it.
+    /// The same, but the call is not to be carried out: an error frame with the refusal's reason is
+    /// to be sent for this id. The session has forgotten it.
     case refused(id: UInt32, Tango2CallRefusal)
-    /// The caller does not want the answer: end the function, and answer all the same.
+    /// The caller does not want the answer: end the function, and send a last frame all the same.
     case cancelled(id: UInt32)
 
     /// The answer to a call, its last frame.
     case result(Caller, message: UnsafeRawBufferPointer)
-    /// The call has failed; its last frame.
-    case error(Caller, Tango2Refusal, message: UnsafeRawBufferPointer)
-    /// The results of a call whose last one is a stream.
+    /// The call has failed, perhaps in the middle of its stream; its last frame. `mayRetry`:
+    /// nothing of it has run, and it may be made again on another connection.
+    case error(Caller, Tango2Refusal, mayRetry: Bool, message: UnsafeRawBufferPointer)
+    /// The results of a call, of which one more is a stream.
     case stream(id: UInt32, Caller, message: UnsafeRawBufferPointer)
-    /// The same, but too many streams arrive already: a cancel frame is to be sent for this id. The
-    /// caller is to be told; the session has forgotten it. References in the message are to be
-    /// released.
-    case streamRefused(id: UInt32, Caller, message: UnsafeRawBufferPointer)
-    /// Items of a call's results. ``consumed(_:_:_:)`` is to follow.
+    /// Items of a call's results. ``consumed(_:payloadBytes:)`` is to follow.
     case items(Caller, id: UInt32, Tango2Items, payloadBytes: Int)
     /// The stream has ended, and with it the call.
     case end(Caller)
 
-    /// Items of the last argument of a call that is served. ``consumed(_:_:_:)`` is to follow.
+    /// Items of the argument of a call that is served. ``consumed(_:payloadBytes:)`` is to follow.
     case argumentItems(id: UInt32, Tango2Items, payloadBytes: Int)
-    /// That stream has ended.
-    case argumentEnd(id: UInt32)
+    /// That stream has ended, perhaps with an error: a message with one value.
+    case argumentEnd(id: UInt32, error: UnsafeRawBufferPointer?)
+    /// The other end wants no more of the stream among the arguments of this end's call: an end
+    /// frame is to be sent. The session has closed the stream.
+    case argumentsUnwanted(id: UInt32)
 
     /// More of a stream may be sent: that of a call's results, or of its arguments.
     case credit(id: UInt32)
-    /// References are not needed any more: pairs of a reference and a count (4 bytes each, big
-    /// endian).
+    /// References are not needed any more (``Tango2ReferenceTable/release(_:_:)``).
     case release(UnsafeRawBufferPointer)
     /// A pong frame with the same payload is to be sent.
     case ping(UnsafeRawBufferPointer)
     case pong(UnsafeRawBufferPointer)
     /// The other end takes no more calls, for this reason.
-    case goaway(UnsafeRawBufferPointer)
+    case goaway(reason: UnsafeRawBufferPointer)
 
-    /// The connection cannot go on.
+    /// The connection cannot go on: close it.
     case violation(Tango2Violation)
-  }
-
-  /// A call of this end that has not ended.
-  @usableFromInline
-  struct Outgoing {
-    /// nil when it was cancelled.
-    @usableFromInline var caller: Caller?
-    /// The stream of its results; nil before they have come.
-    @usableFromInline var results: Tango2Receiving?
-    /// The stream of its last argument; nil when there is none, or it has ended.
-    @usableFromInline var arguments: Tango2Sending?
-
-    @inlinable
-    init(caller: Caller, arguments: Tango2Sending?) {
-      self.caller = caller
-      self.arguments = arguments
-    }
-  }
-
-  /// A call of the other end that has not been answered.
-  @usableFromInline
-  struct Incoming: Sendable {
-    @usableFromInline var isCancelled = false
-    /// The stream of its results; nil before they have left.
-    @usableFromInline var results: Tango2Sending?
-    /// The stream of its last argument; nil when there is none, or it has ended.
-    @usableFromInline var arguments: Tango2Receiving?
-
-    @inlinable init(arguments: Tango2Receiving?) { self.arguments = arguments }
   }
 
   public let side: Side
@@ -131,28 +119,61 @@ public struct Tango2Session<Caller> {
   public internal(set) var isPeerLeaving = false
   /// This end takes no more calls.
   public internal(set) var isLeaving = false
-  @usableFromInline var hasPeerSettings = false
+  public internal(set) var hasPeerSettings = false
+  /// Answers of the original's wire that are still to come.
+  public internal(set) var originals: Int
 
   @usableFromInline var outgoing = Tango2CallTable<Outgoing>()
   @usableFromInline var incoming = Tango2CallTable<Incoming>()
   @usableFromInline var nextID: UInt32
-  /// Streams that arrive.
-  @usableFromInline var arriving = 0
+  /// How often the ids have begun anew.
+  @usableFromInline var round: UInt32 = 0
+
+  // What counts for the limits. Each end counts what it opens, so that it never opens too much, and
+  // what the other end opens. A stream counts until its end frame or the last frame of its call.
+  /// Calls of this end that are not within others.
+  @usableFromInline var callsOut: UInt32 = 0
+  /// How many there may be now: 0 before the settings, and when an end leaves.
+  @usableFromInline var callLimit: UInt32 = 0
+  /// Calls of the other end that are not within others.
+  @usableFromInline var callsIn: UInt32 = 0
+  @usableFromInline var callsWithinOut: UInt32 = 0
+  @usableFromInline var callsWithinIn: UInt32 = 0
+  /// Streams that arrive, and those that leave.
+  @usableFromInline var arriving: UInt32 = 0
+  @usableFromInline var departing: UInt32 = 0
+
+  /// The last call that this end has taken; 0 for none.
+  @usableFromInline var lastTaken: UInt32 = 0
+  /// The last call of this end that the other one has taken before its goaway, and its round.
+  var lastTakenByPeer: (round: UInt32, id: UInt32) = (0, 0)
 
   /// A connection without calls.
-  public init(_ side: Side, settings: Tango2Settings = Tango2Settings()) {
+  ///
+  /// - Parameter originals: answers of the original's wire that a client awaits: for calls that it
+  ///   has sent behind `tango.upgrade_2`.
+  public init(_ side: Side, settings: Tango2Settings = Tango2Settings(), originals: Int = 0) {
     self.side = side
     self.settings = settings
+    self.originals = originals
     nextID = side == .client ? 1 : 2
   }
 
   /// Appends the settings, with which this end begins.
   public func begin(_ output: inout OutputBuffer) { settings.append(to: &output) }
 
-  /// Whether the other end accepts a payload of so many bytes. To be asked before a frame is
-  /// closed; a result that does not fit makes way for an error.
+  /// A client has taken an answer of the original's wire.
+  public mutating func takeOriginal() { originals -= 1 }
+
+  /// Whether the other end accepts a payload of so many bytes.
   @inlinable
   public func fits(_ payloadBytes: Int) -> Bool { payloadBytes <= Int(peerSettings.frameBytes) }
+
+  /// Whether the other end accepts a payload of so many bytes in a frame of items.
+  @inlinable
+  public func fitsItems(_ payloadBytes: Int) -> Bool {
+    payloadBytes <= Int(min(peerSettings.frameBytes, peerSettings.itemBytes))
+  }
 
   /// Calls of this end that have not ended, those that were cancelled included.
   @inlinable public var callsInFlight: Int { outgoing.count }
@@ -160,42 +181,36 @@ public struct Tango2Session<Caller> {
   /// Calls of the other end that have not been answered.
   @inlinable public var callsServed: Int { incoming.count }
 
-  /// Nothing is left to be done for either end.
-  public var isIdle: Bool { outgoing.isEmpty && incoming.isEmpty }
+  /// No call of either end runs.
+  public var isIdle: Bool { outgoing.isEmpty && incoming.isEmpty && originals == 0 }
 
-  /// This end takes no more calls from now on; a goaway frame is to be sent. Calls that run already
-  /// may end.
-  public mutating func drain() { isLeaving = true }
+  /// One of the ends leaves, and no call runs any more: the connection is to be closed. The end
+  /// that leaves waits for the other one to do so, for as long as its grace lasts.
+  public var mayClose: Bool { isPeerLeaving && isIdle }
+
+  /// This end takes no more calls from now on, but those of references and within others; and it
+  /// makes no others.
+  ///
+  /// - Returns: the id that the goaway frame has, which is to be sent.
+  public mutating func drain() -> UInt32 {
+    isLeaving = true
+    callLimit = 0
+    return lastTaken
+  }
 
   /// The connection has ended.
-  ///
-  /// - Returns: the callers that wait, and the ids of the calls that are served.
-  public mutating func end() -> (callers: [Caller], served: [UInt32]) {
-    arriving = 0
-    return (
-      outgoing.removeAll().compactMap(\.entry.caller), incoming.removeAll().map(\.id)
-    )
+  public mutating func end() -> Tango2Ended<Caller> {
+    (callsOut, callsIn, callsWithinOut, callsWithinIn, arriving, departing) = (0, 0, 0, 0, 0, 0)
+    (callLimit, originals) = (0, 0)
+    let last = lastTakenByPeer
+    let isPeerLeaving = isPeerLeaving
+    let calls = outgoing.removeAll().compactMap { id, call -> Tango2Ended<Caller>.Call? in
+      guard let caller = call.caller else { return nil }
+      let isAfter = (call.round, id) > last
+      return .init(caller: caller, mayRetry: isPeerLeaving && isAfter && call.traits.mayRetry)
+    }
+    return Tango2Ended(calls: calls, served: incoming.removeAll().map(\.id))
   }
 }
 
 extension Tango2Session: Sendable where Caller: Sendable {}
-extension Tango2Session.Outgoing: Sendable where Caller: Sendable {}
-
-/// Why a call is refused before anything of it has run.
-public enum Tango2CallRefusal: Sendable, Hashable, CustomStringConvertible {
-  case tooManyCalls(limit: UInt32)
-  case leaving
-  case metadataTooLong(bytes: Int, limit: UInt32)
-  case tooManyStreams(limit: UInt32)
-
-  /// What the caller is told.
-  public var description: String {
-    switch self {
-    case .tooManyCalls(let limit): "more than \(limit) calls at a time"
-    case .leaving: "the other end is about to close the connection"
-    case .metadataTooLong(let bytes, let limit):
-      "metadata of \(bytes) bytes, of at most \(limit)"
-    case .tooManyStreams(let limit): "more than \(limit) streams at a time"
-    }
-  }
-}

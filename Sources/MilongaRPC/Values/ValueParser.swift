@@ -2,22 +2,64 @@
 /// MessagePack have in common.
 @usableFromInline
 protocol ValueParser {
-  var start: UnsafeRawPointer { get }
-  var end: UnsafeRawPointer { get }
-  var limits: CodecLimits { get }
-  var position: UnsafeRawPointer { get set }
+  var state: ParserState { get set }
+}
+
+/// Where a parser is in its bytes, and what it has counted.
+@frozen
+@usableFromInline
+struct ParserState {
+  @usableFromInline let start: UnsafeRawPointer
+  @usableFromInline let end: UnsafeRawPointer
+  @usableFromInline let limits: CodecLimits
+  @usableFromInline var position: UnsafeRawPointer
   /// Tables that are open.
-  var depth: Int { get set }
+  @usableFromInline var depth = 0
   /// Values so far.
-  var values: Int { get set }
+  @usableFromInline var values = 0
+
+  @inlinable
+  init(_ bytes: UnsafeRawBufferPointer, _ limits: CodecLimits) {
+    // An empty buffer may have no address; any will do, since nothing is loaded from it.
+    start = bytes.baseAddress ?? UnsafeRawPointer(bitPattern: 1).unsafelyUnwrapped
+    end = start + bytes.count
+    position = start
+    self.limits = limits
+  }
 }
 
 extension ValueParser {
-  /// Where bytes begin. An empty buffer may have no address; any will do, since nothing is loaded
-  /// from it.
   @inlinable
-  static func start(of bytes: UnsafeRawBufferPointer) -> UnsafeRawPointer {
-    bytes.baseAddress ?? UnsafeRawPointer(bitPattern: 1).unsafelyUnwrapped
+  @inline(__always)
+  var start: UnsafeRawPointer { state.start }
+
+  @inlinable
+  @inline(__always)
+  var end: UnsafeRawPointer { state.end }
+
+  @inlinable
+  @inline(__always)
+  var limits: CodecLimits { state.limits }
+
+  @inlinable
+  @inline(__always)
+  var position: UnsafeRawPointer {
+    get { state.position }
+    set { state.position = newValue }
+  }
+
+  @inlinable
+  @inline(__always)
+  var depth: Int {
+    get { state.depth }
+    set { state.depth = newValue }
+  }
+
+  @inlinable
+  @inline(__always)
+  var values: Int {
+    get { state.values }
+    set { state.values = newValue }
   }
 
   /// The byte at the position, or 0 at the end: no rule of a text starts with NUL.

@@ -56,6 +56,13 @@ public protocol ValueSink: ~Copyable {
 
   /// The table that started last is complete.
   mutating func endTable()
+
+  /// Whether ``reference(_:)`` may be called. A reader refuses references otherwise, and a source
+  /// of values has to refuse them itself.
+  var takesReferences: Bool { get }
+
+  /// A reference to a function or an object of one of the two ends (tango/2 with MessagePack).
+  mutating func reference(_ reference: Tango2Reference)
 }
 
 extension ValueSink where Self: ~Copyable {
@@ -76,4 +83,10 @@ extension ValueSink where Self: ~Copyable {
 
   /// Does nothing.
   @inlinable public mutating func endEntry() {}
+
+  /// False.
+  @inlinable public var takesReferences: Bool { false }
+
+  /// Nil in its place; not called when ``takesReferences`` is false.
+  @inlinable public mutating func reference(_ reference: Tango2Reference) { null() }
 }

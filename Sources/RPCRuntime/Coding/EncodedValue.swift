@@ -58,6 +58,7 @@ extension Optional: ReceivedByReference where Wrapped: ReceivedByReference {
 }
 
 /// The value as a type that was found to be its own; a cast would look once more, at length.
+@inlinable
 @inline(__always)
 func same<T, U>(_ value: T) -> U {
   assert(T.self == U.self)

@@ -4,17 +4,30 @@ extension MessageElements {
   /// The element as the type asked for. The common scalars need no tree and no decoder.
   ///
   /// - Throws: ``RPCTypeError``.
-  package func decode<T: Decodable>(_ type: T.Type, at index: Int) throws -> T {
+  @inlinable
+  func decode<T: Decodable>(_ type: T.Type, at index: Int) throws -> T {
     switch self[index] {
     case .string(let offset, let count) where type == String.self:
-      if let text = withString(offset, count, String.init(utf8:)) { return same(text) }
+      if let text = text(offset, count) { return same(text) }
     case .integer(let value) where type == Int.self: return same(Int(value))
     case .integer(let value) where type == Double.self: return same(Double(value))
     case .number(let value) where type == Double.self: return same(value)
     case .boolean(let value) where type == Bool.self: return same(value)
-    case .object(let object): return try receive(object)
+    case .object(let place): return try receive(objects[place])
     default: break
     }
+    return try decodeTree(type, at: index)
+  }
+
+  /// The text of a string element; nil when it is not UTF-8.
+  @usableFromInline
+  func text(_ offset: Int, _ count: Int) -> String? {
+    withString(offset, count, String.init(utf8:))
+  }
+
+  /// The element as a type that may need a decoder.
+  @usableFromInline
+  func decodeTree<T: Decodable>(_ type: T.Type, at index: Int) throws -> T {
     do {
       return try ValueDecoder.decode(type, from: value(at: index))
     } catch let error as DecodingError {
@@ -24,7 +37,8 @@ extension MessageElements {
 }
 
 extension MessageElements {
-  private func receive<T>(_ object: any AnyObject & Sendable) throws -> T {
+  @usableFromInline
+  func receive<T>(_ object: any AnyObject & Sendable) throws -> T {
     if let value = object as? T { return value }
     if let wrapper = T.self as? any ReceivedByReference.Type,
       let value = wrapper.init(object: object) as? T

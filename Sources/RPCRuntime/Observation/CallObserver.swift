@@ -17,11 +17,15 @@ package final class CallObserver: Sendable {
   private let prefix: String
   /// nil when the program has no metrics back end: then nothing is counted, and no clock read.
   private let functions: NIOLockedValueBox<[String: Function]>?
-  private let tracer = InstrumentationSystem.installedTracer
+  private let tracer: (any Tracer)?
+  /// Whether calls have spans.
+  package let isTracing: Bool
 
   package init(_ protocolName: String) {
     prefix = "\(protocolName).server"
     functions = hasMetrics ? NIOLockedValueBox([:]) : nil
+    tracer = InstrumentationSystem.installedTracer
+    isTracing = tracer != nil
   }
 
   /// When a call begins, for ``record(_:since:succeeded:)``.
@@ -44,9 +48,6 @@ package final class CallObserver: Sendable {
   private func counter(_ path: String, _ outcome: String) -> Counter {
     Counter(label: "\(prefix).calls", dimensions: [("function", path), ("outcome", outcome)])
   }
-
-  /// Whether calls have spans.
-  package var isTracing: Bool { tracer != nil }
 
   /// Runs a function in its span.
   package func withSpan<R>(_ path: String, _ body: () throws -> R) rethrows -> R {

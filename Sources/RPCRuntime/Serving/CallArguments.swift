@@ -1,10 +1,11 @@
 /// The arguments of a call that is served.
+@usableFromInline
 package struct CallArguments {
   /// The path or the method's name, for errors.
-  let name: String
-  let elements: MessageElements
+  @usableFromInline let name: String
+  @usableFromInline let elements: MessageElements
   /// Which element is the first argument.
-  let first: Int
+  @usableFromInline let first: Int
 
   package init(name: String, elements: MessageElements, first: Int) {
     self.name = name
@@ -12,12 +13,13 @@ package struct CallArguments {
     self.first = first
   }
 
-  private var count: Int { max(0, elements.count - first) }
+  @inlinable var count: Int { max(0, elements.count - first) }
 
   /// The arguments as the types of a function's parameters. Trailing ones that are optional may be
   /// left out.
   ///
   /// - Throws: ``RPCArgumentError``.
+  @inlinable
   func decode<each Argument: Decodable>() throws -> (repeat each Argument) {
     try check(repeat (each Argument).self)
     var place = first
@@ -25,6 +27,7 @@ package struct CallArguments {
   }
 
   /// Whether the call has as many arguments as there are parameters.
+  @inlinable
   func check<each Argument>(_ types: repeat (each Argument).Type) throws {
     let count = count
     var parameters = 0
@@ -40,6 +43,7 @@ package struct CallArguments {
   }
 
   /// The argument at `place`, which is moved on.
+  @inlinable
   func next<T: Decodable>(_ type: T.Type, _ place: inout Int) throws -> T {
     defer { place += 1 }
     do {
@@ -49,7 +53,8 @@ package struct CallArguments {
     }
   }
 
-  private func signature<each Argument>(_ types: repeat (each Argument).Type) -> String {
+  @usableFromInline
+  func signature<each Argument>(_ types: repeat (each Argument).Type) -> String {
     var names: [String] = []
     for type in repeat each types { names.append("\(type)") }
     let count = names.count
@@ -59,5 +64,5 @@ package struct CallArguments {
 }
 
 /// A type that has nil among its values.
-private protocol OptionalType {}
+@usableFromInline protocol OptionalType {}
 extension Optional: OptionalType {}

@@ -1,16 +1,20 @@
 import MilongaRPC
 
 /// Takes results one by one.
+@usableFromInline
 package protocol ResultReceiver: AnyObject {
   /// - Throws: when the result cannot be sent.
   func result<Result: Encodable>(_ result: Result) throws
 }
 
 /// Hands over the results of a function.
+@usableFromInline
 package typealias ResultsSender = @Sendable (any ResultReceiver) throws -> Void
 
 /// A Swift function as peers call it.
+@usableFromInline
 package final class RPCFunction: Sendable {
+  @usableFromInline
   package enum Body: Sendable {
     /// Runs on the event loop, and hands its results over at once.
     case direct(@Sendable (CallArguments, any ResultReceiver) throws -> Void)
@@ -30,6 +34,7 @@ package final class RPCFunction: Sendable {
 }
 
 extension RPCFunction.Body {
+  @inlinable
   static func direct<each Argument: Decodable & Sendable, each Result: Encodable & Sendable>(
     _ body: @escaping @Sendable (repeat each Argument) throws -> (repeat each Result)
   ) -> Self {
@@ -43,6 +48,7 @@ extension RPCFunction.Body {
     }
   }
 
+  @inlinable
   static func async<each Argument: Decodable & Sendable, each Result: Encodable & Sendable>(
     _ body: @escaping @Sendable (repeat each Argument) async throws -> (repeat each Result)
   ) -> Self {

@@ -38,6 +38,7 @@ public struct RPCNamespace: Sendable {
 
   /// Registers a function that does not wait for anything: it runs on the connection's event loop,
   /// and all connections of that loop wait for it.
+  @inlinable
   public mutating func register<each Argument: Decodable & Sendable, Result: Encodable & Sendable>(
     _ path: String, _ body: @escaping @Sendable (repeat each Argument) throws -> Result
   ) {
@@ -46,6 +47,7 @@ public struct RPCNamespace: Sendable {
 
   /// The same without a result.
   @_disfavoredOverload
+  @inlinable
   public mutating func register<each Argument: Decodable & Sendable>(
     _ path: String, _ body: @escaping @Sendable (repeat each Argument) throws -> Void
   ) {
@@ -53,6 +55,7 @@ public struct RPCNamespace: Sendable {
   }
 
   /// The same with several results.
+  @inlinable
   public mutating func register<
     each Argument: Decodable & Sendable, First: Encodable & Sendable,
     Second: Encodable & Sendable, each Result: Encodable & Sendable
@@ -63,10 +66,10 @@ public struct RPCNamespace: Sendable {
     add(path, .direct(body))
   }
 
-  /// Registers an async function. It runs as a task. With tango the connection's next call waits
-  /// until the task has finished; calls of other connections, and all calls of Lua RPC, do not
-  /// wait. When the peer goes, the task is cancelled.
+  /// Registers an async function. It runs as a task, beside those of other calls, as far as the
+  /// server's ``CallConcurrency`` allows. When the peer goes, the task is cancelled.
   @_disfavoredOverload
+  @inlinable
   public mutating func register<each Argument: Decodable & Sendable, Result: Encodable & Sendable>(
     _ path: String, _ body: @escaping @Sendable (repeat each Argument) async throws -> Result
   ) {
@@ -75,6 +78,7 @@ public struct RPCNamespace: Sendable {
 
   /// The same without a result.
   @_disfavoredOverload
+  @inlinable
   public mutating func register<each Argument: Decodable & Sendable>(
     _ path: String, _ body: @escaping @Sendable (repeat each Argument) async throws -> Void
   ) {
@@ -83,6 +87,7 @@ public struct RPCNamespace: Sendable {
 
   /// The same with several results.
   @_disfavoredOverload
+  @inlinable
   public mutating func register<
     each Argument: Decodable & Sendable, First: Encodable & Sendable,
     Second: Encodable & Sendable, each Result: Encodable & Sendable
@@ -99,6 +104,7 @@ public struct RPCNamespace: Sendable {
   /// Registers a function that returns an object, which stays here: peers get a reference to it,
   /// and call its methods. A client of tango asks for it by `tango.ref` in Lua, `reference()` in
   /// Swift.
+  @inlinable
   public mutating func register<each Argument: Decodable & Sendable, Object: RPCObject>(
     object path: String, _ body: @escaping @Sendable (repeat each Argument) async throws -> Object
   ) {
@@ -144,7 +150,8 @@ public struct RPCNamespace: Sendable {
     functions[path] = nil
   }
 
-  private mutating func add(_ path: String, _ body: RPCFunction.Body) {
+  @usableFromInline
+  mutating func add(_ path: String, _ body: RPCFunction.Body) {
     let function = RPCFunction(path: path, body: body)
     add(path, .function(function))
     functions[path] = function

@@ -23,32 +23,41 @@ public protocol RPCObject: AnyObject, Sendable {
 
 /// The methods of a ``RPCObject``.
 public struct RPCMethods<Object: Sendable>: Sendable {
-  typealias Body = @Sendable (Object) -> RPCFunction.Body
+  @usableFromInline typealias Body = @Sendable (Object) -> RPCFunction.Body
   private(set) var table = NameTable<Body>()
 
   /// Registers the methods.
   public init(_ register: (inout RPCMethods) -> Void) { register(&self) }
 
+  @usableFromInline
+  subscript(name: String) -> Body? {
+    get { table[name] }
+    set { table[name] = newValue }
+  }
+
   /// Registers a method that does not wait; see ``RPCNamespace``.
+  @inlinable
   public mutating func register<each Argument: Decodable & Sendable, Result: Encodable & Sendable>(
     _ name: String, _ body: @escaping @Sendable (Object, repeat each Argument) throws -> Result
   ) {
-    table[name] = { object in
+    self[name] = { object in
       .direct { (arguments: repeat each Argument) in try body(object, repeat each arguments) }
     }
   }
 
   /// The same without a result.
   @_disfavoredOverload
+  @inlinable
   public mutating func register<each Argument: Decodable & Sendable>(
     _ name: String, _ body: @escaping @Sendable (Object, repeat each Argument) throws -> Void
   ) {
-    table[name] = { object in
+    self[name] = { object in
       .direct { (arguments: repeat each Argument) in try body(object, repeat each arguments) }
     }
   }
 
   /// The same with several results.
+  @inlinable
   public mutating func register<
     each Argument: Decodable & Sendable, First: Encodable & Sendable,
     Second: Encodable & Sendable, each Result: Encodable & Sendable
@@ -59,18 +68,19 @@ public struct RPCMethods<Object: Sendable>: Sendable {
         First, Second, repeat each Result
       )
   ) {
-    table[name] = { object in
+    self[name] = { object in
       .direct { (arguments: repeat each Argument) in try body(object, repeat each arguments) }
     }
   }
 
   /// Registers an async method.
   @_disfavoredOverload
+  @inlinable
   public mutating func register<each Argument: Decodable & Sendable, Result: Encodable & Sendable>(
     _ name: String,
     _ body: @escaping @Sendable (Object, repeat each Argument) async throws -> Result
   ) {
-    table[name] = { object in
+    self[name] = { object in
       .async { (arguments: repeat each Argument) in
         try await body(object, repeat each arguments)
       }
@@ -79,10 +89,11 @@ public struct RPCMethods<Object: Sendable>: Sendable {
 
   /// The same without a result.
   @_disfavoredOverload
+  @inlinable
   public mutating func register<each Argument: Decodable & Sendable>(
     _ name: String, _ body: @escaping @Sendable (Object, repeat each Argument) async throws -> Void
   ) {
-    table[name] = { object in
+    self[name] = { object in
       .async { (arguments: repeat each Argument) in
         try await body(object, repeat each arguments)
       }

@@ -151,7 +151,7 @@ final class TangoConnection: ChannelInboundHandler, @unchecked Sendable {
       try reader.append(unwrapInboundIn(data))
       _ = try reader.takeFrames {
         try receive($0)
-        return true
+        return .goOn
       }
     } catch {
       end(.protocolViolation(peer: peer, reason: "bad answer: \(error)"))

@@ -1,5 +1,10 @@
+import RPCRuntime
+
 /// Where a server's connection is in its life, and what it may do. It knows neither channels nor
 /// tasks.
+///
+/// Calls begin in the order in which they come. Those whose functions wait run side by side; their
+/// answers keep the order (``order``).
 struct ServingState {
   enum Phase {
     /// The handshake, or the program's permission, is to come.
@@ -12,8 +17,12 @@ struct ServingState {
   }
 
   private(set) var phase = Phase.opening
-  /// An async function runs. The calls behind it wait.
-  var isRunning = false
+  /// The calls whose answers have not left, because a function runs.
+  var order = AnswerOrder()
+  /// Calls that may be under way at a time.
+  private let mostUnderWay: Int
+  /// The next call waits until none is under way.
+  private(set) var awaitsAll = false
   /// The connection's turn on the event loop is over. It goes on when other connections have had
   /// theirs.
   private(set) var isGivingWay = false
@@ -28,17 +37,46 @@ struct ServingState {
 
   /// Bytes of calls that may wait before the channel is told not to read on.
   private static let mostWaiting = 64 << 10
+  /// Bytes of answers that may wait for an earlier one before the next call is taken.
+  private static let mostHeldBack = 64 << 10
+
+  init(_ concurrency: CallConcurrency = .sideBySide()) { mostUnderWay = concurrency.limit }
 
   // MARK: Calls
 
   var takesCalls: Bool { phase == .serving || phase == .left }
   var hasLeft: Bool { phase == .left }
 
-  /// Whether the next call can be carried out now.
-  var isReady: Bool { takesCalls && !isRunning }
+  /// Whether the next call can begin now.
+  var isReady: Bool { takesCalls && (order.isEmpty || hasPlace) }
+
+  private var hasPlace: Bool {
+    order.count < mostUnderWay && order.bytes <= Self.mostHeldBack && !awaitsAll
+  }
+
+  /// The next call has to wait for all that are under way, as a write does.
+  ///
+  /// - Returns: whether there are any. Otherwise it can begin.
+  mutating func awaitAll() -> Bool {
+    awaitsAll = !order.isEmpty
+    return awaitsAll
+  }
+
+  /// The function of a call has ended.
+  ///
+  /// - Parameters:
+  ///   - answer: what has to wait; empty when it may leave.
+  ///   - leave: gets the answers that waited for this one.
+  mutating func end(call: Int, _ answer: [UInt8], leave: ([UInt8]) -> Void) {
+    order.end(call, answer, leave: leave)
+    if order.isEmpty { awaitsAll = false }
+  }
+
+  /// Whether the peer can still get answers.
+  var wantsAnswers: Bool { phase != .left && !isClosing }
 
   /// Whether nothing is under way that a silent peer may wait for.
-  var isIdle: Bool { !isRunning && !isGivingWay }
+  var isIdle: Bool { order.isEmpty && !isGivingWay }
 
   // MARK: Turns
 
@@ -64,7 +102,7 @@ struct ServingState {
     if phase == .left { return nil }
     let isToPause =
       waiting > Self.mostWaiting
-      && (isRunning || phase != .serving || isGivingWay || mustWait())
+      && (!isReady || isGivingWay || mustWait())
     guard isToPause != isPaused else { return nil }
     isPaused = isToPause
     return !isToPause
@@ -85,7 +123,7 @@ struct ServingState {
   func answers(isEmpty: Bool) -> Answers {
     if phase == .left { return .drop }
     if isClosing { return .keep }
-    if phase == .ending, !isRunning { return .sendAndClose }
+    if phase == .ending, order.isEmpty { return .sendAndClose }
     return isEmpty ? .keep : .send
   }
 
@@ -116,6 +154,7 @@ struct ServingState {
     case .left: return .nothing
     case .serving:
       phase = .left
+      order.dropAnswers()
       // Otherwise its next turn does it.
       return isGivingWay ? .nothing : .carryOut
     }
@@ -137,7 +176,7 @@ struct ServingState {
       return .closeNow
     case .serving:
       phase = .ending
-      return isRunning ? .nothing : .flush
+      return order.isEmpty ? .flush : .nothing
     case .left, .ending: return .nothing
     }
   }
@@ -156,5 +195,6 @@ struct ServingState {
     isEvicted = true
     phase = .ending
     isClosing = true
+    order.dropAnswers()
   }
 }

@@ -17,6 +17,9 @@ extension TangoServer {
     public var access: Access = [.read, .write]
     /// What one connection may cost, and all together may make the process hold.
     public var limits = RPCLimits()
+    /// How the calls of one connection run: async functions side by side, unless told otherwise.
+    /// Answers have the order of the calls in any case.
+    public var concurrency = CallConcurrency.sideBySide()
     /// Connections at a time; further ones are closed at once.
     public var maxConnections = 100_000
     /// A connection that is silent for so long is closed; nil for never.

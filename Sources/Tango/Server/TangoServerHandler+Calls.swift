@@ -21,12 +21,12 @@ extension TangoServerHandler {
       var isOver = false
       do {
         let isWaiting = try reader.takeFrames { body in
-          take(body)
+          guard take(body) else { return .putBack }
           isOver = milonga_turn_is_over(turnEnd) != 0
-          return !isOver && state.isReady && writer.buffer.count <= mostUnsent
+          return !isOver && state.isReady && writer.buffer.count <= mostUnsent ? .goOn : .stop
         }
         if isWaiting {
-          if state.hasLeft { release() }
+          if state.hasLeft, state.order.isEmpty { release() }
           return
         }
         if isOver, state.isReady { return giveWay() }
@@ -34,13 +34,29 @@ extension TangoServerHandler {
         disconnect("\(error)")
       }
     }
-    // Answers do not wait for the function. They leave out here, because writing may come back with
-    // more to read.
-    if state.isRunning { flush() }
+    // Answers do not wait for the functions. They leave out here, because writing may come back
+    // with more to read.
+    if !state.order.isEmpty { flush() }
+  }
+
+  /// - Returns: false when the call has to wait for those that are under way.
+  @inline(__always)
+  private func take(_ body: UnsafeRawBufferPointer) -> Bool {
+    let last = running.last
+    if state.order.isEmpty {
+      carryOut(body)
+    } else {
+      guard carryOutBehindOthers(body) else { return false }
+    }
+    if body.count > BufferKeeper.largeMessage, running.last > last {
+      running.noteSize(body.count)
+      isHolding = true
+    }
+    return true
   }
 
   @inline(__always)
-  private func take(_ body: UnsafeRawBufferPointer) {
+  func carryOut(_ body: UnsafeRawBufferPointer) {
     elements.removeAll()
     guard SystemMemory.hasRoom(forValuesIn: body.count, configuration.limits.codec) else {
       return refuse("not enough memory for its call of \(body.count) bytes")
@@ -52,10 +68,6 @@ extension TangoServerHandler {
       return respond(error: "tango server error: cannot read the request: \(error)")
     }
     dispatch(0, makesReference: false)
-    if body.count > BufferKeeper.largeMessage, state.isRunning {
-      bytesServed = body.count
-      isHolding = true
-    }
   }
 
   /// - Parameter place: the element that is the path.

@@ -27,7 +27,7 @@ extension TangoServerHandler {
   /// The stream cannot be trusted from here on: says why, and closes.
   func disconnect(_ reason: String) {
     log(reason)
-    respond(error: "tango server error: \(reason)")
+    answerLast { respond(error: "tango server error: \(reason)") }
     _ = state.end()
   }
 
@@ -46,7 +46,7 @@ extension TangoServerHandler {
 extension TangoServerHandler: AcceptedConnection {
   var handler: any ChannelHandler & Sendable { self }
 
-  /// Takes no more calls, and closes when the one that runs has been answered.
+  /// Takes no more calls, and closes when those that run have been answered.
   func requestShutDown() {
     eventLoop.execute {
       switch self.state.shutDown() {

@@ -11,14 +11,15 @@ extension TangoServerHandler: BufferHolding {
     // What a peer has called before it left is kept until it is carried out.
     let isOpen = !state.isEvicted && (channel?.isActive == true || state.hasLeft)
     let bytes =
-      isOpen ? reader.memory + writer.buffer.count + (channel?.unsentBytes ?? 0) : 0
-    isHolding = bytes + bytesServed > 0
+      isOpen
+      ? reader.memory + writer.buffer.count + state.order.bytes + (channel?.unsentBytes ?? 0) : 0
+    isHolding = bytes + running.bytes > 0
     if holder == nil {
       guard isHolding else { return }
       holder = BufferHolder(self, asksToCount: true)
     }
-    if isOpen || bytesServed > 0 {
-      keeper.set(holder!, bytes: bytes, serving: bytesServed)
+    if isOpen || running.bytes > 0 {
+      keeper.set(holder!, bytes: bytes, serving: running.bytes)
     } else {
       keeper.remove(holder!)
     }

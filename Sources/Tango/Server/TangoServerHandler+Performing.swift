@@ -17,6 +17,7 @@ extension TangoServerHandler {
       if makesReference { return respond(error: notAnObject) }
       do {
         if action == .write {
+          if state.awaitAll() { return }
           guard let write = variable.write else {
             return respond(error: "tango server error \(name): no write_access")
           }
@@ -71,44 +72,55 @@ extension TangoServerHandler {
     }
   }
 
-  /// Runs an async function; calls behind it wait.
+  /// Runs an async function, beside those that run already.
   private func run<Results: Sendable>(
     _ path: String, _ begin: NIODeadline,
     _ function: @escaping @Sendable () async throws -> Results,
     _ finish: @escaping @Sendable (TangoServerHandler, Results) -> Void
   ) {
-    state.isRunning = true
-    running = Task(executorPreference: executor) {
-      let outcome: Result<Results, any Error>
-      do {
-        outcome = .success(try await self.observer.withSpan(path, function))
-      } catch {
-        outcome = .failure(error)
+    let place = state.order.begin()
+    running.begin { number in
+      let call = StartedCall(number: number, place: place, path: path, begin: begin)
+      return Task(executorPreference: executor) {
+        let outcome: Result<Results, any Error>
+        do {
+          outcome = .success(try await self.observer.withSpan(path, function))
+        } catch {
+          outcome = .failure(error)
+        }
+        self.finished(call, outcome, finish)
       }
-      self.finished(path, begin, outcome, finish)
     }
     // There is no peer that could wait for it.
-    if state.hasLeft { running?.cancel() }
+    if state.hasLeft { running.cancelLast() }
   }
 
   private func finished<Results: Sendable>(
-    _ path: String, _ begin: NIODeadline, _ outcome: Result<Results, any Error>,
+    _ call: StartedCall, _ outcome: Result<Results, any Error>,
     _ finish: @escaping @Sendable (TangoServerHandler, Results) -> Void
   ) {
     guard eventLoop.inEventLoop else {
-      return eventLoop.execute { self.finished(path, begin, outcome, finish) }
+      return eventLoop.execute { self.finished(call, outcome, finish) }
     }
-    running = nil
-    state.isRunning = false
-    bytesServed = 0
-    switch outcome {
-    case .success(let results):
-      finish(self, results)
-      observer.record(path, since: begin, succeeded: true)
-    case .failure(let error):
-      respond(failure: error)
-      observer.record(path, since: begin, succeeded: false)
+    if running.end(call.number) > 0 { isHolding = true }
+    answer(call.place) {
+      switch outcome {
+      case .success(let results): finish(self, results)
+      case .failure(let error): respond(failure: error)
+      }
     }
-    proceed()
+    let succeeded = if case .success = outcome { true } else { false }
+    observer.record(call.path, since: call.begin, succeeded: succeeded)
+    goOnSoon()
   }
+}
+
+/// A call whose function runs as a task.
+private struct StartedCall: Sendable {
+  /// Its number among the calls that run.
+  let number: Int
+  /// Its number among the calls whose answers are to leave.
+  let place: Int
+  let path: String
+  let begin: NIODeadline
 }

@@ -6,7 +6,7 @@ import NIOSSL
 import NIOTLS
 import RPCRuntime
 
-/// A connection of a server: takes calls, carries them out one after the other, answers them.
+/// A connection of a server: takes calls, carries them out, answers them in their order.
 final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
   typealias InboundIn = ByteBuffer
 
@@ -16,15 +16,17 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
   let scratch: EventLoopScratch
   let elements: MessageElements
   let executor: EventLoopExecutor
-  var state = ServingState()
+  var state: ServingState
   private(set) var context: ChannelHandlerContext?
   var reader: FrameReader
   var writer = TangoTextWriter()
   var references: References<any RPCObject>
   /// Where the next result of the answer goes.
   var nextElement = 2
-  /// The async function that runs.
-  var running: Task<Void, Never>?
+  /// The async functions that run.
+  var running = RunningCalls()
+  /// What async functions have left is dealt with at the end of the turn.
+  var isGoingOn = false
   private var opening: ConnectionOpening?
   /// When its turn on the event loop has lasted long enough, in ticks of `CMilongaTurns`.
   private(set) var turnEnd: UInt64 = 0
@@ -35,13 +37,12 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
   var holder: BufferHolder?
   /// The keeper knows of something that is held, or has to be told.
   var isHolding = false
-  /// Bytes of the call whose function runs, when it is large.
-  var bytesServed = 0
 
   init(_ server: TangoServer, _ eventLoop: any EventLoop) {
     self.server = server
     executor = EventLoopExecutor(eventLoop)
     configuration = server.configuration
+    state = ServingState(configuration.concurrency)
     observer = server.observer
     scratch = server.scratch(of: eventLoop)
     keeper = server.keepers.keeper(of: eventLoop)
@@ -154,7 +155,7 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
 
   func channelInactive(context: ChannelHandlerContext) {
     opening?.cancel()
-    running?.cancel()
+    running.cancelAll()
     switch state.peerLeft() {
     case .nothing: break
     case .carryOut: proceed()

@@ -10,14 +10,14 @@ local test = T.test
 
 local MB = 1 << 20
 
-local function start(configuration)
+local function start(configuration, setup)
   local server = processes.server(configuration, [[
     -- Several strings, for none may be long.
     function big(n) return table.unpack(big_list, 1, n) end
     big_list = {}
     for i = 1, 250 do big_list[i] = ('x'):rep(60000) end
     function keep(...) hold() return select('#', ...) end
-  ]])
+  ]] .. (setup or ''))
   server.witness = assert(rpc.newclient('127.0.0.1', server.port))
   return server
 end
@@ -54,6 +54,27 @@ test('messages that do not end', function()
   T.contains(lines[1], 'hold more than 16777216 bytes together (max_buffered_bytes)')
   for _, peer in ipairs(peers) do peer:close() end
   T.equal(call(server, 'add', 1, 2), 3)
+  server:stop()
+end)
+
+test('who waits for room takes no turns', function()
+  local server = start('max_buffered_bytes = 8 << 20, max_frame_bytes = 4 << 20', [[
+    local copas = require 'copas'
+    local steps = 0
+    function turns() return steps end
+    function copas.loop()
+      repeat
+        steps = steps + 1
+        copas.step()
+      until copas.finished()
+    end
+  ]])
+  local peers = {}
+  for i = 1, 4 do peers[i] = unfinished(server, 3000000) end
+  -- The system has bytes of those who wait, until one is disconnected.
+  pressure.waitUntilClosed(peers)
+  local turns = call(server, 'turns')
+  assert(turns < 500, turns)
   server:stop()
 end)
 

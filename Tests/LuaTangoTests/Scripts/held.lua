@@ -10,7 +10,7 @@ local test = T.test
 
 local MB = 1 << 20
 
-local function start(configuration)
+local function start(configuration, setup)
   local server = processes.server(configuration, [[
     function big(n) return ('x'):rep(n) end
     function length(text) return #text end
@@ -18,7 +18,7 @@ local function start(configuration)
     function keep(text) hold() return #text end
     ticks = 0
     function tick(text) ticks = ticks + 1 end
-  ]])
+  ]] .. (setup or ''))
   server.witness = tango.client.socket.connect{port = server.port, timeout = 60}
   return server
 end
@@ -81,6 +81,27 @@ test('a small message is taken while others wait', function()
   for i = 1, 3 do peers[i] = unfinished(server, 3000000) end
   -- Much less than what the others have, but more than what is not counted.
   T.equal(server.witness.length(('x'):rep(1000000)), 1000000)
+  server:stop()
+end)
+
+test('who waits for room takes no turns', function()
+  local server = start('max_buffered_bytes = 8 << 20, max_frame_bytes = 4 << 20', [[
+    local copas = require 'copas'
+    local steps = 0
+    function turns() return steps end
+    function copas.loop()
+      repeat
+        steps = steps + 1
+        copas.step()
+      until copas.finished()
+    end
+  ]])
+  local peers = {}
+  for i = 1, 4 do peers[i] = unfinished(server, 3000000) end
+  -- The system has bytes of those who wait, until one is disconnected.
+  pressure.waitUntilClosed(peers)
+  local turns = server.witness.turns()
+  assert(turns < 500, turns)
   server:stop()
 end)
 
@@ -168,7 +189,7 @@ local function leave(server, n)
 end
 
 test('what clients have called before they left counts', function()
-  local server = start 'max_buffered_bytes = 300000, max_frame_bytes = 100000'
+  local server = start 'ordered = true, max_buffered_bytes = 300000, max_frame_bytes = 100000'
   leave(server, 10)
   local lines = server:errorLines(1)
   T.contains(lines[1], '127.0.0.1:')
@@ -186,7 +207,8 @@ end)
 test('and nothing of it, once it is carried out', function()
   for _, fate in ipairs{'finish', 'cancel'} do
     local server = start(([[
-      max_buffered_bytes = 300000, max_frame_bytes = 100000, on_disconnect = '%s']]):format(fate))
+      ordered = true, max_buffered_bytes = 300000, max_frame_bytes = 100000,
+      on_disconnect = '%s']]):format(fate))
     for round = 1, 10 do
       leave(server, 1)
       if fate == 'finish' then server.witness.release(1) end

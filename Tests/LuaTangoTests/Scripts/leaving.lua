@@ -166,8 +166,8 @@ T.test('a function whose turn comes again and again', function()
   end
 end)
 
-T.test('calls behind the one that waits run, too, and the descriptor is free before', function()
-  local server = start()
+T.test('ordered: calls behind the one that waits run, too, and the descriptor is free before', function()
+  local server = start 'ordered = true'
   local client = connect(server)
   client:send(frame '{"note","first"}' .. frame '{"guarded","a"}' .. frame '{"note","behind"}'
     .. frame '{"guarded","b"}' .. frame '{"note","last"}' .. '100\n{"note","never whole')
@@ -183,11 +183,11 @@ T.test('calls behind the one that waits run, too, and the descriptor is free bef
   server:stop()
 end)
 
-T.test('cancel: what waits is ended, one after the other, and what does not runs', function()
-  local server = start "on_disconnect = 'cancel'"
+T.test('ordered, cancel: what waits is ended, one after the other, and what does not runs', function()
+  local server = start "on_disconnect = 'cancel', ordered = true"
   local client = connect(server)
-  client:send(frame '{"tango.ref","person","horst"}')
-  local id = answer(client):match '"(%x+)"'
+  client:send(frame '{"tango.ref_create","person","horst"}')
+  local id = assert(answer(client):match '"(%x+)"')
   client:send(frame '{"note","first"}' .. frame '{"guarded","a"}' .. frame '{"note","behind"}'
     .. frame('{"tango.ref_call","%s","name","anna"}', id)
     .. frame '{"guarded","b"}' .. frame '{"note","last"}' .. '100\n{"note","never whole')
@@ -200,9 +200,9 @@ T.test('cancel: what waits is ended, one after the other, and what does not runs
   server:stop()
 end)
 
-T.test('much that was sent behind the call', function()
+T.test('ordered: much that was sent behind the call', function()
   for _, choice in ipairs{'finish', 'cancel'} do
-    local server = start(("on_disconnect = '%s'"):format(choice))
+    local server = start(("ordered = true, on_disconnect = '%s'"):format(choice))
     local client = connect(server)
     client:send(frame '{"guarded","a"}')
     client:send(frame '{"increment"}':rep(2000))
@@ -329,9 +329,9 @@ local goodbyes = {
 }
 
 for _, way in ipairs(goodbyes) do
-  T.test('TLS: a client that ' .. way[1], function()
+  T.test('TLS, ordered: a client that ' .. way[1], function()
     for _, choice in ipairs{'finish', 'cancel'} do
-      local server = startSecure((", on_disconnect = '%s'"):format(choice))
+      local server = startSecure((", ordered = true, on_disconnect = '%s'"):format(choice))
       local leave = {}
       for i = 1, 4 do leave[i] = way[2](server, frame '{"guarded","a"}' .. frame '{"increment"}') end
       server.control.holding(4, 'a')
@@ -392,8 +392,8 @@ T.test('TLS: a goodbye that comes without the end of the connection', function()
   server:stop()
 end)
 
-T.test('TLS: more than is read ahead, then the end', function()
-  local server = startSecure()
+T.test('TLS, ordered: more than is read ahead, then the end', function()
+  local server = startSecure ', ordered = true'
   local secure = secured(server.port)
   secure:send(frame '{"add",1,2}')
   T.equal(answer(secure), '{true,3}')

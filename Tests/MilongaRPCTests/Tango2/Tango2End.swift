@@ -6,8 +6,11 @@ final class Tango2End {
   var sent: [UInt8] = []
   var received: [UInt8] = []
 
-  init(_ side: Tango2Session<Int>.Side, settings: Tango2Settings = Tango2Settings()) {
-    session = Tango2Session(side, settings: settings)
+  init(
+    _ side: Tango2Session<Int>.Side, settings: Tango2Settings = Tango2Settings(),
+    originals: Int = 0
+  ) {
+    session = Tango2Session(side, settings: settings, originals: originals)
     var buffer = OutputBuffer()
     session.begin(&buffer)
     sent = buffer.contents
@@ -66,21 +69,23 @@ final class Tango2End {
     case .settings: "settings"
     case .call(let id, let call):
       "call \(id) \(text(call.message))\(call.hasStream ? " stream" : "")"
-        + (call.deadline.map { " deadline \($0)" } ?? "") + (call.isReference ? " reference" : "")
+        + (call.deadline.map { " deadline \($0)" } ?? "")
+        + (call.reference.map { " reference \($0)" } ?? "")
+        + (call.within.map { " within \($0)" } ?? "")
     case .refused(let id, let refusal): "refused \(id): \(refusal)"
     case .cancelled(let id): "cancelled \(id)"
     case .result(let caller, let message): "result of \(caller): \(text(message))"
-    case .error(let caller, let reason, let message):
-      "error of \(caller): \(reason) \(text(message))"
+    case .error(let caller, let reason, let mayRetry, let message):
+      "error of \(caller): \(reason) \(text(message))\(mayRetry ? " (may retry)" : "")"
     case .stream(let id, let caller, let message): "stream \(id) of \(caller): \(text(message))"
-    case .streamRefused(let id, let caller, let message):
-      "stream \(id) of \(caller) refused: \(text(message))"
     case .items(let caller, let id, let list, let bytes):
       "items \(id) of \(caller): \(items(list)) (\(bytes))"
     case .end(let caller): "end of \(caller)"
     case .argumentItems(let id, let list, let bytes):
       "argument items \(id): \(items(list)) (\(bytes))"
-    case .argumentEnd(let id): "argument end \(id)"
+    case .argumentEnd(let id, let error):
+      "argument end \(id)" + (error.map { " failed \(text($0))" } ?? "")
+    case .argumentsUnwanted(let id): "arguments unwanted \(id)"
     case .credit(let id): "credit \(id)"
     case .release(let payload): "release \(payload.count)"
     case .ping(let payload): "ping \(text(payload))"
@@ -90,6 +95,9 @@ final class Tango2End {
     }
   }
 }
+
+/// A number as 4 bytes.
+func fourBytes(_ number: UInt32) -> [UInt8] { withUnsafeBytes(of: number.bigEndian, Array.init) }
 
 /// Items of a stream as a payload.
 func items(_ texts: String...) -> [UInt8] {

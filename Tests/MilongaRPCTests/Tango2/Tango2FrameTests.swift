@@ -41,12 +41,14 @@ struct Tango2FrameTests {
 
   private func call(
     _ flags: Tango2Frame.Flags, id: UInt32, deadline: UInt32? = nil,
-    metadata: [(name: [UInt8], value: [UInt8])] = [], _ message: [UInt8]
+    metadata: [(name: [UInt8], value: [UInt8])] = [], limit: UInt32 = 65_535,
+    reference: UInt32? = nil, within: UInt32? = nil, _ message: [UInt8]
   ) throws -> [UInt8] {
     var buffer = OutputBuffer()
     let frame = Tango2Frame.open(in: &buffer)
     let options = try Tango2Call.appendOptions(
-      deadline: deadline, metadata: metadata, to: &buffer)
+      deadline: deadline, metadata: metadata, metadataLimit: limit, reference: reference,
+      within: within, to: &buffer)
     message.withUnsafeBytes { buffer.append($0) }
     Tango2Frame.close(frame, .call, options.union(flags), id: id, in: &buffer)
     return buffer.contents
@@ -55,6 +57,9 @@ struct Tango2FrameTests {
   @Test func `frames have the bytes of the file`() throws {
     let echo: [UInt8] = [0x92, 0xA4] + Array("echo".utf8) + [0xA2] + Array("hi".utf8)
     let boo: [UInt8] = [0x91, 0xA3] + Array("boo".utf8)
+    let hi = Array("hi".utf8)
+    let mine = MessagePackWriter.bytes(Tango2Reference(.function, isReceivers: false, number: 1))
+    let theirs = MessagePackWriter.bytes(Tango2Reference(.object, isReceivers: true, number: 12))
     var ordered = Tango2Settings()
     ordered.isOrdered = true
     let written: [String: [UInt8]] = [
@@ -65,7 +70,14 @@ struct Tango2FrameTests {
       "call-metadata": try call(
         [], id: 5, metadata: [(Array("tenant".utf8), Array("a7".utf8))], echo),
       "call-stream": try call(.stream, id: 7, echo),
-      "call-reference": try call(.reference, id: 2, [0x92, 12, 0xA2] + Array("hi".utf8)),
+      "call-reference": try call([], id: 2, reference: 12, [0x92, 0xC0, 0xA2] + hi),
+      "call-method": try call(
+        [], id: 2, reference: 12, [0x92, 0xA4] + Array("read".utf8) + [5]),
+      "call-within": try call([], id: 4, reference: 12, within: 7, [0x92, 0xC0, 0xA2] + hi),
+      "call-all": try call(
+        .stream, id: 6, deadline: .max, metadata: [(Array("a".utf8), [])], reference: 12,
+        within: 7, [0x91, 0xC0]),
+      "call-function": try call([], id: 9, [0x93] + echo[1..<6] + mine + theirs),
       "result": frame(.result, id: 1, payload: [0x91, 0xA2] + Array("hi".utf8)),
       "result-stream": frame(.result, .stream, id: 1, payload: [0x90]),
       "error": frame(.error, Tango2Refusal.raised.flags, id: 1, payload: boo),
@@ -75,11 +87,12 @@ struct Tango2FrameTests {
       "cancel": frame(.cancel, id: 1),
       "items": frame(.items, id: 1, payload: [3, 0x92, 1, 2, 3, 0x92, 3, 4]),
       "end": frame(.end, id: 1),
+      "end-failed": frame(.end, .failed, id: 1, payload: boo),
       "credit": frame(.credit, id: 1, payload: [0, 0, 0x80, 0]),
       "release": frame(.release, payload: [0, 0, 0, 12, 0, 0, 0, 2]),
       "ping": frame(.ping, payload: Array("hi".utf8)),
       "pong": frame(.pong, payload: Array("hi".utf8)),
-      "goaway": frame(.goaway, payload: Array("restart".utf8)),
+      "goaway": bytes { Tango2Frame.appendGoaway(lastTaken: 5, reason: "restart", to: &$0) },
     ]
     #expect(written == Self.golden)
   }
@@ -123,8 +136,13 @@ struct Tango2FrameTests {
     #expect(next(header(0)) == .invalid(.unknownKind(0)))
     #expect(next(header(0x52, 1, id: 1)) == .invalid(.unknownFlags(.result, .init(rawValue: 1))))
     #expect(next(header(0x50, 1)) == .invalid(.unknownFlags(.ping, .init(rawValue: 1))))
+    #expect(next(header(0x43, 32, id: 1)) == .invalid(.unknownFlags(.call, .init(rawValue: 32))))
     #expect(next(header(0x43)) == .invalid(.badID(.call, 0)))
     #expect(next(header(0x50, id: 3)) == .invalid(.badID(.ping, 3)))
+    let items = header(0x49, 0, 51, id: 1)
+    #expect(
+      items.withUnsafeBytes { Tango2Frame.next(in: $0, maxBytes: 100, maxItemBytes: 50) }
+        == .invalid(.tooLong(bytes: 51, limit: 50)))
     // A small letter is a kind that may be passed over.
     #expect(next(header(0x7A, 0xFF, 3, id: 9) + [1, 2, 3]) == .unknown(bytes: 13))
     #expect(next(header(0x7A, 0xFF, 3, id: 9) + [1, 2]) == .incomplete(needed: 1))
@@ -153,7 +171,21 @@ struct Tango2FrameTests {
     }
     let long = [(name: Array("n".utf8), value: [UInt8](repeating: 0, count: 65_532))]
     #expect(throws: Tango2MetadataError.tooLong(bytes: 65_536, limit: 65_535)) {
-      try call([], id: 1, metadata: long, [])
+      try call([], id: 1, metadata: long, limit: .max, [])
+    }
+    let short = [(name: Array("n".utf8), value: [UInt8](repeating: 0, count: 7))]
+    #expect(throws: Tango2MetadataError.tooLong(bytes: 11, limit: 10)) {
+      try call([], id: 1, metadata: short, limit: 10, [])
+    }
+  }
+
+  @Test func `deadlines have their bounds`() {
+    let times: [(Double, UInt32)] = [
+      (1.5, 1500), (0, 0), (-1, 0), (0.0001, 1), (.infinity, .max), (.nan, 0), (1e9, .max),
+      (4_294_967.295, .max),
+    ]
+    for (seconds, milliseconds) in times {
+      #expect(Tango2Call.milliseconds(seconds) == milliseconds, "\(seconds)")
     }
   }
 
@@ -177,5 +209,14 @@ struct Tango2FrameTests {
     for malformed in malformed {
       #expect(malformed.withUnsafeBytes { Tango2Items($0) == nil }, "\(malformed)")
     }
+  }
+}
+
+extension MessagePackWriter {
+  /// The bytes of a reference.
+  static func bytes(_ reference: Tango2Reference) -> [UInt8] {
+    var writer = MessagePackWriter()
+    writer.reference(reference)
+    return writer.buffer.contents
   }
 }

@@ -23,7 +23,8 @@ final class StreamTransport: Transport {
   private let spare: SpareBuffer
   /// Nil before the first attempt to connect.
   private(set) var connection: TangoConnection!
-  private var socketReference: Int32 = 0
+  /// The LuaSocket object.
+  private var socket = LuaStored()
 
   // MARK: Opening (StreamTransport+Opening)
 
@@ -51,11 +52,10 @@ final class StreamTransport: Transport {
   /// Makes a socket for a new connection, and pushes it.
   func pushNewSocket(_ call: LuaCall) {
     release()
-    let socket = sockets.tcp.client.push(SocketObject(), onto: call)
-    call.pushValue(at: -1)
-    socketReference = call.retainTop()
+    let payload = sockets.tcp.client.push(SocketObject(), onto: call)
+    socket = LuaStored(call, at: -1)
     connection = TangoConnection(
-      socket, sockets: sockets, loop: loop, spare: spare, limits: configuration.limits)
+      payload, sockets: sockets, loop: loop, spare: spare, limits: configuration.limits)
   }
 
   // MARK: Requests
@@ -141,7 +141,6 @@ final class StreamTransport: Transport {
 
   func release() {
     connection?.close()
-    if socketReference != 0 { loop.main.release(socketReference) }
-    socketReference = 0
+    socket = LuaStored()
   }
 }

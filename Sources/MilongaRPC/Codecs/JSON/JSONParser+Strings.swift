@@ -61,29 +61,14 @@ extension JSONParser {
 /// The room must have the length of `raw`: no escape stands for more than itself.
 @usableFromInline
 func unescapeJSON(_ raw: UnsafeRawBufferPointer, into room: UnsafeMutableRawBufferPointer) -> Int {
-  guard var place = raw.baseAddress, var output = room.baseAddress else { return 0 }
-  let end = place + raw.count
-  while place < end {
-    let special = firstSpecial(place, end, quote: UInt8(ascii: "\\"))
-    output.copyMemory(from: place, byteCount: special - place)
-    output += special - place
-    place = special
-    guard place < end else { break }
-    if place.load(as: UInt8.self) == UInt8(ascii: "\\"),
-      let code = decodeEscape(at: &place, before: end)
-    {
-      for byte in UTF8.encode(code)! {
-        output.storeBytes(of: byte, as: UInt8.self)
-        output += 1
-      }
-    } else {
-      // A control character.
-      output.storeBytes(of: place.load(as: UInt8.self), as: UInt8.self)
+  copy(raw, into: room) { place, end, output in
+    guard let code = decodeEscape(at: &place, before: end) else { return false }
+    for byte in UTF8.encode(code)! {
+      output.storeBytes(of: byte, as: UInt8.self)
       output += 1
-      place += 1
     }
+    return true
   }
-  return output - room.baseAddress.unsafelyUnwrapped
 }
 
 /// Decodes the escape whose backslash is at `place` and steps over it; nil if JSON has no such

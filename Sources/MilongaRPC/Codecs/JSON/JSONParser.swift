@@ -1,19 +1,11 @@
 /// A position in JSON.
 @usableFromInline
 struct JSONParser: ValueParser {
-  @usableFromInline let start: UnsafeRawPointer
-  @usableFromInline let end: UnsafeRawPointer
-  @usableFromInline let limits: CodecLimits
-  @usableFromInline var position: UnsafeRawPointer
-  @usableFromInline var depth = 0
-  @usableFromInline var values = 0
+  @usableFromInline var state: ParserState
 
   @inlinable
   init(_ bytes: UnsafeRawBufferPointer, _ limits: CodecLimits) {
-    start = Self.start(of: bytes)
-    end = start + bytes.count
-    position = start
-    self.limits = limits
+    state = ParserState(bytes, limits)
   }
 
   @inlinable

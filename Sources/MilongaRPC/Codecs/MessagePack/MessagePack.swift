@@ -3,8 +3,8 @@
 /// Source: https://github.com/msgpack/msgpack/blob/master/spec.md. Strings of any bytes are written
 /// as `str`, as other implementations for Lua do, and `bin` is read as a string, too. Floats have
 /// 64 bits. A table whose keys are 1, 2, 3, ... is an array, as is an empty one; all others are
-/// maps. Extensions are refused, for no Lua value stands for them. Unsigned integers beyond 63 bits
-/// become floats.
+/// maps. Extensions are refused, for no Lua value stands for them, but references of tango/2
+/// (``Tango2Reference``) where a sink takes them. Unsigned integers beyond 63 bits become floats.
 ///
 /// A message is an array; a map with integers as keys is read as one, for that is what others make
 /// of a list with holes.

@@ -1,19 +1,11 @@
 /// A position in MessagePack.
 @usableFromInline
 struct MessagePackParser: ValueParser {
-  @usableFromInline let start: UnsafeRawPointer
-  @usableFromInline let end: UnsafeRawPointer
-  @usableFromInline let limits: CodecLimits
-  @usableFromInline var position: UnsafeRawPointer
-  @usableFromInline var depth = 0
-  @usableFromInline var values = 0
+  @usableFromInline var state: ParserState
 
   @inlinable
   init(_ bytes: UnsafeRawBufferPointer, _ limits: CodecLimits) {
-    start = Self.start(of: bytes)
-    end = start + bytes.count
-    position = start
-    self.limits = limits
+    state = ParserState(bytes, limits)
   }
 
   @inlinable
@@ -71,9 +63,33 @@ struct MessagePackParser: ValueParser {
     case 0xDF: try map(Int(try take(UInt32.self)), into: &sink)
     default:
       position = place
-      throw unexpected(
-        expecting: tag == 0xC1 ? "a value" : "a value that Lua has, which an extension is not")
+      guard sink.takesReferences, let reference = reference() else { throw refused(tag) }
+      sink.reference(reference)
     }
+  }
+
+  @usableFromInline
+  @inline(never)
+  func refused(_ tag: UInt8) -> CodecError {
+    unexpected(
+      expecting: tag == 0xC1
+        ? "a value" : "a value that Lua has, which an extension is not")
+  }
+
+  /// Steps over a reference, an extension of 5 bytes; nil, and nothing, when something else is
+  /// here.
+  @usableFromInline
+  @inline(never)
+  mutating func reference() -> Tango2Reference? {
+    guard end - position >= 8, position.load(as: UInt8.self) == 0xC7,
+      position.load(fromByteOffset: 1, as: UInt8.self) == UInt8(Tango2Reference.extensionBytes),
+      position.load(fromByteOffset: 2, as: UInt8.self) == Tango2Reference.extensionType
+    else { return nil }
+    let kind = position.load(fromByteOffset: 3, as: UInt8.self)
+    let number = UInt32(bigEndian: position.loadUnaligned(fromByteOffset: 4, as: UInt32.self))
+    guard let reference = Tango2Reference(kindByte: kind, number: number) else { return nil }
+    position += 8
+    return reference
   }
 
   @inlinable

@@ -86,6 +86,17 @@ extension MessagePackWriter: ValueSink {
   /// Writes nothing.
   @inlinable public mutating func endTable() { maps >>= 1 }
 
+  /// MessagePack has extensions.
+  @inlinable public var takesReferences: Bool { true }
+
+  /// Writes a reference; see ``Tango2Reference``.
+  public mutating func reference(_ reference: Tango2Reference) {
+    buffer.append(0xC7)
+    buffer.append(UInt8(Tango2Reference.extensionBytes))
+    buffer.append(Tango2Reference.extensionType)
+    buffer.append(reference.kindByte, reference.number)
+  }
+
   /// - Parameters:
   ///   - short: Begins the header of up to 15.
   ///   - long: Begins that of up to 65535; the next one that of more.

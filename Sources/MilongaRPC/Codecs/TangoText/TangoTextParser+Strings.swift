@@ -65,25 +65,12 @@ extension TangoTextParser {
 /// The room must have the length of `raw`: no escape stands for more than itself.
 @usableFromInline
 func unescape(_ raw: UnsafeRawBufferPointer, into room: UnsafeMutableRawBufferPointer) -> Int {
-  guard var place = raw.baseAddress, var output = room.baseAddress else { return 0 }
-  let end = place + raw.count
-  while place < end {
-    // Quotes that need no escape here are not special: only backslashes are looked for.
-    let special = firstSpecial(place, end, quote: UInt8(ascii: "\\"))
-    output.copyMemory(from: place, byteCount: special - place)
-    output += special - place
-    place = special
-    guard place < end else { break }
-    var byte = place.load(as: UInt8.self)
-    if byte == UInt8(ascii: "\\"), let code = escape(at: &place, before: end) {
-      byte = UInt8(truncatingIfNeeded: code)
-    } else {
-      place += 1
-    }
-    output.storeBytes(of: byte, as: UInt8.self)
+  copy(raw, into: room) { place, end, output in
+    guard let code = escape(at: &place, before: end) else { return false }
+    output.storeBytes(of: UInt8(truncatingIfNeeded: code), as: UInt8.self)
     output += 1
+    return true
   }
-  return output - room.baseAddress.unsafelyUnwrapped
 }
 
 /// Decodes the escape whose backslash is at `place` and steps over it; nil if the text ends before.

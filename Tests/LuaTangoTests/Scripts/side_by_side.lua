@@ -1,0 +1,318 @@
+-- Calls of one connection run side by side when their functions wait; their answers keep the order
+-- of the calls.
+
+local certificates = require 'certificates'
+local processes = require 'processes'
+local socket = require 'socket'
+local tango = require 'tango'
+local T = require 'testing'
+
+local setup = [[
+  local copas = require 'copas'
+  local notes = {}
+  function note(text) notes[#notes + 1] = text return text end
+  function noted() return notes end
+  -- Waits, and notes how it ends.
+  function guarded(key)
+    local guard <close> = setmetatable({}, {__close = function() note('closed ' .. key) end})
+    hold(key)
+    return note('finished ' .. key)
+  end
+  -- Ends its own thread, before it waits or while it does.
+  function suicidal(waits)
+    if waits then copas.pause(0) end
+    copas.removethread(coroutine.running())
+    copas.pause(0)
+    return 'not reached'
+  end
+  function broken(key) hold(key) return function() end end
+  function failing(key) hold(key) error('failed ' .. key, 0) end
+  value = 1
+  -- What the variable is before and after a wait.
+  function values(key)
+    local before = value
+    hold(key)
+    return before, value
+  end
+  object = {hold = function(_, key) hold(key) return 'held ' .. key end, name = function() return 'name' end}
+  function get() return object end
+  bigs, most, running = 0, 0, 0
+  function big() bigs = bigs + 1 return ('x'):rep(10000) end
+  -- Notes how many of it run at the same time.
+  function busy(key)
+    running = running + 1
+    most = math.max(most, running)
+    hold(key)
+    running = running - 1
+    return most
+  end
+]]
+
+local function frame(format, ...)
+  local text = format:format(...)
+  return #text .. '\n' .. text
+end
+
+local function start(fields, parameters)
+  local server = processes.server(fields or '', setup)
+  server.control = tango.client.socket.connect{port = server.port, timeout = 60, sslparams = parameters}
+  server.control.echo(1)
+  return server
+end
+
+local function connect(server)
+  local client = assert(socket.connect('127.0.0.1', server.port))
+  client:settimeout(60)
+  return client
+end
+
+local function answer(client)
+  local size, reason = client:receive '*l'
+  if not size then return nil, reason end
+  return client:receive(tonumber(size))
+end
+
+local function awaitNotes(server, ...)
+  local wanted, found = T.describe{...}, nil
+  local ok = pcall(processes.waitFor, 'notes', function()
+    found = T.describe(server.control.noted())
+    return found == wanted
+  end)
+  if not ok then error(('expected %s, found %s'):format(wanted, found), 2) end
+end
+
+T.test('what does not wait runs beside what waits, and is answered behind it', function()
+  local server, client = start()
+  client = connect(server)
+  client:send(frame '{"note","first"}' .. frame '{"hold","a","x"}' .. frame '{"note","behind"}'
+    .. frame '{"hold","b"}' .. frame '{"note","last"}')
+  T.equal(answer(client), '{true,"first"}')
+  awaitNotes(server, 'first', 'behind', 'last')
+  -- The second call is over first.
+  server.control.release(1, 'b')
+  client:settimeout(0)
+  T.equal({client:receive(1)}, {nil, 'timeout', ''})
+  client:settimeout(60)
+  server.control.release(1, 'a')
+  T.equal(answer(client), '{true,"a","x"}')
+  T.equal(answer(client), '{true,"behind"}')
+  T.equal(answer(client), '{true,"b"}')
+  T.equal(answer(client), '{true,"last"}')
+  server:stop()
+end)
+
+T.test('coroutines and futures of one connection', function()
+  local server = start()
+  local con, futures = server.control, {}
+  for i = 1, 100 do futures[i] = con.async.busy 'a' end
+  local control = tango.client.socket.connect{port = server.port, timeout = 60}
+  control.release(100, 'a')
+  for i = 1, 100 do T.equal(futures[i]:get(), 100) end
+  server:stop()
+end)
+
+T.test('so many at a time, and then more', function()
+  for _, limit in ipairs{1, 3, 256} do
+    local server = start(limit == 256 and '' or ('max_concurrent_calls = %d'):format(limit))
+    local client = connect(server)
+    client:send(frame '{"busy","a"}':rep(2 * limit + 1) .. frame '{"note","end"}')
+    for count = 1, 2 * limit + 1, limit do
+      server.control.release(math.min(limit, 2 * limit + 2 - count), 'a')
+    end
+    for _ = 1, 2 * limit + 1 do T.equal(answer(client), ('{true,%d}'):format(limit)) end
+    T.equal(answer(client), '{true,"end"}')
+    server:stop()
+  end
+end)
+
+T.test('ordered: one after the other', function()
+  local server = start 'ordered = true'
+  local client = connect(server)
+  client:send(frame '{"hold","a"}' .. frame '{"note","behind"}' .. frame '{"hold","b"}'
+    .. frame '{"note","last"}')
+  server.control.holding(1, 'a')
+  T.equal(#server.control.noted(), 0)
+  server.control.release(1, 'a')
+  T.equal(answer(client), '{true,"a"}')
+  T.equal(answer(client), '{true,"behind"}')
+  T.equal(#server.control.noted(), 1)
+  server.control.release(1, 'b')
+  T.equal(answer(client), '{true,"b"}')
+  T.equal(answer(client), '{true,"last"}')
+  server:stop()
+end)
+
+T.test('a variable: what comes behind a write sees it', function()
+  local server = start()
+  local client = connect(server)
+  client:send(frame '{"values","a"}' .. frame '{"value",2}' .. frame '{"value"}' .. frame '{"values","a"}')
+  server.control.release(2, 'a')
+  T.equal(answer(client), '{true,1,2}')
+  T.equal(answer(client), '{true}')
+  T.equal(answer(client), '{true,2}')
+  T.equal(answer(client), '{true,2,2}')
+  server:stop()
+end)
+
+T.test('an object that was released while a method of it waits', function()
+  local server = start()
+  local client = connect(server)
+  client:send(frame '{"tango.ref_create","get"}')
+  local id = assert(answer(client):match '"(%x+)"')
+  client:send(frame('{"tango.ref_call","%s","hold","a"}', id) .. frame('{"tango.ref_release","%s"}', id)
+    .. frame('{"tango.ref_call","%s","name"}', id))
+  server.control.release(1, 'a')
+  T.equal(answer(client), '{true,"held a"}')
+  T.equal(answer(client), '{true}')
+  T.contains(answer(client), 'invalid id')
+  server:stop()
+end)
+
+T.test('errors, and answers that cannot be written', function()
+  local server = start()
+  local client = connect(server)
+  client:send(frame '{"failing","a"}' .. frame '{"broken","a"}' .. frame '{"add",1,2}')
+  server.control.holding(2, 'a')
+  server.control.release(2, 'a')
+  T.equal(answer(client), '{false,"failed a"}')
+  T.contains(answer(client), 'function')
+  T.equal(answer(client), '{true,3}')
+  server:stop()
+end)
+
+T.test('a call that ends its own thread costs its answer and nothing else', function()
+  local server = start()
+  local client = connect(server)
+  -- The first one is carried out by the task with which the connection ends.
+  client:send(frame '{"hold","a"}' .. frame '{"suicidal",true}' .. frame '{"suicidal",false}'
+    .. frame '{"add",1,2}')
+  server.control.release(1, 'a')
+  T.equal(answer(client), '{true,"a"}')
+  T.equal(answer(client), '{false,"tango server error: the call was ended"}')
+  T.equal(answer(client), '{false,"tango server error: the call was ended"}')
+  T.equal(answer(client), '{true,3}')
+  client:close()
+  server:stop()
+end)
+
+T.test('a client that leaves: what ran runs to its end, or is ended', function()
+  for _, choice in ipairs{'finish', 'cancel'} do
+    local server = start(("on_disconnect = '%s'"):format(choice))
+    local before = server:descriptors()
+    local client = connect(server)
+    client:send(frame '{"guarded","a"}':rep(20) .. frame '{"note","behind"}')
+    server.control.holding(20, 'a')
+    client:close()
+    processes.waitFor('its descriptor', function() return server:descriptors() <= before end)
+    if choice == 'finish' then
+      server.control.release(20, 'a')
+      processes.waitFor('the ends', function() return #server.control.noted() == 41 end)
+    else
+      processes.waitFor('the ends', function() return #server.control.noted() == 21 end)
+    end
+    T.equal(server:errorText(), '')
+    server:stop()
+  end
+end)
+
+T.test('answer: a client that ends its direction gets all answers', function()
+  local server = start "on_disconnect = 'answer'"
+  local before = server:descriptors()
+  local client = connect(server)
+  client:send(frame '{"hold","a"}' .. frame '{"hold","b"}' .. frame '{"add",3,4}')
+  client:shutdown 'send'
+  server.control.holding(1, 'a')
+  server.control.release(1, 'b')
+  server.control.release(1, 'a')
+  T.equal(answer(client), '{true,"a"}')
+  T.equal(answer(client), '{true,"b"}')
+  T.equal(answer(client), '{true,7}')
+  T.equal({answer(client)}, {nil, 'closed'})
+  processes.waitFor('its descriptor', function() return server:descriptors() <= before end)
+  server:stop()
+end)
+
+T.test('bytes that are no message: the answers before them arrive', function()
+  local server = start()
+  local client = connect(server)
+  client:send(frame '{"hold","a"}' .. frame '{"add",1,2}' .. 'rubbish\n')
+  server.control.holding(1, 'a')
+  server:errorLines(1)
+  server.control.release(1, 'a')
+  T.equal(answer(client), '{true,"a"}')
+  T.equal(answer(client), '{true,3}')
+  T.contains(answer(client), 'tango server error')
+  T.equal({answer(client)}, {nil, 'closed'})
+  server:stop()
+end)
+
+T.test('many answers behind a call that waits are bounded', function()
+  local server = start()
+  local client = connect(server)
+  client:send(frame '{"hold","a"}' .. frame '{"big"}':rep(1000))
+  processes.waitFor('so many that no more are begun', function() return server.control.bigs() > 100 end)
+  for _ = 1, 20 do server.control.echo(1) end
+  T.equal(server.control.bigs(), 105)
+  server.control.release(1, 'a')
+  T.equal(answer(client), '{true,"a"}')
+  for _ = 1, 1000 do T.equal(#answer(client), 10009) end
+  server:stop()
+end)
+
+T.test('ten thousand calls of a client that is killed', function()
+  local server = start()
+  local before = server:descriptors()
+  local client = connect(server)
+  client:send(frame '{"busy","a"}':rep(10000))
+  server.control.holding(256, 'a')
+  client:setoption('linger', {on = true, timeout = 0})
+  client:close()
+  processes.waitFor('its descriptor', function() return server:descriptors() <= before end)
+  T.equal(server.control.most(), 256)
+  T.equal(server.control.add(1, 2), 3)
+  server:stop()
+end)
+
+T.test('idle_timeout counts from the end of the last call', function()
+  local server = start 'idle_timeout = 0.2'
+  local client = connect(server)
+  client:send(frame '{"hold","a"}' .. frame '{"later",0.5,"b"}')
+  local other = connect(server)
+  other:send(frame '{"later",0.6,"c"}' .. frame '{"release",1,"a"}')
+  T.equal(answer(other), '{true,"c"}')
+  T.equal(answer(client), '{true,"a"}')
+  T.equal(answer(client), '{true,"b"}')
+  T.contains(answer(client), 'nothing came for 0.2 seconds')
+  T.equal({answer(client)}, {nil, 'closed'})
+  server:stop()
+end)
+
+T.test('TLS', function()
+  local made = certificates.new 'localhost'
+  local parameters = made:parameters('client', nil, 'localhost', "verify = 'peer'")
+  for _, fields in ipairs{'', ', max_concurrent_calls = 2'} do
+    local server = start('ssl_timeout = 60, sslparams = ' .. made:text('server', 'localhost') .. fields,
+      parameters)
+    local plain = assert(socket.connect('127.0.0.1', server.port))
+    local client = assert(require 'ssl'.wrap(plain, parameters))
+    assert(client:dohandshake())
+    client:settimeout(60)
+    client:send(frame '{"hold","a"}' .. frame '{"hold","b"}' .. frame '{"add",1,2}')
+    server.control.release(1, 'b')
+    server.control.release(1, 'a')
+    T.equal(answer(client), '{true,"a"}')
+    T.equal(answer(client), '{true,"b"}')
+    T.equal(answer(client), '{true,3}')
+    server:stop()
+  end
+  made:remove()
+end)
+
+T.test('wrong limits', function()
+  for _, wrong in ipairs{0, -1, 1.5, 'many', {}} do
+    T.fails("'max_concurrent_calls'", tango.server.copas_socket.new,
+      {port = 0, max_concurrent_calls = wrong, functab = {}})
+  end
+end)
+
+T.finish()
