@@ -287,6 +287,7 @@ if Context.environment["MILONGA_WITHOUT_NIO"] == nil {
       name: "tango-swift",
       dependencies: [
         "Tango",
+        nio("NIOCore", "swift-nio"),
         nio("NIOPosix", "swift-nio"),
       ],
       path: "Benchmarks/tango-swift"),

@@ -248,6 +248,7 @@ def tango_cases(tools: Tools) -> list[Case]:
     """tango's other ends: Swift, and codecs; beside Tarantool's net.box where it is installed."""
     c_echo, lua_server = tools.c_echo(), tools.milonga("tango-echo.lua", takes_port=True)
     swift = tools.built("Milonga (Swift)", "bench-tango", "server")
+    nio_echo = tools.built("SwiftNIO echo", "bench-tango", "echo")
     cases = []
     for connections in (16, 256):
         cases.append(
@@ -259,6 +260,27 @@ def tango_cases(tools: Tools) -> list[Case]:
                 bound=at_least(0.7),
             )
         )
+        cases.append(
+            Case(
+                name=f"tango-swift-nio-{connections}",
+                what=f"the same; reference: an echo server on SwiftNIO alone, {connections} connections",
+                reference=Serving(nio_echo, Load(connections)),
+                subject=Serving(swift, Load(connections, kind="tango", payload=32)),
+                bound=at_least(0.85),
+            )
+        )
+
+    sleepers = tools.built("256 tasks that sleep", "bench-tango", "sleepers", "256", "2")
+    waiters = tools.built("Milonga (Swift)", "bench-tango", "waiters", "256", "2")
+    cases.append(
+        Case(
+            name="tango-swift-waiting-256",
+            what="256 calls on one connection to a function that waits 10 ms; reference: the waiting alone",
+            reference=Working(sleepers, "call/s"),
+            subject=Working(waiters, "call/s", swift),
+            bound=at_least(0.8),
+        )
+    )
 
     net_box = Working(tools.net_box("callers.lua", "256", "2"), "call/s", tools.net_box("server.lua"))
     flight = Load(connections=1, kind="tango", payload=32, depth=256)

@@ -1,7 +1,14 @@
-import Glibc
 import MilongaLua
 import MilongaRPC
 import Tango
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
 
 /// A Swift service whose rules are a Lua script, which may change while the service does not.
 ///

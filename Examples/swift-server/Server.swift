@@ -1,6 +1,13 @@
-import Glibc
 import Synchronization
 import Tango
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
 
 /// A Swift server, called by Lua.
 ///

@@ -94,9 +94,9 @@ import Testing
   /// A call, and how it has ended.
   private func toldCall(
     _ name: String
-  ) -> (call: ObservedCall, outcome: NIOLockedValueBox<Result<Void, any Error>?>) {
+  ) -> (call: PendingCall, outcome: NIOLockedValueBox<Result<Void, any Error>?>) {
     let outcome = NIOLockedValueBox<Result<Void, any Error>?>(nil)
-    let call = ObservedCall(name: name) { ended in
+    let call = PendingCall(name: name) { ended in
       outcome.withLockedValue { $0 = ended.map { _ in } }
     }
     return (call, outcome)

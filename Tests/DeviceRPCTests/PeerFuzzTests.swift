@@ -12,8 +12,8 @@ import Testing
 /// call ends exactly once, and the end of a connection that cannot be trusted.
 @Suite struct PeerFuzzTests {
   /// A call that counts its ends, and looks at its results.
-  private func countedCall(_ ends: NIOLockedValueBox<Int>) -> ObservedCall {
-    ObservedCall(name: "f") { outcome in
+  private func countedCall(_ ends: NIOLockedValueBox<Int>) -> PendingCall {
+    PendingCall(name: "f") { outcome in
       ends.withLockedValue { $0 += 1 }
       guard let results = try? outcome.get() else { return }
       for index in 1..<results.count + 1 { _ = results.value(at: index) }

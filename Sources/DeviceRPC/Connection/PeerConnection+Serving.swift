@@ -161,7 +161,8 @@ extension PeerConnection {
     case .success(let results): finish(self, results)
     case .failure(let error): respond(call.sequence, failure: error)
     }
-    goOnSoon()
+    // Functions often end together. Their answers leave together.
+    executor.atEndOfTurn { self.proceed() }
   }
 
   private func record(_ call: ServedCall, succeeded: Bool) {

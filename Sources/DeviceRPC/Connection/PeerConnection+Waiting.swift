@@ -41,15 +41,4 @@ extension PeerConnection {
     call.payload.withUnsafeBytes { serve(call.sequence, $0) }
     return true
   }
-
-  /// Functions often end together: their answers leave together, and what waits for them is looked
-  /// at once.
-  func goOnSoon() {
-    guard !isGoingOn else { return }
-    isGoingOn = true
-    executor.atEndOfTurn {
-      self.isGoingOn = false
-      self.proceed()
-    }
-  }
 }

@@ -60,8 +60,6 @@ final class PeerConnection: ChannelDuplexHandler, @unchecked Sendable {
   var running = RunningCalls()
   /// Calls of the other side that wait for those that run.
   var waitingCalls = WaitingCalls()
-  /// Calls that wait are looked at at the end of the turn.
-  var isGoingOn = false
   /// What the server's program does with the peer.
   var visit: Task<Void, Never>?
   var opening: ConnectionOpening?

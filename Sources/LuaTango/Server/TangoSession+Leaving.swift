@@ -85,6 +85,14 @@ extension TangoSession {
   // MARK: The end of requests
 
   /// The client sends no more, and all that it sent is handled.
+  func endOfRequests(_ call: LuaCall, _ reason: String) -> LuaOutcome {
+    if !socket.pointee.buffer.isEmpty {
+      configuration.log.disconnected(peer, "\(reason) in the middle of a message")
+    }
+    ending.isAtEnd = true
+    return endOfRequests(call)
+  }
+
   func endOfRequests(_ call: LuaCall) -> LuaOutcome {
     guard configuration.onDisconnect == .answer, !roles.suspended.isEmpty, connection.isOpen else {
       return finish(call)

@@ -190,12 +190,7 @@ final class TangoSession {
         case .wait(let direction):
           left = .atRest
           return wait(call, for: direction)
-        case .failed(let reason):
-          if !socket.pointee.buffer.isEmpty {
-            configuration.log.disconnected(peer, "\(reason) in the middle of a message")
-          }
-          ending.isAtEnd = true
-          return endOfRequests(call)
+        case .failed(let reason): return endOfRequests(call, reason)
         }
       }
     }

@@ -1,6 +1,7 @@
 import MilongaRPC
 
-/// A call that this side has made, and that has not ended yet.
+/// A call that this side has made, and that has not ended yet. A function hears of its end; a task
+/// that awaits results makes a ``TypedCall``.
 ///
 /// It belongs to the lock of its connection. Only its end does not: ``succeed(_:)`` or ``fail(_:)``
 /// is called once, without the lock.
@@ -24,16 +25,22 @@ package class PendingCall: @unchecked Sendable {
 
   package var isOver: Bool { if case .over = state { true } else { false } }
 
-  fileprivate init(name: String, deadline: Int64) {
+  private let ended: @Sendable (Result<CallResults, any Error>) -> Void
+
+  package init(
+    name: String, deadline: Int64 = .max,
+    ended: @escaping @Sendable (Result<CallResults, any Error>) -> Void = { _ in }
+  ) {
     self.name = name
     self.deadline = deadline
+    self.ended = ended
   }
 
   /// The results have come.
-  package func succeed(_ results: CallResults) { fatalError("PendingCall has no instances") }
+  package func succeed(_ results: CallResults) { ended(.success(results)) }
 
   /// The call ends without results.
-  package func fail(_ error: any Error) { fatalError("PendingCall has no instances") }
+  package func fail(_ error: any Error) { ended(.failure(error)) }
 }
 
 /// A call whose results a task awaits, as Swift types.
@@ -57,20 +64,4 @@ package final class TypedCall<Results: Sendable>: PendingCall, @unchecked Sendab
   }
 
   package override func fail(_ error: any Error) { continuation.take()?.resume(throwing: error) }
-}
-
-/// A call that no task awaits. A function hears of its end.
-package final class ObservedCall: PendingCall, @unchecked Sendable {
-  private let ended: @Sendable (Result<CallResults, any Error>) -> Void
-
-  package init(
-    name: String, deadline: Int64 = .max,
-    ended: @escaping @Sendable (Result<CallResults, any Error>) -> Void = { _ in }
-  ) {
-    self.ended = ended
-    super.init(name: name, deadline: deadline)
-  }
-
-  package override func succeed(_ results: CallResults) { ended(.success(results)) }
-  package override func fail(_ error: any Error) { ended(.failure(error)) }
 }

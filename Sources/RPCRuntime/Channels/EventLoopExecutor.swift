@@ -35,15 +35,14 @@ package final class EventLoopExecutor: TaskExecutor, @unchecked Sendable {
     if isFirst { eventLoop.execute { self.run() } }
   }
 
-  /// Runs `body` when the jobs of this turn have run, or at once if none are running. Only one body
-  /// can wait. To be called on the event loop.
+  /// Runs `body` when the jobs of this turn have run, or at once outside of a turn. The jobs of one
+  /// turn often ask for the same: the first body of a turn counts. To be called on the event loop.
   ///
   /// A task of the event loop would not do: when such tasks take turns with ``run()`` the event loop
   /// has no time to look at its connections; see ``EventLoopTurns``.
   package func atEndOfTurn(_ body: @escaping () -> Void) {
     guard isInTurn else { return body() }
-    assert(whenTurnEnds == nil)
-    whenTurnEnds = body
+    if whenTurnEnds == nil { whenTurnEnds = body }
   }
 
   private func run() {

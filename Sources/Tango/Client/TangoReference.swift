@@ -24,7 +24,7 @@ public final class TangoReference: Sendable {
     self.timeout = timeout
   }
 
-  deinit { connection.start(ObservedCall(name: "tango.ref_release"), [.string(id)]) }
+  deinit { connection.start(PendingCall(name: "tango.ref_release"), [.string(id)]) }
 
   /// A method of the object.
   public subscript(dynamicMember name: String) -> Method { Method(object: self, name: name) }

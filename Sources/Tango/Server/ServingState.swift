@@ -47,8 +47,14 @@ struct ServingState {
   var takesCalls: Bool { phase == .serving || phase == .left }
   var hasLeft: Bool { phase == .left }
 
+  /// Whether calls are under way.
+  ///
+  /// A stored property of ``order``: it is read for each call, and a method of another module would
+  /// get a copy.
+  var isBusy: Bool { order.count > 0 }
+
   /// Whether the next call can begin now.
-  var isReady: Bool { takesCalls && (order.isEmpty || hasPlace) }
+  var isReady: Bool { takesCalls && (!isBusy || hasPlace) }
 
   private var hasPlace: Bool {
     order.count < mostUnderWay && order.bytes <= Self.mostHeldBack && !awaitsAll
@@ -58,7 +64,7 @@ struct ServingState {
   ///
   /// - Returns: whether there are any. Otherwise it can begin.
   mutating func awaitAll() -> Bool {
-    awaitsAll = !order.isEmpty
+    awaitsAll = isBusy
     return awaitsAll
   }
 
@@ -69,14 +75,14 @@ struct ServingState {
   ///   - leave: gets the answers that waited for this one.
   mutating func end(call: Int, _ answer: [UInt8], leave: ([UInt8]) -> Void) {
     order.end(call, answer, leave: leave)
-    if order.isEmpty { awaitsAll = false }
+    if !isBusy { awaitsAll = false }
   }
 
   /// Whether the peer can still get answers.
   var wantsAnswers: Bool { phase != .left && !isClosing }
 
   /// Whether nothing is under way that a silent peer may wait for.
-  var isIdle: Bool { order.isEmpty && !isGivingWay }
+  var isIdle: Bool { !isBusy && !isGivingWay }
 
   // MARK: Turns
 
@@ -123,7 +129,7 @@ struct ServingState {
   func answers(isEmpty: Bool) -> Answers {
     if phase == .left { return .drop }
     if isClosing { return .keep }
-    if phase == .ending, order.isEmpty { return .sendAndClose }
+    if phase == .ending, !isBusy { return .sendAndClose }
     return isEmpty ? .keep : .send
   }
 
@@ -176,7 +182,7 @@ struct ServingState {
       return .closeNow
     case .serving:
       phase = .ending
-      return order.isEmpty ? .flush : .nothing
+      return isBusy ? .nothing : .flush
     case .left, .ending: return .nothing
     }
   }

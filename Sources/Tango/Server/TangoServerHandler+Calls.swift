@@ -26,7 +26,7 @@ extension TangoServerHandler {
           return !isOver && state.isReady && writer.buffer.count <= mostUnsent ? .goOn : .stop
         }
         if isWaiting {
-          if state.hasLeft, state.order.isEmpty { release() }
+          if state.hasLeft, !state.isBusy { release() }
           return
         }
         if isOver, state.isReady { return giveWay() }
@@ -36,17 +36,17 @@ extension TangoServerHandler {
     }
     // Answers do not wait for the functions. They leave out here, because writing may come back
     // with more to read.
-    if !state.order.isEmpty { flush() }
+    if state.isBusy { flush() }
   }
 
   /// - Returns: false when the call has to wait for those that are under way.
   @inline(__always)
   private func take(_ body: UnsafeRawBufferPointer) -> Bool {
     let last = running.last
-    if state.order.isEmpty {
-      carryOut(body)
-    } else {
+    if state.isBusy {
       guard carryOutBehindOthers(body) else { return false }
+    } else {
+      carryOut(body)
     }
     if body.count > BufferKeeper.largeMessage, running.last > last {
       running.noteSize(body.count)

@@ -35,7 +35,7 @@ extension TangoServerHandler {
   func answerLast(_ write: () -> Void) {
     let written = writer.buffer.count
     write()
-    if !state.order.isEmpty { state.order.append(holdBack(from: written)) }
+    if state.isBusy { state.order.append(holdBack(from: written)) }
   }
 
   /// Takes back the answer that was written last: it has to wait.
@@ -53,15 +53,5 @@ extension TangoServerHandler {
     isHolding = true
     defer { writer.buffer.truncate(to: written) }
     return writer.buffer.withUnsafeBytes { Array($0.suffix(count)) }
-  }
-
-  /// Functions often end together. Their answers leave together.
-  func goOnSoon() {
-    guard !isGoingOn else { return }
-    isGoingOn = true
-    executor.atEndOfTurn {
-      self.isGoingOn = false
-      self.proceed()
-    }
   }
 }

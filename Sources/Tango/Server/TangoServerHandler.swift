@@ -25,8 +25,6 @@ final class TangoServerHandler: ChannelInboundHandler, @unchecked Sendable {
   var nextElement = 2
   /// The async functions that run.
   var running = RunningCalls()
-  /// What async functions have left is dealt with at the end of the turn.
-  var isGoingOn = false
   private var opening: ConnectionOpening?
   /// When its turn on the event loop has lasted long enough, in ticks of `CMilongaTurns`.
   private(set) var turnEnd: UInt64 = 0
