@@ -37,14 +37,14 @@ end)
 
 test('counting and walking', function()
   local con = connect()
-  con.list({1, 2, 3})
-  T.fails('#con.list()', function() return #con.list end)
-  T.fails('pairs(con.list())', function() pairs(con.list) end)
+  con.numbers({1, 2, 3})
+  T.fails('#con.numbers()', function() return #con.numbers end)
+  T.fails('pairs(con.numbers())', function() pairs(con.numbers) end)
   T.fails('pairs(con.name())', function() pairs(con) end)
-  T.fails('remote names are strings', function() ipairs(con.list)(con.list, 0) end)
-  T.equal(#con.list(), 3)
+  T.fails('remote names are strings', function() ipairs(con.numbers)(con.numbers, 0) end)
+  T.equal(#con.numbers(), 3)
   local sum = 0
-  for _, value in pairs(con.list()) do sum = sum + value end
+  for _, value in pairs(con.numbers()) do sum = sum + value end
   T.equal(sum, 6)
 end)
 

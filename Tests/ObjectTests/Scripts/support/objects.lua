@@ -134,7 +134,7 @@ local function remote(tamper)
       local object = tango.ref(con.object)
       add('tango.reference.' .. name, object)
       add('tango.method.' .. name, object.get)
-      for _, value in pairs(con) do
+      for _, value in next, con do
         if type(value) == 'userdata' then add('tango.connection.' .. name, value) end
       end
       add('thread.calling.' .. name, copas.addthread(function() con.wait() end))
@@ -142,7 +142,7 @@ local function remote(tamper)
     local session = rpc.newclient('127.0.0.1', peered, {timeout = 0.2})
     add('rpc.peer', session)
     session:call('add', 1, 2)
-    for _, value in pairs(session) do
+    for _, value in next, session do
       if type(value) == 'userdata' then add('rpc.userdata', value.settimeout and hurried(value) or value) end
     end
     add('rpc.script', (session:newexec 'return ...'))
@@ -162,7 +162,7 @@ local function others(number)
       add('zmq.proxy', con)
       add('zmq.proxy.echo', con.echo)
       add('zmq.future', con.async.echo(1))
-      for _, value in pairs(con) do
+      for _, value in next, con do
         if type(value) == 'userdata' then add('zmq.connection', value) end
       end
       add('thread.zmq', copas.addthread(function() con.echo(2) end))

@@ -57,7 +57,7 @@ end
 
 function tamper.userdata(object)
   if type(object) == 'table' then
-    for _, part in pairs(object) do
+    for _, part in next, object do
       if type(part) == 'userdata' then object = part break end
     end
   end
