@@ -32,6 +32,16 @@ final class TangoConnection: TurnEndObserver, RoundEndObserver {
   /// The coroutine that waits for room, when the descriptor does not tell.
   var pausedTask: TaskID?
 
+  // MARK: While a request is read or answered
+
+  /// A request is read where it was received, or an answer is written. Lua code may run meanwhile.
+  /// What would end the connection waits until that is over.
+  var isBusy = false
+  /// Something has waited for that.
+  var isEndDue = false
+  /// Of a server; it clears this when it goes.
+  unowned(unsafe) var session: TangoSession?
+
   typealias Progress = StreamConnection.Progress
 
   init(
@@ -102,6 +112,7 @@ final class TangoConnection: TurnEndObserver, RoundEndObserver {
 
   /// Sends what can be sent, without waiting.
   func turnEnded() {
+    guard !isBusy else { return }
     if isOpen { _ = flush() }
     if keeper != nil, isHolding || !output.isEmpty || !isDrained { tellHolding() }
   }

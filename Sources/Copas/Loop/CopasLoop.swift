@@ -47,7 +47,7 @@ public final class CopasLoop {
   // MARK: The loop
 
   /// The next step follows at once: the dispatcher runs by `copas.loop`, and not by single steps.
-  var isLooping = false
+  package internal(set) var isLooping = false
   /// Whether the dispatcher is at work: it is not entered again.
   public internal(set) var isStepping = false
   var exit = ExitState()

@@ -17,7 +17,7 @@ struct HeldAnswers {
     /// Bytes of the call, when it is large.
     let serving: Int
 
-    fileprivate init(_ output: consuming MessageOutput, isWhole: Bool, serving: Int) {
+    init(_ output: consuming MessageOutput, isWhole: Bool, serving: Int) {
       self.output = output
       self.isWhole = isWhole
       self.serving = serving
@@ -71,12 +71,14 @@ struct HeldAnswers {
     return true
   }
 
-  /// Nothing behind this part will leave.
-  mutating func drop(behind part: Part) {
+  /// Nothing behind this part will leave; false when the part itself will not.
+  mutating func drop(behind part: Part) -> Bool {
+    guard parts.contains(where: { $0 === part }) else { return false }
     while let last = parts.last, last !== part {
       parts.removeLast()
       if last.isWhole { bytes -= last.output.count }
     }
+    return true
   }
 
   /// Nothing of this will leave.

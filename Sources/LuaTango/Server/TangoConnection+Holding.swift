@@ -56,10 +56,18 @@ extension TangoConnection: BufferHolding {
   }
 
   func endForMemory(_ reason: String) {
+    guard !isEndDue else { return }
     log?.disconnected(peer, reason)
+    if session?.postpone(.connectionEnd) == true { return }
+    end()
+  }
+
+  /// Closes the connection, and tells who serves it.
+  func end() {
     let task = pausedTask
     pausedTask = nil
     close()
+    session?.connectionEnded()
     if let task { loop.wake(task) }
   }
 

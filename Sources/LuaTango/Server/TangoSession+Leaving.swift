@@ -23,6 +23,9 @@ extension TangoSession {
     var hasLeft = false
   }
 
+  /// Bytes of requests that are read with TLS while they are not taken.
+  static let mostReadAhead = 64 * 1024
+
   // MARK: Observing
 
   /// From now on a hang-up is reported.
@@ -45,25 +48,38 @@ extension TangoSession {
   func waitForPlace(_ call: LuaCall) -> LuaOutcome? {
     if let outcome = flush(call) { return outcome }
     guard progress == .serving else { return nil }
-    guard !ending.hasLeft, configuration.onDisconnect != .answer else { return sleep(call) }
-    observeHangup()
-    if ending.isHungUp || stream.isSecure {
-      let limit = ending.isHungUp ? mostKept : mostReadAhead
-      if stream.receiveRest(limit: limit) {
-        leave()
-      } else if stream.isSecure, socket.pointee.buffer.count < limit {
-        return waitForGoodbye(call)
-      }
-    }
-    return sleep(call)
+    if !ending.hasLeft, isAtEndOfClient(mostKept) { leave() }
+    return rest(call, while: isFull)
   }
 
-  /// Waits for a place, or for more from the client: it may be its goodbye.
-  private func waitForGoodbye(_ call: LuaCall) -> LuaOutcome {
-    connection.tellHolding()
-    guard connection.isOpen else { return finish(call) }
+  /// Looks for the client's end while its requests are not taken. From now on a hang-up wakes the
+  /// reader.
+  ///
+  /// - Parameter limit: bytes of requests that may be kept.
+  /// - Returns: whether all that it has sent is received, and it sends no more.
+  func isAtEndOfClient(_ limit: Int) -> Bool {
+    guard configuration.onDisconnect != .answer else { return false }
+    observeHangup()
+    guard ending.isHungUp || stream.isSecure else { return false }
+    return stream.receiveRest(limit: ending.isHungUp ? limit : Self.mostReadAhead)
+  }
+
+  /// The reader waits for the end of a call, and with TLS for more from the client, which may be
+  /// its goodbye.
+  ///
+  /// - Parameter isNeeded: is asked last, because what comes before it may run Lua code.
+  /// - Returns: nil when it need not wait.
+  func rest(_ call: LuaCall, while isNeeded: @autoclosure () -> Bool) -> LuaOutcome? {
+    if connection.isHolding || !connection.isDrained || !connection.output.isEmpty {
+      connection.tellHolding()
+    }
+    guard connection.isOpen || connection.keepsReceived else { return finish(call) }
+    guard isNeeded() else { return nil }
     left = .atRest
     roles.isReaderAsleep = true
+    guard stream.isSecure, connection.isOpen, configuration.onDisconnect != .answer,
+      socket.pointee.buffer.count < Self.mostReadAhead
+    else { return loop.sleep(until: .max) }
     do throws(Errno) {
       return try stream.wait(for: .read, until: .max)
     } catch {
@@ -75,9 +91,7 @@ extension TangoSession {
   private func leave() {
     ending.hasLeft = true
     connection.closeKeepingReceived()
-    held.dropAll()
-    connection.held = 0
-    if let owner = roles.owner { loop.keepConnection(of: owner) }
+    dropHeld()
     if configuration.onDisconnect == .cancel { cancelCalls() }
     if connection.isHolding || !connection.isDrained { connection.tellHolding() }
   }
@@ -97,7 +111,8 @@ extension TangoSession {
     guard configuration.onDisconnect == .answer, !roles.suspended.isEmpty, connection.isOpen else {
       return finish(call)
     }
-    return sleep(call)
+    if let outcome = rest(call, while: !roles.suspended.isEmpty) { return outcome }
+    return flush(call) ?? endOfRequests(call)
   }
 }
 
@@ -116,8 +131,6 @@ extension TangoSession: HangupObserver {
   }
 }
 
-/// Bytes of requests that are read with TLS while a connection is full.
-private let mostReadAhead = 64 * 1024
 /// Bytes of requests that are kept for a client that has left. If there are more, its connection
 /// stays, and counts among the descriptors.
 private let mostKept = 1 << 20

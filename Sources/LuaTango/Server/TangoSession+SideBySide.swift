@@ -30,10 +30,48 @@ extension TangoSession {
     /// The session's number as an observer; 0 for none.
     var observer: Int32 = 0
     var isFlushDue = false
+    /// What waits until a request is read, or an answer written.
+    var due: [Due] = []
 
     /// There are tasks besides the reader, or have been.
     @inline(__always)
     var isShared: Bool { owner != nil }
+  }
+
+  /// What may happen while Lua code runs in the middle of a request: a finalizer or a metamethod
+  /// can end other tasks of the session.
+  enum Due {
+    case taskEnd(TaskID)
+    case answer(TaskID)
+    case ownerEnd
+    case connectionEnd
+    case detach
+  }
+
+  /// Whether that has to wait; ``settle()`` does it then.
+  func postpone(_ due: Due) -> Bool {
+    guard connection.isBusy else { return false }
+    roles.due.append(due)
+    connection.isEndDue = true
+    return true
+  }
+
+  /// Does what had to wait.
+  @inline(never)
+  func settle() {
+    connection.isEndDue = false
+    let all = roles.due
+    roles.due = []
+    for due in all {
+      switch due {
+      case .taskEnd(let task): ended(task)
+      case .answer(let task):
+        if let part = roles.suspended[task] { ended(task, part) }
+      case .ownerEnd: ownerEnded()
+      case .connectionEnd: connection.end()
+      case .detach: detach()
+      }
+    }
   }
 
   // MARK: Tasks
@@ -46,10 +84,12 @@ extension TangoSession {
       roles.isReaderAsleep = false
       return nil
     }
+    // The program may have woken it.
+    roles.idle.removeAll { $0 == me }
     if let part = roles.suspended[me] {
       if let outcome = responder.ended(call, &part.output) { return outcome }
       if responder.takeBroken() { breakOff(part) }
-      ended(me, part)
+      if !postpone(.answer(me)) { ended(me, part) }
     } else if progress != .over, roles.reader == nil {
       roles.reader = me
       loop.observeEnd(of: me, by: beginObserving())
@@ -117,13 +157,13 @@ extension TangoSession {
       if roles.suspended.isEmpty { endWithCalls() }
       return
     }
-    if !held.moveWhole(to: &connection.output) { endForMemory() }
+    if !held.moveWhole(to: &connection.output) { endWithoutMemory() }
     connection.held = held.bytes
     if held.bytes > 0 { connection.tellHolding() }
     if !connection.output.isEmpty { flushSoon() }
     if roles.isReaderAsleep {
       wakeReader()
-    } else if configuration.idleTimeout != .infinity, roles.suspended.isEmpty {
+    } else if configuration.idleTimeout != .infinity, roles.suspended.isEmpty, progress == .serving {
       // The time without a call begins.
       wakeReader()
     }
@@ -132,18 +172,25 @@ extension TangoSession {
   /// The answer cannot be written: it is the last one.
   private func breakOff(_ part: HeldAnswers.Part) {
     let reason = "its answer could not be serialized"
-    configuration.log.disconnected(peer, reason)
     part.output.collect(error: "tango server error: \(reason)", configuration.codec.writes)
-    held.drop(behind: part)
+    guard progress != .over, held.drop(behind: part) else { return }
+    connection.held = held.bytes
+    configuration.log.disconnected(peer, reason)
     progress = .ending
     wakeReader()
   }
 
-  private func endForMemory() {
+  private func endWithoutMemory() {
     configuration.log.disconnected(peer, "not enough memory for its answers")
-    held.dropAll()
-    progress = .ending
+    dropHeld()
+    if progress == .serving { progress = .ending }
     wakeReader()
+  }
+
+  /// No answer behind those that are sent already will leave.
+  func dropHeld() {
+    held.dropAll()
+    connection.held = 0
   }
 
   /// Collects answers of the reader behind those of calls that wait.
@@ -158,6 +205,11 @@ extension TangoSession {
 
   /// What several calls have answered in one round leaves together.
   private func flushSoon() {
+    // A program that makes its steps itself may take its time until the next one.
+    guard loop.isLooping else {
+      loop.turnEndObserver = self
+      return
+    }
     guard !roles.isFlushDue else { return }
     roles.isFlushDue = true
     loop.observeRoundEnd(by: self)
@@ -174,23 +226,11 @@ extension TangoSession {
     if !loop.wake(reader), stream.isOpen { loop.notify(stream.descriptor) }
   }
 
-  /// The reader waits for the end of a call.
-  func sleep(_ call: LuaCall) -> LuaOutcome {
-    if connection.isHolding || !connection.isDrained || !connection.output.isEmpty {
-      connection.tellHolding()
-      guard connection.isOpen || connection.keepsReceived else { return finish(call) }
-    }
-    left = .atRest
-    roles.isReaderAsleep = true
-    return loop.sleep(until: .max)
-  }
-
   // MARK: The end
 
   /// The connection is over: what becomes of its tasks.
   func leaveCalls() {
-    held.dropAll()
-    connection.held = 0
+    dropHeld()
     if configuration.onDisconnect == .cancel { cancelCalls() }
     for task in roles.idle { loop.wake(task) }
     roles.idle = []
@@ -211,13 +251,19 @@ extension TangoSession {
     }
   }
 
-  /// The first task has ended, and the dispatcher closes the socket.
+  /// The first task has ended, and with it the connection.
   func ownerEnded() {
-    if !ending.hasLeft, progress != .over { close() }
+    guard !postpone(.ownerEnd) else { return }
+    if !ending.hasLeft { close() }
+  }
+
+  /// The connection was closed to save memory.
+  func connectionEnded() {
+    if roles.isShared { close() }
   }
 }
 
-extension TangoSession: ThreadObserver, RoundEndObserver {
+extension TangoSession: ThreadObserver, TurnEndObserver, RoundEndObserver {
   /// The function that the reader runs waits for something.
   func waits(_ task: TaskID) {
     guard progress != .over else { return }
@@ -225,12 +271,18 @@ extension TangoSession: ThreadObserver, RoundEndObserver {
       roles.owner = task
       loop.main.pushRetained(socketReference)
       roles.socket = LuaStored(popping: loop.main)
+      // The session closes it, when none of its requests is being read.
+      loop.keepConnection(of: task)
     }
     let serving = connection.serving - roles.serving
     roles.serving += serving
-    roles.suspended[task] = held.open(
-      MessageOutput(limits: configuration.limits, isFramed: true, spare: stream.spare),
-      serving: serving)
+    let output = MessageOutput(
+      limits: configuration.limits, isFramed: true, spare: stream.spare)
+    // The answer to a client that has left goes nowhere.
+    roles.suspended[task] =
+      ending.hasLeft
+      ? HeldAnswers.Part(output, isWhole: false, serving: serving)
+      : held.open(output, serving: serving)
     loop.observeEnd(of: task, by: roles.observer)
     if ending.hasLeft, configuration.onDisconnect == .cancel { loop.removeInItsTurn(task) }
     startReader()
@@ -238,19 +290,27 @@ extension TangoSession: ThreadObserver, RoundEndObserver {
 
   /// A task was ended by the program, or by ``cancelCalls()``.
   func ended(_ task: TaskID) {
+    guard !postpone(.taskEnd(task)) else { return }
     roles.idle.removeAll { $0 == task }
     if let part = roles.suspended[task] {
       part.output.collect(
         error: "tango server error: the call was ended", configuration.codec.writes)
       ended(task, part)
     }
-    if task == roles.owner { ownerEnded() }
-    if task == roles.reader, progress != .over { close() }
+    if task == roles.owner {
+      ownerEnded()
+    } else if task == roles.reader, progress != .over {
+      // A function has removed its own thread; the others go on.
+      if let owner = roles.owner, loop.exists(owner) { startReader() } else { close() }
+    }
   }
+
+  func turnEnded() { roundEnded() }
 
   func roundEnded() {
     roles.isFlushDue = false
     guard connection.isOpen else { return }
+    guard !connection.isBusy else { return flushSoon() }
     connection.roundEnded()
     // The reader waits until the rest can be sent, or finds out why it cannot.
     if !connection.output.isEmpty { wakeReader() }

@@ -65,11 +65,13 @@ final class TangoSession {
     socket = connection.socket
     stream = connection.stream
     connection.peer = peer
+    connection.session = self
     configuration.connections += 1
   }
 
   deinit {
     configuration.connections -= 1
+    connection.session = nil
     stopObserving()
   }
 
@@ -81,7 +83,7 @@ final class TangoSession {
   /// The userdata of its first coroutine is gone. The socket stays open.
   func detach() {
     // Its other tasks look after the rest.
-    guard roles.owner == nil else { return }
+    guard roles.owner == nil, !postpone(.detach) else { return }
     responder.releaseReferences()
     connection.detach()
     endObserving()
@@ -127,12 +129,15 @@ final class TangoSession {
     let phase = call.phase
     if phase == .returned || phase == .failed {
       loop.observeWait(by: 0)
+      connection.isBusy = true
       let outcome =
         isHeld
         ? collectBehind { responder.ended(call, &$0) }
         : responder.ended(call, &connection.output)
+      connection.isBusy = false
       if let outcome { return prepared(outcome) }
       if responder.takeBroken() { disconnect("its answer could not be serialized") }
+      if connection.isEndDue { settle() }
     }
     return serve(call)
   }
@@ -146,7 +151,7 @@ final class TangoSession {
     if configuration.idleTimeout != .infinity, call.phase == .resumed, loop.hasTimedOut {
       // The client does not even read the reason.
       if progress == .ending { return finish(call) }
-      disconnect("nothing came for \(configuration.idleTimeout) seconds")
+      if roles.suspended.isEmpty { disconnect("nothing came for \(configuration.idleTimeout) seconds") }
     }
     var hasReceived = false
     while true {
@@ -162,12 +167,16 @@ final class TangoSession {
         if connection.output.count > mostUnsent, let outcome = flush(call) { return outcome }
         if bodyBytes > BufferKeeper.largeMessage { connection.beginServing(bodyBytes) }
         let body = connection.body(headerBytes, bodyBytes)
+        connection.isBusy = true
         let outcome =
           isHeld
           ? collectBehind { responder.handle(call, body, &$0) }
           : responder.handle(call, body, &connection.output)
+        connection.isBusy = false
         connection.consume(headerBytes + bodyBytes)
         if let outcome { return prepared(outcome) }
+        if responder.takeBroken() { disconnect("its answer could not be serialized") }
+        if connection.isEndDue { settle() }
         connection.serving = roles.serving
         call.count = ServedRequest.namespace
       case .invalid(let error):
@@ -207,9 +216,9 @@ final class TangoSession {
       return wait(call, for: direction)
     case .failed:
       // What was received before the client left is handled all the same.
-      if !ending.hasLeft { progress = .ending }
+      if !ending.hasLeft, progress == .serving { progress = .ending }
       connection.output.release()
-      held.dropAll()
+      dropHeld()
       return nil
     }
   }
@@ -231,7 +240,7 @@ final class TangoSession {
       guard connection.isOpen else { return finish(call) }
     }
     var deadline = MonotonicTime.never
-    if configuration.idleTimeout != .infinity, roles.suspended.isEmpty {
+    if configuration.idleTimeout != .infinity {
       deadline = MonotonicTime.deadline(
         after: configuration.idleTimeout, from: MonotonicTime.now())
     }
@@ -252,6 +261,7 @@ final class TangoSession {
     do throws(Errno) {
       guard let outcome = try connection.waitForRoom() else { return nil }
       left = .atRest
+      roles.isReaderAsleep = connection.waitsForRoom
       return outcome
     } catch {
       configuration.log.disconnected(peer, "its socket cannot be watched: \(error)")
@@ -263,8 +273,13 @@ final class TangoSession {
   /// closed.
   private func end(_ call: LuaCall) -> LuaOutcome {
     guard progress == .ending else { return finish(call) }
-    if let outcome = flush(call) { return outcome }
-    return held.isEmpty || !connection.isOpen ? finish(call) : sleep(call)
+    while true {
+      if let outcome = flush(call) { return outcome }
+      guard !held.isEmpty, connection.isOpen, !isAtEndOfClient(Self.mostReadAhead) else {
+        return finish(call)
+      }
+      if let outcome = rest(call, while: !held.isEmpty) { return outcome }
+    }
   }
 
   func finish(_ call: LuaCall) -> LuaOutcome {
@@ -275,6 +290,7 @@ final class TangoSession {
 
   /// The stream cannot be trusted any more: says why, and closes.
   private func disconnect(_ reason: String) {
+    guard progress == .serving else { return }
     configuration.log.disconnected(peer, reason)
     let text = "tango server error: \(reason)"
     if held.isEmpty {
@@ -289,6 +305,11 @@ final class TangoSession {
   /// when it waits for something, and every now and then while functions only compute.
   @inline(__always)
   private func prepared(_ outcome: LuaOutcome) -> LuaOutcome {
+    if connection.isEndDue {
+      settle()
+      // The function runs, and then the session finds that it is over.
+      if progress == .over { return outcome }
+    }
     loop.observeWait(by: roles.observer == 0 ? beginObserving() : roles.observer)
     if !connection.output.isEmpty || connection.isHolding || !socket.pointee.buffer.isEmpty {
       letAnswersLeave()
@@ -338,6 +359,7 @@ final class TangoSession {
       stage = .opening(opening)
       ending.asking = loop.currentTask
       observeHangup()
+      if ending.isHungUp { hungUp() }
       return outcome
     case .open:
       ending.asking = nil

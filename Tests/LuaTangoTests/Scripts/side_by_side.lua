@@ -34,6 +34,20 @@ local setup = [[
     hold(key)
     return before, value
   end
+  -- Removes its own thread, and returns without a wait.
+  function leaves() copas.removethread(coroutine.running()) return 'returned' end
+  local threads = {}
+  -- Waits as a thread that others can find.
+  function known(name) threads[name] = coroutine.running() hold(name) threads[name] = nil return name end
+  late = setmetatable({}, {__mode = 'v'})
+  function remember(name) late[name] = coroutine.running() return hold(name) end
+  function wake(name) return copas.wakeup(late[name]) end
+  -- A field of it ends the thread that waits under a name, when it is read.
+  ending = setmetatable({}, {__index = function(_, name)
+    if threads[name] then copas.removethread(threads[name]) end
+    return 'looked up'
+  end})
+  function trap() return ending end
   object = {hold = function(_, key) hold(key) return 'held ' .. key end, name = function() return 'name' end}
   function get() return object end
   bigs, most, running = 0, 0, 0
@@ -192,6 +206,118 @@ T.test('a call that ends its own thread costs its answer and nothing else', func
   T.equal(answer(client), '{false,"tango server error: the call was ended"}')
   T.equal(answer(client), '{true,3}')
   client:close()
+  server:stop()
+end)
+
+T.test('a call that removes its thread and returns, behind one that waits', function()
+  local server = start()
+  local client = connect(server)
+  client:send(frame '{"hold","a"}' .. frame '{"leaves"}' .. frame '{"add",1,2}')
+  server.control.release(1, 'a')
+  T.equal(answer(client), '{true,"a"}')
+  T.equal(answer(client), '{true,"returned"}')
+  T.equal(answer(client), '{true,3}')
+  client:close()
+  server:stop()
+end)
+
+T.test('a call that is ended in the middle of another request', function()
+  for _, first in ipairs{true, false} do
+    local server = start()
+    local client = connect(server)
+    client:send(frame '{"tango.ref_create","trap"}')
+    local id = assert(answer(client):match '"(%x+)"')
+    -- The connection ends with the task of its first call that waits.
+    if not first then client:send(frame '{"hold","a"}') end
+    client:send(frame '{"known","b"}')
+    server.control.holding(1, 'b')
+    server.control.release(1, 'b')
+    client:send(frame '{"known","c"}')
+    server.control.holding(1, 'c')
+    -- A task whose turn comes is removed at once.
+    client:send(frame '{"release",1,"c"}' .. frame('{"tango.ref_call","%s","c"}', id) .. frame '{"add",1,2}')
+    if not first then
+      server.control.release(1, 'a')
+      T.equal(answer(client), '{true,"a"}')
+      T.equal(answer(client), '{true,"b"}')
+    end
+    processes.waitFor('the server to go on', function() return server.control.add(1, 2) == 3 end)
+    T.equal(server:errorText(), '')
+    server:stop()
+  end
+end)
+
+T.test('idle threads that the program wakes', function()
+  local server = start()
+  local client = connect(server)
+  client:send(frame '{"remember","a"}' .. frame '{"add",1,2}')
+  server.control.release(1, 'a')
+  T.equal(answer(client), '{true,"a"}')
+  T.equal(answer(client), '{true,3}')
+  for round = 1, 5 do
+    server.control.wake('a')
+    client:send(frame '{"hold","b"}' .. frame '{"hold","c"}')
+    server.control.holding(1, 'b')
+    server.control.release(1, 'c')
+    server.control.release(1, 'b')
+    T.equal(answer(client), '{true,"b"}')
+    T.equal(answer(client), '{true,"c"}')
+    client:send(frame('{"add",1,%d}', round))
+    T.equal(answer(client), ('{true,%d}'):format(1 + round))
+  end
+  server:stop()
+end)
+
+-- Answers that cannot be written at all.
+local fragile = 'serialize = function(t) if t[2] == "bad" or t[1] == false then error "no" end'
+  .. ' return tango.codec.tango.encode(t) end, unserialize = function(s) return tango.codec.tango.decode(s) end'
+
+T.test('the first answer that cannot be written is the last one', function()
+  local server = processes.server(fragile, "tango = require 'tango'" .. setup)
+  server.control = tango.client.socket.connect{port = server.port, timeout = 60}
+  local client = connect(server)
+  client:send(frame '{"hold","x"}' .. frame '{"hold","bad"}' .. frame '{"hold","bad"}')
+  server.control.holding(2, 'bad')
+  server.control.release(2, 'bad')
+  server.control.echo(1)
+  server.control.release(1, 'x')
+  T.equal(answer(client), '{true,"x"}')
+  T.contains(answer(client), 'could not be serialized')
+  T.equal({answer(client)}, {nil, 'closed'})
+  server:errorLines(1)
+  server:stop()
+end)
+
+T.test('an answer that cannot be written, to a client that has left', function()
+  local server = processes.server('max_connections = 2, ' .. fragile, "tango = require 'tango'" .. setup)
+  server.control = tango.client.socket.connect{port = server.port, timeout = 60}
+  server.control.echo(1)
+  local before = server:descriptors()
+  local client = connect(server)
+  client:send(frame '{"hold","bad"}')
+  server.control.holding(1, 'bad')
+  client:close()
+  processes.waitFor('its descriptor', function() return server:descriptors() <= before end)
+  server.control.release(1, 'bad')
+  processes.waitFor('its place', function()
+    server.control.kilobytes()
+    local client = connect(server)
+    client:send(frame '{"add",1,2}')
+    return answer(client) == '{true,3}'
+  end)
+  server:stop()
+end)
+
+T.test('a client that leaves behind bytes that are no message', function()
+  local server = start "on_disconnect = 'cancel'"
+  local before = server:descriptors()
+  local client = connect(server)
+  client:send(frame '{"guarded","a"}' .. 'rubbish\n')
+  server.control.holding(1, 'a')
+  server:errorLines(1)
+  client:close()
+  processes.waitFor('its descriptor', function() return server:descriptors() <= before end)
+  awaitNotes(server, 'closed a')
   server:stop()
 end)
 
