@@ -163,7 +163,8 @@ extension TangoSession {
     if !connection.output.isEmpty { flushSoon() }
     if roles.isReaderAsleep {
       wakeReader()
-    } else if configuration.idleTimeout != .infinity, roles.suspended.isEmpty, progress == .serving {
+    } else if configuration.idleTimeout != .infinity, roles.suspended.isEmpty, progress == .serving
+    {
       // The time without a call begins.
       wakeReader()
     }

@@ -151,7 +151,9 @@ final class TangoSession {
     if configuration.idleTimeout != .infinity, call.phase == .resumed, loop.hasTimedOut {
       // The client does not even read the reason.
       if progress == .ending { return finish(call) }
-      if roles.suspended.isEmpty { disconnect("nothing came for \(configuration.idleTimeout) seconds") }
+      if roles.suspended.isEmpty {
+        disconnect("nothing came for \(configuration.idleTimeout) seconds")
+      }
     }
     var hasReceived = false
     while true {
@@ -165,16 +167,7 @@ final class TangoSession {
         }
         // While a client does not read its answers, its next request waits.
         if connection.output.count > mostUnsent, let outcome = flush(call) { return outcome }
-        if bodyBytes > BufferKeeper.largeMessage { connection.beginServing(bodyBytes) }
-        let body = connection.body(headerBytes, bodyBytes)
-        connection.isBusy = true
-        let outcome =
-          isHeld
-          ? collectBehind { responder.handle(call, body, &$0) }
-          : responder.handle(call, body, &connection.output)
-        connection.isBusy = false
-        connection.consume(headerBytes + bodyBytes)
-        if let outcome { return prepared(outcome) }
+        if let outcome = handle(call, headerBytes, bodyBytes) { return prepared(outcome) }
         if responder.takeBroken() { disconnect("its answer could not be serialized") }
         if connection.isEndDue { settle() }
         connection.serving = roles.serving
@@ -203,6 +196,22 @@ final class TangoSession {
         }
       }
     }
+  }
+
+  /// Carries out the request at the start of the receive buffer. An outcome when a function is to be
+  /// called.
+  @inline(__always)
+  private func handle(_ call: LuaCall, _ headerBytes: Int, _ bodyBytes: Int) -> LuaOutcome? {
+    if bodyBytes > BufferKeeper.largeMessage { connection.beginServing(bodyBytes) }
+    let body = connection.body(headerBytes, bodyBytes)
+    connection.isBusy = true
+    let outcome =
+      isHeld
+      ? collectBehind { responder.handle(call, body, &$0) }
+      : responder.handle(call, body, &connection.output)
+    connection.isBusy = false
+    connection.consume(headerBytes + bodyBytes)
+    return outcome
   }
 
   /// Sends what was collected. An outcome when that has to wait; nil also when the connection has
