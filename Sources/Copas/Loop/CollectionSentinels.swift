@@ -64,11 +64,7 @@ extension CopasLoop {
     forget(tasks[task].coroutine, of: task)
     scheduler.finish(task)
     let record = tasks.take(task)
-    if record.kind == .events {
-      let handler = events.handlers[Int(task.index)]
-      events.handlers[Int(task.index)] = nil
-      handler?.ended()
-    }
+    if record.kind == .events { endHandler(of: task) }
     tell(record.removalObserver, endOf: task)
     tell(record.endObserver, endOf: task)
     tasks.release(record, main)

@@ -78,10 +78,7 @@ extension CopasLoop {
     scheduler.finish(task)
     _ = tasks.take(task)
     if record.kind == .events {
-      // It may start another one, which may take the same place.
-      let handler = events.handlers[Int(task.index)]
-      events.handlers[Int(task.index)] = nil
-      handler?.ended()
+      endHandler(of: task)
     } else if record.kind == .server, !events.factories.isEmpty {
       events.factories[task] = nil
     }

@@ -98,6 +98,14 @@ extension CopasLoop {
     events.handlers[index] = handler
   }
 
+  /// The task is over: tells its handler.
+  func endHandler(of task: TaskID) {
+    // It may start another one, which may take the same place.
+    let handler = events.handlers[Int(task.index)]
+    events.handlers[Int(task.index)] = nil
+    handler?.ended()
+  }
+
   /// Gives the connection on top of the main stack, which is popped, its first turn.
   func startEvents(
     _ make: CoroutinelessTaskFactory, _ socket: UnsafeMutablePointer<SocketObject>,

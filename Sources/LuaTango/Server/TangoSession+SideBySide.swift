@@ -161,18 +161,14 @@ extension TangoSession {
     connection.held = held.bytes
     if held.bytes > 0 { connection.tellHolding() }
     if !connection.output.isEmpty { flushSoon() }
-    if roles.isReaderAsleep {
-      wakeReader()
-    } else if configuration.idleTimeout != .infinity, roles.suspended.isEmpty, progress == .serving
-    {
-      // The time without a call begins.
-      wakeReader()
-    }
+    let beginsIdling =
+      configuration.idleTimeout != .infinity && roles.suspended.isEmpty && progress == .serving
+    if roles.isReaderAsleep || beginsIdling { wakeReader() }
   }
 
   /// The answer cannot be written: it is the last one.
   private func breakOff(_ part: HeldAnswers.Part) {
-    let reason = "its answer could not be serialized"
+    let reason = Self.brokenAnswer
     part.output.collect(error: "tango server error: \(reason)", configuration.codec.writes)
     guard progress != .over, held.drop(behind: part) else { return }
     connection.held = held.bytes
@@ -196,12 +192,14 @@ extension TangoSession {
 
   /// Collects answers of the reader behind those of calls that wait.
   func collectBehind<Result>(_ body: (inout MessageOutput) -> Result) -> Result {
-    let result = held.collect(
-      {
-        MessageOutput(limits: configuration.limits, isFramed: true, spare: stream.spare)
-      }, body)
+    let result = held.collect(makeOutput, body)
     connection.held = held.bytes
     return result
+  }
+
+  /// For answers that have to wait.
+  private func makeOutput() -> MessageOutput {
+    MessageOutput(limits: configuration.limits, isFramed: true, spare: stream.spare)
   }
 
   /// What several calls have answered in one round leaves together.
@@ -277,13 +275,11 @@ extension TangoSession: ThreadObserver, TurnEndObserver, RoundEndObserver {
     }
     let serving = connection.serving - roles.serving
     roles.serving += serving
-    let output = MessageOutput(
-      limits: configuration.limits, isFramed: true, spare: stream.spare)
     // The answer to a client that has left goes nowhere.
     roles.suspended[task] =
       ending.hasLeft
-      ? HeldAnswers.Part(output, isWhole: false, serving: serving)
-      : held.open(output, serving: serving)
+      ? HeldAnswers.Part(makeOutput(), isWhole: false, serving: serving)
+      : held.open(makeOutput(), serving: serving)
     loop.observeEnd(of: task, by: roles.observer)
     if ending.hasLeft, configuration.onDisconnect == .cancel { loop.removeInItsTurn(task) }
     startReader()

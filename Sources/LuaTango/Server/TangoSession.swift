@@ -129,15 +129,8 @@ final class TangoSession {
     let phase = call.phase
     if phase == .returned || phase == .failed {
       loop.observeWait(by: 0)
-      connection.isBusy = true
-      let outcome =
-        isHeld
-        ? collectBehind { responder.ended(call, &$0) }
-        : responder.ended(call, &connection.output)
-      connection.isBusy = false
-      if let outcome { return prepared(outcome) }
-      if responder.takeBroken() { disconnect("its answer could not be serialized") }
-      if connection.isEndDue { settle() }
+      if let outcome = answer({ responder.ended(call, &$0) }) { return prepared(outcome) }
+      answered()
     }
     return serve(call)
   }
@@ -168,8 +161,7 @@ final class TangoSession {
         // While a client does not read its answers, its next request waits.
         if connection.output.count > mostUnsent, let outcome = flush(call) { return outcome }
         if let outcome = handle(call, headerBytes, bodyBytes) { return prepared(outcome) }
-        if responder.takeBroken() { disconnect("its answer could not be serialized") }
-        if connection.isEndDue { settle() }
+        answered()
         connection.serving = roles.serving
         call.count = ServedRequest.namespace
       case .invalid(let error):
@@ -204,15 +196,28 @@ final class TangoSession {
   private func handle(_ call: LuaCall, _ headerBytes: Int, _ bodyBytes: Int) -> LuaOutcome? {
     if bodyBytes > BufferKeeper.largeMessage { connection.beginServing(bodyBytes) }
     let body = connection.body(headerBytes, bodyBytes)
-    connection.isBusy = true
-    let outcome =
-      isHeld
-      ? collectBehind { responder.handle(call, body, &$0) }
-      : responder.handle(call, body, &connection.output)
-    connection.isBusy = false
+    let outcome = answer { responder.handle(call, body, &$0) }
     connection.consume(headerBytes + bodyBytes)
     return outcome
   }
+
+  /// Writes what is answered next, where it goes. Lua code may run meanwhile.
+  @inline(__always)
+  private func answer<Result>(_ write: (inout MessageOutput) -> Result) -> Result {
+    connection.isBusy = true
+    defer { connection.isBusy = false }
+    return isHeld ? collectBehind(write) : write(&connection.output)
+  }
+
+  /// A request has its answer, if there can be one.
+  @inline(__always)
+  private func answered() {
+    if responder.takeBroken() { disconnect(Self.brokenAnswer) }
+    if connection.isEndDue { settle() }
+  }
+
+  /// Why a connection ends whose answer cannot be written.
+  static let brokenAnswer = "its answer could not be serialized"
 
   /// Sends what was collected. An outcome when that has to wait; nil also when the connection has
   /// failed.
@@ -302,11 +307,7 @@ final class TangoSession {
     guard progress == .serving else { return }
     configuration.log.disconnected(peer, reason)
     let text = "tango server error: \(reason)"
-    if held.isEmpty {
-      connection.output.collect(error: text, configuration.codec.writes)
-    } else {
-      _ = collectBehind { $0.collect(error: text, configuration.codec.writes) }
-    }
+    _ = answer { $0.collect(error: text, configuration.codec.writes) }
     progress = .ending
   }
 

@@ -85,17 +85,7 @@ test('a small message is taken while others wait', function()
 end)
 
 test('who waits for room takes no turns', function()
-  local server = start('max_buffered_bytes = 8 << 20, max_frame_bytes = 4 << 20', [[
-    local copas = require 'copas'
-    local steps = 0
-    function turns() return steps end
-    function copas.loop()
-      repeat
-        steps = steps + 1
-        copas.step()
-      until copas.finished()
-    end
-  ]])
+  local server = start('max_buffered_bytes = 8 << 20, max_frame_bytes = 4 << 20', pressure.countTurns)
   local peers = {}
   for i = 1, 4 do peers[i] = unfinished(server, 3000000) end
   -- The system has bytes of those who wait, until one is disconnected.

@@ -1,6 +1,7 @@
 -- Clients that leave while a function of theirs waits: their descriptors are free at once, and
 -- `on_disconnect` says what becomes of the function.
 
+local by_hand = require 'by_hand'
 local certificates = require 'certificates'
 local copas = require 'copas'
 local processes = require 'processes'
@@ -10,23 +11,9 @@ local T = require 'testing'
 local threads = require 'threads'
 
 local setup = [[
-  local copas = require 'copas'
-  local notes = {}
-  function note(text) notes[#notes + 1] = text end
-  function noted() return notes end
-  local function guard(key)
-    return setmetatable({}, {__close = function() note('closed ' .. key) end})
-  end
-  -- Waits, and notes how it ends.
-  function guarded(key)
-    local guard <close> = guard(key)
-    hold(key)
-    note('finished ' .. key)
-    return key
-  end
   -- Its turn comes again and again.
   function restless(key)
-    local guard <close> = guard(key)
+    local guard <close> = setmetatable({}, {__close = function() note('closed ' .. key) end})
     note('began ' .. key)
     while not rested do copas.pause(0.001) end
     note('finished ' .. key)
@@ -41,46 +28,10 @@ local setup = [[
   end
 ]]
 
-local function frame(format, ...)
-  local text = format:format(...)
-  return #text .. '\n' .. text
-end
+local frame, connect, answer = by_hand.frame, by_hand.connect, by_hand.answer
+local awaitFree, awaitNotes = by_hand.awaitFree, by_hand.awaitNotes
 
-local function start(fields, parameters)
-  local server = processes.server(fields, setup)
-  server.control = tango.client.socket.connect{port = server.port, timeout = 60, sslparams = parameters}
-  server.control.echo(1)
-  server.before = server:descriptors()
-  return server
-end
-
-local function connect(server)
-  local client = assert(socket.connect('127.0.0.1', server.port))
-  client:settimeout(60)
-  return client
-end
-
--- The text of the next answer, or nil and why there is none.
-local function answer(client)
-  local size, reason = client:receive '*l'
-  if not size then return nil, reason end
-  return client:receive(tonumber(size))
-end
-
-local function awaitFree(server)
-  processes.waitFor('free descriptors', function()
-    return server:descriptors() <= server.before
-  end)
-end
-
-local function awaitNotes(server, ...)
-  local wanted, found = T.describe{...}, nil
-  local ok = pcall(processes.waitFor, 'notes', function()
-    found = T.describe(server.control.noted())
-    return found == wanted
-  end)
-  if not ok then error(('expected %s, found %s'):format(wanted, found), 2) end
-end
+local function start(fields, parameters) return by_hand.start(setup, fields, parameters) end
 
 local leaving = {
   {'closes', function(client) client:close() end},

@@ -1,6 +1,7 @@
 -- Calls of one connection run side by side when their functions wait; their answers keep the order
 -- of the calls.
 
+local by_hand = require 'by_hand'
 local certificates = require 'certificates'
 local processes = require 'processes'
 local socket = require 'socket'
@@ -8,16 +9,6 @@ local tango = require 'tango'
 local T = require 'testing'
 
 local setup = [[
-  local copas = require 'copas'
-  local notes = {}
-  function note(text) notes[#notes + 1] = text return text end
-  function noted() return notes end
-  -- Waits, and notes how it ends.
-  function guarded(key)
-    local guard <close> = setmetatable({}, {__close = function() note('closed ' .. key) end})
-    hold(key)
-    return note('finished ' .. key)
-  end
   -- Ends its own thread, before it waits or while it does.
   function suicidal(waits)
     if waits then copas.pause(0) end
@@ -62,38 +53,10 @@ local setup = [[
   end
 ]]
 
-local function frame(format, ...)
-  local text = format:format(...)
-  return #text .. '\n' .. text
-end
+local frame, connect, answer = by_hand.frame, by_hand.connect, by_hand.answer
+local awaitFree, awaitNotes = by_hand.awaitFree, by_hand.awaitNotes
 
-local function start(fields, parameters)
-  local server = processes.server(fields or '', setup)
-  server.control = tango.client.socket.connect{port = server.port, timeout = 60, sslparams = parameters}
-  server.control.echo(1)
-  return server
-end
-
-local function connect(server)
-  local client = assert(socket.connect('127.0.0.1', server.port))
-  client:settimeout(60)
-  return client
-end
-
-local function answer(client)
-  local size, reason = client:receive '*l'
-  if not size then return nil, reason end
-  return client:receive(tonumber(size))
-end
-
-local function awaitNotes(server, ...)
-  local wanted, found = T.describe{...}, nil
-  local ok = pcall(processes.waitFor, 'notes', function()
-    found = T.describe(server.control.noted())
-    return found == wanted
-  end)
-  if not ok then error(('expected %s, found %s'):format(wanted, found), 2) end
-end
+local function start(fields, parameters) return by_hand.start(setup, fields, parameters) end
 
 T.test('what does not wait runs beside what waits, and is answered behind it', function()
   local server, client = start()
@@ -272,9 +235,12 @@ end)
 local fragile = 'serialize = function(t) if t[2] == "bad" or t[1] == false then error "no" end'
   .. ' return tango.codec.tango.encode(t) end, unserialize = function(s) return tango.codec.tango.decode(s) end'
 
+local function startFragile(fields)
+  return by_hand.start("tango = require 'tango'" .. setup, (fields or '') .. fragile)
+end
+
 T.test('the first answer that cannot be written is the last one', function()
-  local server = processes.server(fragile, "tango = require 'tango'" .. setup)
-  server.control = tango.client.socket.connect{port = server.port, timeout = 60}
+  local server = startFragile()
   local client = connect(server)
   client:send(frame '{"hold","x"}' .. frame '{"hold","bad"}' .. frame '{"hold","bad"}')
   server.control.holding(2, 'bad')
@@ -289,15 +255,12 @@ T.test('the first answer that cannot be written is the last one', function()
 end)
 
 T.test('an answer that cannot be written, to a client that has left', function()
-  local server = processes.server('max_connections = 2, ' .. fragile, "tango = require 'tango'" .. setup)
-  server.control = tango.client.socket.connect{port = server.port, timeout = 60}
-  server.control.echo(1)
-  local before = server:descriptors()
+  local server = startFragile 'max_connections = 2, '
   local client = connect(server)
   client:send(frame '{"hold","bad"}')
   server.control.holding(1, 'bad')
   client:close()
-  processes.waitFor('its descriptor', function() return server:descriptors() <= before end)
+  awaitFree(server)
   server.control.release(1, 'bad')
   processes.waitFor('its place', function()
     server.control.kilobytes()
@@ -310,13 +273,12 @@ end)
 
 T.test('a client that leaves behind bytes that are no message', function()
   local server = start "on_disconnect = 'cancel'"
-  local before = server:descriptors()
   local client = connect(server)
   client:send(frame '{"guarded","a"}' .. 'rubbish\n')
   server.control.holding(1, 'a')
   server:errorLines(1)
   client:close()
-  processes.waitFor('its descriptor', function() return server:descriptors() <= before end)
+  awaitFree(server)
   awaitNotes(server, 'closed a')
   server:stop()
 end)
@@ -324,12 +286,11 @@ end)
 T.test('a client that leaves: what ran runs to its end, or is ended', function()
   for _, choice in ipairs{'finish', 'cancel'} do
     local server = start(("on_disconnect = '%s'"):format(choice))
-    local before = server:descriptors()
     local client = connect(server)
     client:send(frame '{"guarded","a"}':rep(20) .. frame '{"note","behind"}')
     server.control.holding(20, 'a')
     client:close()
-    processes.waitFor('its descriptor', function() return server:descriptors() <= before end)
+    awaitFree(server)
     if choice == 'finish' then
       server.control.release(20, 'a')
       processes.waitFor('the ends', function() return #server.control.noted() == 41 end)
@@ -343,7 +304,6 @@ end)
 
 T.test('answer: a client that ends its direction gets all answers', function()
   local server = start "on_disconnect = 'answer'"
-  local before = server:descriptors()
   local client = connect(server)
   client:send(frame '{"hold","a"}' .. frame '{"hold","b"}' .. frame '{"add",3,4}')
   client:shutdown 'send'
@@ -354,7 +314,7 @@ T.test('answer: a client that ends its direction gets all answers', function()
   T.equal(answer(client), '{true,"b"}')
   T.equal(answer(client), '{true,7}')
   T.equal({answer(client)}, {nil, 'closed'})
-  processes.waitFor('its descriptor', function() return server:descriptors() <= before end)
+  awaitFree(server)
   server:stop()
 end)
 
@@ -387,13 +347,12 @@ end)
 
 T.test('ten thousand calls of a client that is killed', function()
   local server = start()
-  local before = server:descriptors()
   local client = connect(server)
   client:send(frame '{"busy","a"}':rep(10000))
   server.control.holding(256, 'a')
   client:setoption('linger', {on = true, timeout = 0})
   client:close()
-  processes.waitFor('its descriptor', function() return server:descriptors() <= before end)
+  awaitFree(server)
   T.equal(server.control.most(), 256)
   T.equal(server.control.add(1, 2), 3)
   server:stop()

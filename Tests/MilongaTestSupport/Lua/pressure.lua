@@ -4,6 +4,19 @@ local processes = require 'processes'
 
 local pressure = {}
 
+-- Statements for a server: `turns` tells how often its dispatcher has looked around.
+pressure.countTurns = [[
+  local copas = require 'copas'
+  local steps = 0
+  function turns() return steps end
+  function copas.loop()
+    repeat
+      steps = steps + 1
+      copas.step()
+    until copas.finished()
+  end
+]]
+
 -- Sends as much of the text as the server and the system take. From then on the peer waits 0.05 s
 -- at most.
 function pressure.push(peer, text)
